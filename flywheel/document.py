@@ -1,0 +1,251 @@
+"""The things that travel between stops: pages, regions, lines, boxes, labels, verdicts.
+
+Boxes are in page points (1/72 inch), origin top left, y down, of the page as
+shown (rotation applied), until `Box.bins` writes them as 0-999 integers.
+Everything here is frozen and has an exact JSON form (`encode`, `decode_label`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from flywheel.reasons import Reason
+
+BINS = 1000  # DeepSeek-OCR, section 3.4: coordinates are normalised into 1000 bins
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An upright rectangle: x0 <= x1, y0 <= y1."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def width(self) -> float:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+    @property
+    def area(self) -> float:
+        return max(0.0, self.width) * max(0.0, self.height)
+
+    def scaled(self, factor: float) -> Box:
+        """The same rectangle in another unit, e.g. points -> pixels with dpi / 72."""
+        return Box(self.x0 * factor, self.y0 * factor, self.x1 * factor, self.y1 * factor)
+
+    def contains(self, x: float, y: float) -> bool:
+        return self.x0 <= x <= self.x1 and self.y0 <= y <= self.y1
+
+    def intersection(self, other: Box) -> float:
+        """Shared area; 0 when apart."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return width * height if width > 0 and height > 0 else 0.0
+
+    def bins(self, width: float, height: float) -> tuple[int, int, int, int]:
+        """0-999 integers relative to a page of `width` x `height` points."""
+
+        def bin_of(value: float, size: float) -> int:
+            return min(BINS - 1, max(0, int(value / size * BINS))) if size > 0 else 0
+
+        return (
+            bin_of(self.x0, width),
+            bin_of(self.y0, height),
+            bin_of(self.x1, width),
+            bin_of(self.y1, height),
+        )
+
+    @classmethod
+    def around(cls, boxes: Iterable[Box]) -> Self:
+        """The smallest box that holds all; raises ValueError when there is none."""
+        parts = list(boxes)
+        return cls(
+            min(b.x0 for b in parts),
+            min(b.y0 for b in parts),
+            max(b.x1 for b in parts),
+            max(b.y1 for b in parts),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text. Confidences are probabilities in 0..1; None or () for a text layer's lines."""
+
+    text: str
+    box: Box
+    confidence: float | None = None
+    character_confidences: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A block of the layout. Category: text, title, list, table, picture, caption, formula,
+    header, footer, footnote (lower case, no others)."""
+
+    category: str
+    box: Box
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+
+class Kind(StrEnum):
+    """How a label came to be: from the text layer, from a reader, from a person."""
+
+    COARSE = "coarse"
+    FINE = "fine"
+    HUMAN = "human"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a page says and where. Regions stand in reading order. `width` and `height` in points.
+
+    `script` is what was detected (ISO 15924, e.g. "Tibt", or "Zyyy" when undecided);
+    `language` is what was declared (BCP-47), or None.
+    """
+
+    kind: Kind
+    producer: str
+    width: float
+    height: float
+    regions: tuple[Region, ...]
+    script: str = "Zyyy"
+    language: str | None = None
+    checkpoint: str | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(region.text for region in self.regions if region.lines)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return tuple(line for region in self.regions for line in region.lines)
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean line confidence weighted by characters; None for a text layer's label."""
+        known = [(x.confidence, max(1, len(x.text))) for x in self.lines if x.confidence is not None]
+        weight = sum(n for _, n in known)
+        return sum(c * n for c, n in known) / weight if weight else None
+
+
+class Outcome(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a gate says of a label: an outcome, its reason, and what was seen, in words."""
+
+    outcome: Outcome
+    reason: Reason
+    detail: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return self.outcome is Outcome.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What can be said of a page before anyone reads it.
+
+    `width`, `height` in points as shown; `rotation` in degrees (0, 90, 180, 270);
+    `ink` the share of dark pixels, 0..1; `image_only` when images cover the page and
+    no visible text is drawn; `fonts` the names used; `scripts` characters by ISO 15924 code.
+    """
+
+    number: int  # 0-based
+    width: float
+    height: float
+    rotation: int
+    ink: float
+    has_text: bool
+    image_only: bool
+    characters: int
+    fonts: tuple[str, ...] = ()
+    scripts: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """One character of a text layer: its text (NFC cluster part), its origin on the baseline and its box."""
+
+    text: str
+    x: float
+    y: float
+    box: Box
+    line: int  # index of the text-layer line it came from
+
+
+def encode(label: Label) -> dict[str, Any]:
+    """JSON form of a label; boxes as four-number lists rounded to 1/100 point."""
+
+    def line(value: Line) -> dict[str, Any]:
+        out: dict[str, Any] = {"text": value.text, "box": box(value.box)}
+        if value.confidence is not None:
+            out["confidence"] = round(value.confidence, 4)
+        if value.character_confidences:
+            out["character_confidences"] = [round(c, 3) for c in value.character_confidences]
+        return out
+
+    def box(value: Box) -> list[float]:
+        return [round(v, 2) for v in (value.x0, value.y0, value.x1, value.y1)]
+
+    return {
+        "kind": label.kind.value,
+        "producer": label.producer,
+        "checkpoint": label.checkpoint,
+        "language": label.language,
+        "script": label.script,
+        "width": label.width,
+        "height": label.height,
+        "regions": [
+            {"category": r.category, "box": box(r.box), "lines": [line(x) for x in r.lines]}
+            for r in label.regions
+        ],
+    }
+
+
+def decode_label(data: dict[str, Any]) -> Label:
+    """Inverse of `encode`. Raises KeyError, TypeError or ValueError on anything else."""
+    return Label(
+        kind=Kind(data["kind"]),
+        producer=str(data["producer"]),
+        checkpoint=data.get("checkpoint"),
+        language=data.get("language"),
+        script=str(data.get("script", "Zyyy")),
+        width=float(data["width"]),
+        height=float(data["height"]),
+        regions=tuple(
+            Region(
+                category=str(r["category"]),
+                box=Box(*(float(v) for v in r["box"])),
+                lines=tuple(
+                    Line(
+                        text=str(x["text"]),
+                        box=Box(*(float(v) for v in x["box"])),
+                        confidence=x.get("confidence"),
+                        character_confidences=tuple(x.get("character_confidences", ())),
+                    )
+                    for x in r["lines"]
+                ),
+            )
+            for r in data["regions"]
+        ),
+    )

@@ -1,0 +1,90 @@
+"""Why a page or a document is where it is: one literal, used by gates, quarantine, API and CLI alike.
+
+A reason's value is stable (rows, scripts and tests hold it); its explanation is
+for people and may be reworded.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A stable code with an `explanation` for people."""
+
+    explanation: str
+
+    def __new__(cls, value: str, explanation: str) -> Reason:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.explanation = explanation
+        return member
+
+    # A label that passed
+    ACCEPTED = "accepted", "the text agrees with the ink, the script and the orthography"
+    BLANK = "blank", "no ink and no text: an empty page, labelled as such"
+    CORRECTED = "corrected", "a person wrote or confirmed this label"
+
+    # Text layers (the gate)
+    NO_TEXT_LAYER = "no_text_layer", "no text layer; the page must be read from its image"
+    IMAGE_WITH_TEXT = "image_with_text", "the page is one image under a text layer of unknown origin"
+    GARBLED_CHARACTERS = (
+        "garbled_characters",
+        "private-use, control or replacement characters in the text layer",
+    )
+    WRONG_SCRIPT = "wrong_script", "the text is in another script than the declared language uses"
+    FOREIGN_LETTERS = "foreign_letters", "letters of another script stand inside words"
+    TEXT_WITHOUT_INK = "text_without_ink", "text where the page shows no ink"
+    INK_WITHOUT_TEXT = "ink_without_text", "ink that the text does not account for"
+    TOO_MUCH_TEXT = "too_much_text", "more text than the ink could hold"
+    BAD_ORTHOGRAPHY = "bad_orthography", "letter combinations that the script does not allow"
+
+    # Readings (the gate, after recognition)
+    LOW_CONFIDENCE = "low_confidence", "the reader was unsure of too many characters"
+    NO_LINES = "no_lines", "ink, but no text line was found"
+    REPETITION = "repetition", "the reading repeats itself in a loop"
+
+    # Waiting
+    NO_READER = "no_reader", "no promoted checkpoint reads this script yet; a round will"
+
+    # Documents and pages in quarantine
+    EMPTY_FILE = "empty_file", "the file has no bytes"
+    UNSUPPORTED_TYPE = "unsupported_type", "not a PDF, PNG, JPEG, TIFF or ZIP"
+    NOT_PDF = "not_pdf", "named .pdf, but the bytes are something else"
+    PDF_UNREADABLE = "pdf_unreadable", "no page could be recovered from the bytes"
+    PDF_NO_PAGES = "pdf_no_pages", "a PDF without pages"
+    PDF_BAD_PAGE_TREE = "pdf_bad_page_tree", "the page tree contradicts itself"
+    PDF_ENCRYPTED = "pdf_encrypted", "a password is needed to open the file"
+    IMAGE_UNREADABLE = "image_unreadable", "the image could not be decoded"
+    PAGE_CONTENT_MISSING = (
+        "page_content_missing",
+        "the file is truncated and this page's content is gone",
+    )
+    PAGE_TOO_LARGE = "page_too_large", "the page's size is beyond any paper"
+    PAGE_TIMEOUT = "page_timeout", "the page did not finish inside its time limit"
+    PAGE_MEMORY = "page_memory", "the page needs more memory than its limit"
+    PAGE_CRASHED = "page_crashed", "the page crashes the PDF library"
+    PAGE_UNREADABLE = "page_unreadable", "the PDF library refuses this page"
+    IMAGE_LIMIT = "image_limit", "an image on the page is larger than the pixel limit"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted", "the worker was lost on this every time it was tried"
+    BLOB_MISSING = "blob_missing", "the stored file is gone"
+    BLOB_CORRUPT = "blob_corrupt", "the stored file no longer matches its hash"
+    INTERNAL_ERROR = "internal_error", "an unexpected error; the detail and the log have it"
+
+    # Intake
+    TOO_LARGE = "too_large", "the upload is larger than the limit"
+    ARCHIVE_UNSAFE_PATH = "archive_unsafe_path", "a member's name leaves the archive"
+    ARCHIVE_LIMIT = "archive_limit", "the archive unpacks to too much"
+    ARCHIVE_UNREADABLE = "archive_unreadable", "the archive is encrypted or damaged"
+    INVALID_TEXT = "invalid_text", "a name holds characters that cannot be stored"
+    DUPLICATE = "duplicate", "the same bytes are in this corpus already"
+    UNSAFE_MODEL_FORMAT = "unsafe_model_format", "weights must be safetensors"
+
+    # Patches that were dropped
+    PATCH_EMPTY = "patch_empty", "a detected line that holds no character"
+    PATCH_SPLIT = "patch_split", "a text-layer line that the detector cut in two"
+    PATCH_MERGED = "patch_merged", "a detected line that spans several text-layer lines"
+    PATCH_CLIPPED = "patch_clipped", "characters stick out of the detected line"
+    PATCH_SMALL = "patch_small", "too small to read"
+    PATCH_LONG = "patch_long", "more characters than the line's width can hold"
+    PATCH_CHARSET = "patch_charset", "characters outside the recipe's charset"

@@ -1,0 +1,56 @@
+"""Settings, read from the environment (prefix FLYWHEEL_) once and passed down.
+
+Three URLs make a cluster; the embedded stack sets the same three for its children.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every knob of the service. Field names are the environment variables' without the prefix."""
+
+    model_config = SettingsConfigDict(env_prefix="FLYWHEEL_", extra="ignore", frozen=True)
+
+    # Where the three servers are. No defaults on purpose: a worker without them is a mistake.
+    database_url: str = Field(description="postgresql://user:password@host:port/name")
+    redis_url: str = Field(description="redis://host:port/0 or redis+socket:///path")
+    store_url: str = Field(description="file:///dir, or s3://key:secret@host:port/bucket?secure=false")
+
+    # Where scratch files of this process go: page images, archives, training checkpoints.
+    work_dir: Path = Field(default=Path("/tmp/flywheel"), description="scratch space")
+
+    # Labelling
+    shard_pages: int = Field(default=64, ge=1, le=512, description="pages in one shard")
+    render_dpi: int = Field(default=150, ge=72, le=400, description="resolution a page is read at")
+    pixel_limit: int = Field(default=40_000_000, description="most pixels of one rendered page")
+    page_seconds: float = Field(default=20.0, gt=0, description="wall limit for one page in MuPDF")
+    child_memory: int = Field(default=2 << 30, description="address space of a MuPDF child, bytes")
+
+    # Intake
+    upload_limit: int = Field(default=2 << 30, description="largest accepted upload, bytes")
+    archive_entries: int = Field(default=100_000, description="most members of a ZIP")
+    archive_bytes: int = Field(default=20 << 30, description="most bytes a ZIP may unpack to")
+    archive_ratio: int = Field(default=200, description="most a ZIP may unpack to, times its size")
+
+    # Loop
+    sweep_seconds: float = Field(default=2.0, gt=0, description="pause between sweeps when nothing wakes one")
+    slots: int = Field(default=8, ge=1, description="hints a queue holds at most, about twice its slots")
+    round_min_lines: int = Field(default=1000, description="new accepted lines that make a round due")
+    round_interval_hours: float = Field(default=0.0, ge=0, description="time that makes a round due; 0: never")
+    rounds_automatic: bool = Field(default=False, description="let beat start rounds that are due")
+
+    # API
+    api_host: str = "127.0.0.1"
+    api_port: int = 8400
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings; raises pydantic.ValidationError naming what is missing."""
+    return Settings()  # type: ignore[call-arg]  # the fields come from the environment
