@@ -8,6 +8,7 @@
     |   `-- DatabaseUnavailable
     |-- LeaseLost           another worker holds the shard now: drop what you did
     |-- Cancelled           someone asked for this work to stop
+    |-- Stopping            this worker was asked to end: give the shard back uncharged
     |-- BlobMissing         no blob under this key
     |-- BlobCorrupt         the blob's bytes do not match its key
     |-- Conflict            the call contradicts what is recorded (API: 409)
@@ -59,6 +60,10 @@ class LeaseLost(FlywheelError):
 
 class Cancelled(FlywheelError):
     """The work was cancelled by a person."""
+
+
+class Stopping(FlywheelError):
+    """The worker is shutting down; the work goes to another."""
 
 
 class BlobMissing(FlywheelError):

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     ACCEPTED = "accepted", "the text agrees with the ink, the script and the orthography"
     BLANK = "blank", "no ink and no text: an empty page, labelled as such"
     CORRECTED = "corrected", "a person wrote or confirmed this label"
+    REFUSED = "refused", "a person looked and refused this label"
 
     # Text layers (the gate)
     NO_TEXT_LAYER = "no_text_layer", "no text layer; the page must be read from its image"

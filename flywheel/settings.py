@@ -5,6 +5,7 @@ Three URLs make a cluster; the embedded stack sets the same three for its childr
 
 from __future__ import annotations
 
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class Settings(BaseSettings):
     store_url: str = Field(description="file:///dir, or s3://key:secret@host:port/bucket?secure=false")
 
     # Where scratch files of this process go: page images, archives, training checkpoints.
-    work_dir: Path = Field(default=Path("/tmp/flywheel"), description="scratch space")
+    work_dir: Path = Field(default=Path(tempfile.gettempdir()) / "flywheel", description="scratch space")
 
     # Labelling
     shard_pages: int = Field(default=64, ge=1, le=512, description="pages in one shard")
@@ -42,7 +43,9 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=2.0, gt=0, description="pause between sweeps when nothing wakes one")
     slots: int = Field(default=8, ge=1, description="hints a queue holds at most, about twice its slots")
     round_min_lines: int = Field(default=1000, description="new accepted lines that make a round due")
-    round_interval_hours: float = Field(default=0.0, ge=0, description="time that makes a round due; 0: never")
+    round_interval_hours: float = Field(
+        default=0.0, ge=0, description="time that makes a round due; 0: never"
+    )
     rounds_automatic: bool = Field(default=False, description="let beat start rounds that are due")
 
     # API

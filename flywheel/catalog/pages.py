@@ -1,0 +1,162 @@
+"""Pages: listed with their verdicts, and one with all its labels and where the current one came from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Select, select, tuple_
+from sqlalchemy.orm import Session
+
+from flywheel import ledger, tables, wire
+from flywheel.catalog import cursor
+from flywheel.catalog.corpora import columns, corpus_row
+from flywheel.errors import NotFound
+from flywheel.reasons import Reason
+
+LINEAGE_STEPS = 100  # labels walked back at most
+
+
+@dataclass(frozen=True, slots=True)
+class PageFilter:
+    """Which pages of a corpus; None: any."""
+
+    state: str | None = None
+    verdict: str | None = None
+    reason: str | None = None
+    document_id: int | None = None
+
+
+def pages(
+    session: Session, corpus: str, wanted: PageFilter, *, after: str | None, limit: int
+) -> wire.Pages:
+    """A corpus's pages by document and number. Raises NotFound, CursorRefused."""
+    row = corpus_row(session, corpus)
+    filters = {"list": "pages", "corpus": row.id, **asdict(wanted)}
+    query = _with_names().where(tables.Document.corpus_id == row.id, *_conditions(wanted))
+    if after is not None:
+        place = cursor.decode(after, filters, 2)
+        query = query.where(tuple_(tables.Page.document_id, tables.Page.number) > tuple_(*place))
+    query = query.order_by(tables.Page.document_id, tables.Page.number).limit(limit + 1)
+    found = session.execute(query).all()
+    items = [_page(page, document, corpus) for page, document, _ in found[:limit]]
+    last = (items[-1].document_id, items[-1].number) if len(found) > limit else None
+    return wire.Pages(items=items, next=cursor.encode(last, filters) if last else None)
+
+
+def _conditions(wanted: PageFilter) -> list[Any]:
+    by_column = {
+        tables.Page.state: wanted.state,
+        tables.Page.verdict: wanted.verdict,
+        tables.Page.reason: wanted.reason,
+        tables.Page.document_id: wanted.document_id,
+    }
+    return [column == value for column, value in by_column.items() if value is not None]
+
+
+def _with_names() -> Select[tables.Page, tables.Document, str]:
+    return (
+        select(tables.Page, tables.Document, tables.Corpus.name)
+        .join(tables.Document, tables.Document.id == tables.Page.document_id)
+        .join(tables.Corpus, tables.Corpus.id == tables.Document.corpus_id)
+    )
+
+
+def _page(page: tables.Page, document: tables.Document, corpus: str) -> wire.Page:
+    return wire.Page.model_validate(_fields(page, document, corpus))
+
+
+def _fields(page: tables.Page, document: tables.Document, corpus: str) -> dict[str, Any]:
+    return {
+        **columns(page),
+        "document": document.name,
+        "language": document.language,
+        "corpus": corpus,
+        "explanation": explanation(page.reason),
+    }
+
+
+def explanation(reason: str | None) -> str | None:
+    """What a reason's code means, for people; None for a code of another version."""
+    try:
+        return Reason(reason).explanation if reason else None  # type: ignore[call-arg]
+    except ValueError:
+        return None
+
+
+def page_and_document(session: Session, page_id: int) -> tuple[tables.Page, tables.Document]:
+    """Raises NotFound."""
+    found = session.execute(_with_names().where(tables.Page.id == page_id)).one_or_none()
+    if found is None:
+        raise NotFound(f"no page has the id {page_id}")
+    return found[0], found[1]
+
+
+def page(session: Session, page_id: int) -> wire.PageDetail:
+    """A page with its facts, every label it had, reviews, and the lineage of the current label.
+    Raises NotFound."""
+    found = session.execute(_with_names().where(tables.Page.id == page_id)).one_or_none()
+    if found is None:
+        raise NotFound(f"no page has the id {page_id}")
+    rows = session.scalars(
+        select(tables.LabelRow).where(tables.LabelRow.page_id == page_id).order_by(tables.LabelRow.id)
+    ).all()
+    reviews = session.scalars(
+        select(tables.Review).where(tables.Review.page_id == page_id).order_by(tables.Review.id)
+    ).all()
+    current = current_label(session, page_id)
+    return wire.PageDetail.model_validate(
+        {
+            **_fields(found[0], found[1], found[2]),
+            "labels": [{**columns(row), "current": current is not None and row.id == current.id} for row in rows],
+            "lineage": lineage(session, current) if current else [],
+            "reviews": [columns(row) for row in reviews],
+        }
+    )
+
+
+def current_label(session: Session, page_id: int) -> tables.LabelRow | None:
+    """The label that speaks for the page, if it has any."""
+    return session.scalars(ledger.current_labels(alive=False).where(tables.Page.id == page_id)).one_or_none()
+
+
+def label_row(session: Session, label_id: int) -> tables.LabelRow:
+    """Raises NotFound."""
+    row = session.get(tables.LabelRow, label_id)
+    if row is None:
+        raise NotFound(f"no label has the id {label_id}")
+    return row
+
+
+def lineage(session: Session, label: tables.LabelRow) -> list[wire.Ancestor]:
+    """From a label back: its checkpoint, that one's round and dataset, then the label it replaced, and so on."""
+    steps: list[wire.Ancestor] = []
+    row: tables.LabelRow | None = label
+    while row is not None and len(steps) < LINEAGE_STEPS:
+        detail = f"{row.kind}, by {row.producer}, {row.verdict}: {row.reason}, generation {row.generation}"
+        steps.append(wire.Ancestor(kind="label", id=str(row.id), detail=detail))
+        if row.checkpoint_id is not None:
+            steps.extend(_origin(session, row.checkpoint_id))
+        row = session.get(tables.LabelRow, row.parent_id) if row.parent_id is not None else None
+    return steps
+
+
+def _origin(session: Session, checkpoint_id: str) -> list[wire.Ancestor]:
+    """A checkpoint, the round that made it and the dataset it learned from."""
+    checkpoint = session.get(tables.CheckpointRow, checkpoint_id)
+    if checkpoint is None:
+        return []
+    steps = [wire.Ancestor(kind="checkpoint", id=checkpoint.id, detail=_describe(checkpoint))]
+    round_ = session.get(tables.Round, checkpoint.round_id) if checkpoint.round_id else None
+    if round_ is not None:
+        detail = f"{round_.language}, recipe {round_.recipe}, {round_.status}"
+        steps.append(wire.Ancestor(kind="round", id=str(round_.id), detail=detail))
+    dataset = session.get(tables.Dataset, checkpoint.dataset_id) if checkpoint.dataset_id else None
+    if dataset is not None:
+        steps.append(wire.Ancestor(kind="dataset", id=str(dataset.id), detail=f"{dataset.language} {dataset.hash}"))
+    return steps
+
+
+def _describe(checkpoint: tables.CheckpointRow) -> str:
+    parent = f", from {checkpoint.parent_id}" if checkpoint.parent_id else ""
+    return f"{checkpoint.architecture}{parent}, generation {checkpoint.generation}"

@@ -1,0 +1,89 @@
+"""Rounds, the checkpoints they made, and the decisions about them."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from flywheel import tables, wire
+from flywheel.catalog.corpora import columns
+from flywheel.errors import NotFound
+
+ROUTED = ("promote", "rollback")  # the actions that name a champion
+
+
+def rounds(
+    session: Session, *, language: str | None = None, status: str | None = None, limit: int = 100
+) -> list[wire.Round]:
+    """Rounds, newest first."""
+    query = select(tables.Round).order_by(tables.Round.id.desc()).limit(limit)
+    if language is not None:
+        query = query.where(tables.Round.language == language)
+    if status is not None:
+        query = query.where(tables.Round.status == status)
+    return [wire.Round.model_validate(columns(row)) for row in session.scalars(query)]
+
+
+def round_(session: Session, round_id: int) -> wire.RoundDetail:
+    """One round with its curve, dataset and decisions. Raises NotFound."""
+    row = session.get(tables.Round, round_id)
+    if row is None:
+        raise NotFound(f"no round has the id {round_id}")
+    dataset = session.get(tables.Dataset, row.dataset_id) if row.dataset_id is not None else None
+    decisions = session.scalars(
+        select(tables.Promotion).where(tables.Promotion.round_id == round_id).order_by(tables.Promotion.id)
+    )
+    return wire.RoundDetail.model_validate(
+        {
+            **columns(row),
+            "dataset": columns(dataset) if dataset else None,
+            "decisions": [columns(decision) for decision in decisions],
+        }
+    )
+
+
+def checkpoints(session: Session, *, language: str | None = None) -> list[wire.Checkpoint]:
+    """Checkpoints, newest first; those that come inside a package last."""
+    query = select(tables.CheckpointRow).order_by(
+        tables.CheckpointRow.round_id.desc().nulls_last(), tables.CheckpointRow.id
+    )
+    if language is not None:
+        query = query.where(tables.CheckpointRow.language == language)
+    reigns = champions(session)
+    return [_checkpoint(row, reigns) for row in session.scalars(query)]
+
+
+def checkpoint(session: Session, checkpoint_id: str) -> wire.Checkpoint:
+    """Raises NotFound."""
+    row = session.get(tables.CheckpointRow, checkpoint_id)
+    if row is None:
+        raise NotFound(f"no checkpoint has the id {checkpoint_id!r}")
+    return _checkpoint(row, champions(session))
+
+
+def _checkpoint(row: tables.CheckpointRow, reigns: list[wire.Champion]) -> wire.Checkpoint:
+    languages = [reign.language for reign in reigns if reign.checkpoint_id == row.id]
+    return wire.Checkpoint.model_validate({**columns(row), "champion_of": languages})
+
+
+def champions(session: Session) -> list[wire.Champion]:
+    """Who reads each language now: what its newest promotion or rollback names."""
+    newest = (
+        select(func.max(tables.Promotion.id))
+        .where(tables.Promotion.action.in_(ROUTED))
+        .group_by(tables.Promotion.language)
+    )
+    rows = session.execute(
+        select(tables.Promotion.language, tables.Promotion.checkpoint_id)
+        .where(tables.Promotion.id.in_(newest), tables.Promotion.checkpoint_id.is_not(None))
+        .order_by(tables.Promotion.language)
+    )
+    return [wire.Champion(language=language, checkpoint_id=str(id_)) for language, id_ in rows]
+
+
+def promotions(session: Session, *, language: str | None = None, limit: int = 100) -> list[wire.PromotionInfo]:
+    """Decisions, newest first."""
+    query = select(tables.Promotion).order_by(tables.Promotion.id.desc()).limit(limit)
+    if language is not None:
+        query = query.where(tables.Promotion.language == language)
+    return [wire.PromotionInfo.model_validate(columns(row)) for row in session.scalars(query)]

@@ -1,0 +1,32 @@
+"""The one place where text from outside is made fit to store: for JSON, for Postgres, for training.
+
+Removed is what neither can be stored nor leaves ink: NUL and other controls, lone
+surrogates, noncharacters, bidi and zero-width formatting. What signals a broken text
+layer but can be stored (private use, U+FFFD) stays, so that people see it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# The joiners U+200C and U+200D stay: they change the shape of Indic and Arabic letters.
+_REMOVED = re.compile(
+    "["
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
+    "\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
+    + "]"
+)
+_HYPHEN_AT_END = re.compile("\u00ad\\s*$")
+_BLANKS = re.compile(r"\s+")
+
+
+def clean(text: str) -> str:
+    """One line of text in NFC, without what cannot be stored, its blanks single and trimmed."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
+    text = _HYPHEN_AT_END.sub("-", text)  # a soft hyphen is drawn where a line ends
+    text = _REMOVED.sub("", text)
+    return unicodedata.normalize("NFC", _BLANKS.sub(" ", text).strip())

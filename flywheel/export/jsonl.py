@@ -1,0 +1,54 @@
+"""JSON lines for fine-tuning DeepSeek-OCR: one sample a page, a prompt and the answer wanted.
+
+The prompt tells what the label is worth, as in the paper (section 3.4): a coarse label,
+straight from a text layer, answers "Free OCR." with plain text; a fine one, or a person's,
+answers the grounding prompt with layout, boxes in 0-999 bins, and text. Images lie beside, a
+thousand to a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flywheel.document import Kind
+from flywheel.export.rows import ExportRow
+from flywheel.markup import coarse, fine
+
+COARSE_PROMPT = "<image>\nFree OCR."
+FINE_PROMPT = "<image>\n<|grounding|>Convert the document to markdown."
+FOLDER_ROWS = 1000
+
+
+def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+    """Writes train.jsonl and images/NNNNN/key.jpg."""
+    with (directory / "train.jsonl").open("w", encoding="utf-8") as file:
+        for number, row in enumerate(rows):
+            image = Path("images") / f"{number // FOLDER_ROWS:05d}" / f"{row.key}.jpg"
+            (directory / image).parent.mkdir(parents=True, exist_ok=True)
+            (directory / image).write_bytes(row.image)
+            file.write(json.dumps(_sample(row, image), ensure_ascii=False) + "\n")
+
+
+def _sample(row: ExportRow, image: Path) -> dict[str, Any]:
+    label = row.label
+    grounded = label.kind is not Kind.COARSE
+    boxes = [list(region.box.bins(label.width, label.height)) for region in label.regions] if grounded else []
+    return {
+        "id": row.key,
+        "image": image.as_posix(),
+        "prompt": FINE_PROMPT if grounded else COARSE_PROMPT,
+        "answer": fine(label) if grounded else coarse(label),
+        "boxes": boxes,
+        "language": label.language,
+        "script": label.script,
+        "corpus": row.corpus,
+        "document": row.document,
+        "sha256": row.sha256,
+        "page": row.page,
+        "verdict": row.verdict,
+        "reason": row.reason,
+        "lineage": row.lineage,
+    }

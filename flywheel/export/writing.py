@@ -1,0 +1,129 @@
+"""The frame around every format: hidden names first, final names when whole, the manifest last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import Conflict
+from flywheel.export import jsonl, parquet, webdataset
+from flywheel.export.rows import ExportReport, ExportRow
+
+MANIFEST = "manifest.json"
+PARTIAL = ".partial"
+
+# name -> writer(rows, directory): writes its files under `directory`, whose names will stay.
+Writer = Callable[[Iterable[ExportRow], Path], None]
+FORMATS: dict[str, Writer] = {
+    "parquet": parquet.write_files,
+    "webdataset": webdataset.write_files,
+    "jsonl": jsonl.write_files,
+}
+
+
+def write(
+    format: str,
+    rows: Iterable[ExportRow],
+    to: Path,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> ExportReport:
+    """Writes an export into `to`; an export that was there before is replaced, other files are left.
+
+    `progress` is called with the number of rows taken so far. Raises KeyError for a format that
+    is not in FORMATS and Conflict when `to` holds files that are not an export's.
+    """
+    writer = FORMATS[format]
+    partial = _prepare(to)
+    tally = _Tally(progress)
+    writer(tally.count(rows), partial)
+    files = sorted(path.relative_to(partial) for path in partial.rglob("*") if path.is_file())
+    manifest = {**tally.summary(format), "files": [_entry(partial, name) for name in files]}
+    _publish(partial, to, files, manifest)
+    paths = (*(to / name for name in files), to / MANIFEST)
+    return ExportReport(format, to, paths, tally.rows, sum(path.stat().st_size for path in paths))
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a finished export; raises FileNotFoundError when there is none."""
+    loaded: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    return loaded
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts rows as the writer takes them, for the manifest and the progress bar."""
+
+    progress: Callable[[int], None] | None
+    rows: int = 0
+    seen: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def count(self, rows: Iterable[ExportRow]) -> Iterator[ExportRow]:
+        for row in rows:
+            yield row
+            self.rows += 1
+            for name, value in (
+                ("corpora", row.corpus),
+                ("kinds", row.label.kind.value),
+                ("checkpoints", row.lineage["checkpoint"]),
+                ("generations", str(row.lineage["generation"])),
+            ):
+                if value is not None:
+                    self.seen.setdefault(name, Counter())[value] += 1
+            if self.progress:
+                self.progress(self.rows)
+
+    def summary(self, format: str) -> dict[str, Any]:
+        return {
+            "format": format,
+            "rows": self.rows,
+            **{name: dict(sorted(c.items())) for name, c in self.seen.items()},
+        }
+
+
+def _prepare(to: Path) -> Path:
+    """An empty place for unfinished files; what a killed export left there goes."""
+    to.mkdir(parents=True, exist_ok=True)
+    partial = to / PARTIAL
+    if not (to / MANIFEST).exists() and not partial.exists() and any(to.iterdir()):
+        raise Conflict(f"{to} holds files that are not an export's; name an empty directory")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    return partial
+
+
+def _entry(directory: Path, name: Path) -> dict[str, Any]:
+    path = directory / name
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    return {"name": name.as_posix(), "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _publish(partial: Path, to: Path, files: list[Path], manifest: dict[str, Any]) -> None:
+    """Takes the old manifest away, moves the files in, drops the old export's others, writes the manifest."""
+    stale: set[str] = set()
+    if (to / MANIFEST).exists():
+        stale = {entry["name"] for entry in read_manifest(to)["files"]} - {name.as_posix() for name in files}
+        (to / MANIFEST).unlink()
+    for name in stale:
+        path = to / name
+        if path.resolve().is_relative_to(to.resolve()):
+            path.unlink(missing_ok=True)
+    for name in files:
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).replace(to / name)
+    waiting = partial / MANIFEST
+    with waiting.open("w", encoding="utf-8") as file:
+        json.dump(manifest, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    waiting.replace(to / MANIFEST)
+    shutil.rmtree(partial)

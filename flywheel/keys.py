@@ -1,0 +1,145 @@
+"""API keys: `fw_<id>_<secret>`, shown once; the table holds the SHA-256 of a 256-bit secret.
+
+    id, plain = create(session, "ingest host", ["submit", "read"])
+    holder = verify(session, plain)          # raises KeyRefused
+    require(holder, "review")                # raises ScopeMissing
+
+A key that was found good is remembered for a few seconds, so a request costs no
+query of its own; a revocation takes hold everywhere within CACHE_SECONDS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from flywheel.database import transaction
+from flywheel.errors import FlywheelError, NotFound
+from flywheel.tables import ApiKey
+
+Scope = Literal["read", "submit", "review", "train", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+PREFIX = "fw"
+CACHE_SECONDS = 5.0
+CACHE_KEYS = 1024
+
+
+class KeyRefused(FlywheelError):
+    """The key is malformed, unknown, expired or revoked (API: 401). Which, is not said."""
+
+
+class ScopeMissing(FlywheelError):
+    """The key is good, but not for this (API: 403)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    row: ApiKey
+    until: float  # time.monotonic
+
+
+_cache: OrderedDict[str, _Known] = OrderedDict()  # by SHA-256 of the whole key: no secret is kept
+_cache_lock = threading.Lock()
+
+
+def create(
+    session: Session, name: str, scopes: Sequence[str], expires_at: datetime | None = None
+) -> tuple[str, str]:
+    """A new key: (id, plain). The plain form exists only here. Raises ValueError for an unknown scope."""
+    wanted = sorted(set(scopes))
+    if not wanted or set(wanted) - set(SCOPES):
+        raise ValueError(f"scopes are some of {', '.join(SCOPES)}; not {', '.join(wanted) or 'none'}")
+    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    session.add(
+        ApiKey(id=key_id, name=name, secret_sha256=_digest(secret), scopes=wanted, expires_at=expires_at)
+    )
+    session.flush()
+    return key_id, f"{PREFIX}_{key_id}_{secret}"
+
+
+def create_embedded_key(database_url: str) -> str:
+    """A key for everything, for the owner of an embedded stack; returns its plain form."""
+    with transaction(database_url) as session:
+        return create(session, "embedded stack", ["admin"])[1]
+
+
+def verify(session: Session, plain: str) -> ApiKey:
+    """The row of a key that is good now, detached from the session. Raises KeyRefused."""
+    key_id, secret = _parse(plain)
+    known = _recall(plain)
+    if known is not None:
+        return known
+    found = session.execute(select(ApiKey, func.now()).where(ApiKey.id == key_id)).one_or_none()
+    stored = found[0].secret_sha256 if found else _digest("")
+    # An unknown id costs the same comparison as a known one.
+    genuine = hmac.compare_digest(stored, _digest(secret))
+    if found is None or not genuine:
+        raise KeyRefused("no such API key")
+    row, now = found[0], found[1]
+    left = CACHE_SECONDS if row.expires_at is None else (row.expires_at - now).total_seconds()
+    if row.revoked_at is not None or left <= 0:
+        raise KeyRefused("no such API key")
+    session.expunge(row)
+    _remember(plain, row, min(left, CACHE_SECONDS))
+    return row
+
+
+def require(holder: ApiKey, scope: Scope) -> None:
+    """Raises ScopeMissing unless the key has `scope`; admin has them all."""
+    if scope not in holder.scopes and "admin" not in holder.scopes:
+        raise ScopeMissing(f"this needs a key with the scope {scope!r}; this one has {', '.join(holder.scopes)}")
+
+
+def revoke(session: Session, key_id: str) -> None:
+    """End a key for good; ending it twice is harmless. Raises NotFound."""
+    done = session.execute(
+        update(ApiKey)
+        .where(ApiKey.id == key_id)
+        .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
+        .returning(ApiKey.id)
+    )
+    if done.first() is None:
+        raise NotFound(f"no API key has the id {key_id!r}")
+    with _cache_lock:
+        for digest in [digest for digest, known in _cache.items() if known.row.id == key_id]:
+            del _cache[digest]
+
+
+def _digest(secret: str) -> str:
+    # A plain hash is enough: the secret has 256 bits, so there is nothing to guess.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _parse(plain: str) -> tuple[str, str]:
+    prefix, _, rest = plain.partition("_")
+    key_id, _, secret = rest.partition("_")
+    well_formed = prefix == PREFIX and key_id.isalnum() and secret and plain.isascii() and len(plain) <= 200
+    if not well_formed:
+        raise KeyRefused("no such API key")
+    return key_id, secret
+
+
+def _recall(plain: str) -> ApiKey | None:
+    with _cache_lock:
+        known = _cache.get(_digest(plain))
+        return known.row if known and time.monotonic() < known.until else None
+
+
+def _remember(plain: str, row: ApiKey, seconds: float) -> None:
+    with _cache_lock:
+        _cache[_digest(plain)] = _Known(row, time.monotonic() + seconds)
+        _cache.move_to_end(_digest(plain))
+        while len(_cache) > CACHE_KEYS:
+            _cache.popitem(last=False)

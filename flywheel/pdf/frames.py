@@ -1,0 +1,76 @@
+"""The wire between sandbox and child: JSON with raw bytes behind it, each with its length in front.
+
+    frame = json length, body length (two big-endian uint32) | json (ASCII) | body
+
+Nothing is ever unpickled, and the receiver refuses lengths beyond its limit, because
+the child works on hostile files and may say anything.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from typing import Any
+
+HEADER = struct.Struct("!II")
+REQUEST_BYTES = 16 << 20
+
+
+class Lost(Exception):
+    """The other end is gone, or no longer speaks this language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message: a JSON object and bytes that go with it."""
+
+    head: dict[str, Any]
+    body: bytes = b""
+
+
+def send(wire: socket.socket, head: dict[str, Any], *bodies: bytes | memoryview) -> None:
+    """Write one frame, blocking. Raises OSError when the other end is gone."""
+    text = json.dumps(head, separators=(",", ":")).encode("ascii")
+    wire.sendall(HEADER.pack(len(text), sum(len(body) for body in bodies)) + text)
+    for body in bodies:
+        wire.sendall(body)
+
+
+def receive(wire: socket.socket, deadline: float | None = None, limit: int = REQUEST_BYTES) -> Frame:
+    """Read one frame.
+
+    `deadline` is on time.monotonic's clock, `limit` the most bytes a part may have.
+    Raises TimeoutError past the deadline, Lost when the stream ends or makes no sense.
+    """
+    text_length, body_length = HEADER.unpack(_exactly(wire, HEADER.size, deadline))
+    if text_length > limit or body_length > limit:
+        raise Lost(f"a message of {text_length} + {body_length} bytes")
+    try:
+        head = json.loads(_exactly(wire, text_length, deadline))
+    except ValueError as error:
+        raise Lost("a message that is no JSON") from error
+    if not isinstance(head, dict):
+        raise Lost("a message that is no object")
+    return Frame(head, bytes(_exactly(wire, body_length, deadline)))
+
+
+def _exactly(wire: socket.socket, size: int, deadline: float | None) -> bytearray:
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        if deadline is not None:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError
+            wire.settimeout(remaining)
+        try:
+            count = wire.recv_into(view)
+        except ConnectionError as error:
+            raise Lost("the connection broke") from error
+        if count == 0:
+            raise Lost("the stream ended")
+        view = view[count:]
+    return data

@@ -1,0 +1,157 @@
+"""One page inside the child: its text layer, characters, ink and image, as frames for the parent.
+
+A page's content is interpreted once, into a display list, from which text and the
+small gray rendering both come. The text layer crosses the wire as MuPDF's own JSON;
+the parent takes it apart. (Python dictionaries of every span would cost more than
+the interpretation itself.)
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import pymupdf
+from pymupdf import mupdf
+
+from flywheel.reasons import Reason
+
+# No CID_FOR_UNKNOWN_UNICODE: a glyph without a known character must come out as U+FFFD,
+# which the gate sees, and not as a letter that happens to have the glyph's number.
+# Ligatures are expanded. Boxes are those of the outlines, not of the font's ascenders.
+FLAGS = (
+    mupdf.FZ_STEXT_PRESERVE_WHITESPACE
+    | mupdf.FZ_STEXT_PRESERVE_IMAGES
+    | mupdf.FZ_STEXT_MEDIABOX_CLIP
+    | mupdf.FZ_STEXT_ACCURATE_BBOXES
+)
+JSON_SCALE = 100  # MuPDF writes integers: hundredths of a point
+INK_DPI = 36.0
+INK_PIXELS = 1_000_000  # of the small rendering, on giant pages
+
+
+class PageRefused(Exception):
+    """This page cannot be used."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def check_size(page: Any, settings: Any) -> None:
+    """Refuse a page beyond any paper, before anything is drawn."""
+    longest = max(page.rect.width, page.rect.height)
+    if not 0 < longest <= settings.page_points:
+        raise PageRefused(Reason.PAGE_TOO_LARGE, f"{page.rect.width:.0f} x {page.rect.height:.0f} points")
+
+
+def check_image(page: Any, settings: Any) -> None:
+    """Decode an image file's page coarsely: raises when it cannot be, or is too large."""
+    check_size(page, settings)
+    display_list = page.get_displaylist()
+    _image_boxes(display_list.get_textpage(FLAGS), settings)
+    pymupdf.TOOLS.reset_mupdf_warnings()
+    _gray(display_list, page.rect, INK_DPI, INK_PIXELS)
+    warnings = pymupdf.TOOLS.mupdf_warnings()
+    if warnings:
+        raise PageRefused(Reason.IMAGE_UNREADABLE, warnings.split("\n", 1)[0][:200])
+
+
+def text(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
+    """Head with geometry, images and regions; bodies: MuPDF's text JSON, then the small gray rendering."""
+    display_list = page.get_displaylist()
+    text_page = display_list.get_textpage(FLAGS)
+    written = _text_json(text_page)
+    images = _image_boxes(text_page, settings) if b'"type":"image"' in written else []
+    small, dpi = _gray(display_list, page.rect, INK_DPI, INK_PIXELS)
+    head = _head(page) | {
+        "text_bytes": len(written),
+        "scale": JSON_SCALE,
+        "images": images,
+        "visible_text": not images or _draws_text(page),
+        "ink_dpi": dpi,
+        "rows": small.height,
+        "columns": small.width,
+    }
+    if request.get("layout") and b'"text":"' in written:
+        from flywheel.pdf import layout
+
+        head["regions"] = layout.regions(page)
+    return head, written, small.samples
+
+
+def characters(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
+    """Head with the characters as one string; body: float32 x, y, x0, y0, x1, y1, line for each."""
+    del request
+    text_page = page.get_displaylist().get_textpage(FLAGS & ~mupdf.FZ_STEXT_PRESERVE_IMAGES)
+    found: list[str] = []
+    table = array("f")
+    line_number = 0
+    for block in pymupdf.TextPage(text_page).extractRAWDICT()["blocks"]:
+        for line in block.get("lines", ()):
+            for span in line["spans"]:
+                for character in span["chars"]:
+                    found.append(character["c"][:1])
+                    table.extend((*character["origin"], *character["bbox"], line_number))
+            line_number += 1
+    return _head(page) | {"text": "".join(found)}, table.tobytes()
+
+
+def render(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
+    """Head with the resolution in fact; body: gray pixels, row by row."""
+    display_list = page.get_displaylist()
+    text_page = display_list.get_textpage(mupdf.FZ_STEXT_PRESERVE_IMAGES)
+    _image_boxes(text_page, settings)
+    pixmap, dpi = _gray(display_list, page.rect, float(request["dpi"]), settings.pixel_limit)
+    return _head(page) | {"dpi": dpi, "rows": pixmap.height, "columns": pixmap.width}, pixmap.samples
+
+
+ANSWERS: dict[str, Callable[[Any, dict[str, Any], Any], tuple[Any, ...]]] = {
+    "text": text,
+    "characters": characters,
+    "render": render,
+}
+
+
+def _head(page: Any) -> dict[str, Any]:
+    rect = page.rect
+    return {
+        "is": "page",
+        "width": round(rect.width, 3),
+        "height": round(rect.height, 3),
+        "rotation": page.rotation if page.parent.is_pdf else 0,
+    }
+
+
+def _text_json(text_page: Any) -> bytes:
+    buffer = mupdf.fz_new_buffer(1 << 14)
+    output = mupdf.FzOutput(buffer)
+    output.fz_print_stext_page_as_json(text_page, JSON_SCALE)
+    output.fz_close_output()
+    return bytes(buffer.fz_buffer_extract())
+
+
+def _image_boxes(text_page: Any, settings: Any) -> list[list[float]]:
+    """Where images lie. Refuses the page when one is larger than the limit, before it is decoded."""
+    boxes = []
+    for info in pymupdf.TextPage(text_page).extractIMGINFO():
+        if info["width"] * info["height"] > settings.image_pixels:
+            raise PageRefused(Reason.IMAGE_LIMIT, f"an image of {info['width']} x {info['height']} pixels")
+        boxes.append([round(float(v), 2) for v in info["bbox"]])
+    return boxes
+
+
+def _draws_text(page: Any) -> bool:
+    """Whether any text is painted; a recognised scan's text layer is there to be searched, not seen."""
+    return any(kind in ("fill-text", "stroke-text") for kind, *_ in page.get_bboxlog())
+
+
+def _gray(display_list: Any, rect: Any, dpi: float, pixels: int) -> tuple[Any, float]:
+    """A gray pixmap and its resolution, lowered until the page fits `pixels`."""
+    area = rect.width * rect.height * (dpi / 72) ** 2
+    if area > pixels:
+        dpi *= (pixels / area) ** 0.5 * 0.999
+    matrix = pymupdf.Matrix(dpi / 72, dpi / 72)
+    return display_list.get_pixmap(matrix=matrix, colorspace=pymupdf.csGRAY, alpha=0), dpi

@@ -1,0 +1,128 @@
+"""One PDF child as its parent sees it: started, spoken to under a deadline, killed.
+
+The child is a fresh interpreter (`python -m flywheel.pdf.child`) on a socket pair, so
+it can be started from a daemonic Celery process, inherits no secrets from the
+environment, and shares no memory with anyone. It sets its own resource limits before
+it touches a file, and asks the kernel to be killed with the thread that started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import SetupError
+from flywheel.pdf.frames import Frame, Lost, receive, send
+from flywheel.pdf.results import Limits
+
+START_SECONDS = 60.0  # a cold disk may need long to import MuPDF
+
+
+class Child:
+    """A running child. Not for use by two threads at once."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.documents: set[str] = set()
+        self._wire, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "flywheel.pdf.child", str(theirs.fileno()), _settings(limits)],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+                close_fds=True,
+            )
+        try:
+            self.receive(START_SECONDS)
+        except (Lost, TimeoutError) as error:
+            self.kill()
+            raise SetupError(f"the PDF child does not start ({self.epitaph}); is pymupdf installed?") from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def epitaph(self) -> str:
+        """How the child ended, in words: "killed by SIGSEGV", "exit status 3"."""
+        code = self._process.returncode
+        if code is None:
+            return "still running"
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return f"killed by {signal.Signals(-code).name}"
+        return f"exit status {code}"
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory held now, by the kernel's count; 0 where the kernel does not tell."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def send(self, head: dict[str, Any]) -> None:
+        """Hand over one request. Raises Lost when the child is gone."""
+        self._wire.settimeout(self._limits.page_seconds)
+        try:
+            send(self._wire, head)
+        except OSError as error:
+            raise Lost("the child no longer listens") from error
+
+    def receive(self, seconds: float) -> Frame:
+        """The next frame, waiting at most `seconds`. Raises TimeoutError or Lost."""
+        return receive(self._wire, time.monotonic() + seconds, self._limits.frame_bytes)
+
+    def kill(self) -> None:
+        """End the child at once and reap it; safe to call again."""
+        self._wire.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def bury(self) -> str:
+        """Reap a child that ended by itself, and say how it ended."""
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self.kill()
+        return self.epitaph
+
+
+def _settings(limits: Limits) -> str:
+    return json.dumps(
+        {
+            "parent": os.getpid(),
+            "memory_bytes": limits.memory_bytes,
+            "open_files": limits.open_files,
+            "page_seconds": limits.page_seconds,
+            "document_seconds": limits.document_seconds,
+            "pixel_limit": limits.pixel_limit,
+            "image_pixels": limits.image_pixels,
+            "page_points": limits.page_points,
+        }
+    )
+
+
+def _environment() -> dict[str, str]:
+    """No URLs or keys: what the child imports, and one thread for each library that might start more."""
+    return {
+        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }

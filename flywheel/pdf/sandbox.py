@@ -1,0 +1,284 @@
+"""The sandbox: MuPDF behind a process boundary, one page at a time under a wall deadline.
+
+A warm child serves many documents. When it hangs it is killed, when it dies it is
+replaced, and only the page it was on fails; a page on which a child died is tried
+once more in a fresh child, since the first may have been killed from outside.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar
+
+import numpy as np
+
+from flywheel.document import Box, Character, PageFacts
+from flywheel.errors import Rejected
+from flywheel.intake import sniff
+from flywheel.pdf.frames import Frame, Lost
+from flywheel.pdf.process import Child
+from flywheel.pdf.results import DocumentFacts, Limits, PageFailure, PageImage, PageText
+from flywheel.pdf.structure import page_text
+from flywheel.reasons import Reason
+from flywheel.cleaning import clean
+
+Result = TypeVar("Result")
+SNIFFED_BYTES = 4096
+METADATA_LENGTH = 300
+DETAIL_LENGTH = 500
+PDF = "application/pdf"
+IMAGES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/tiff": "TIFF"}
+
+
+class Sandbox:
+    """Reads PDF, PNG, JPEG and TIFF files in a killable child.
+
+    One request at a time: finish or close an iterator before the next call. `on_page`,
+    when given, is called with (page number, child's pid) before each page is started,
+    and pages are then requested one by one.
+
+    Every method raises Rejected with a reason when the document itself cannot be read,
+    and SetupError when no child can be started. What is wrong with one page comes as
+    that page's PageFailure.
+    """
+
+    def __init__(self, limits: Limits | None = None, on_page: Callable[[int, int], None] | None = None) -> None:
+        self._limits = limits or Limits()
+        self._on_page = on_page
+        self._child: Child | None = None
+        self._busy = False
+        self._epitaph = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill the child, if one runs. The sandbox may be used again; it will start another."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def inspect(self, path: Path, *, name: str | None = None) -> DocumentFacts:
+        """What the file is and how many pages it has; a broken or foreign file is Rejected.
+
+        `name` is the name the file was submitted under (by default the path's), which tells
+        a foreign file that claims to be a PDF from one of an unsupported type.
+        """
+        media = _media_type(path, name or path.name)
+        frame = self._ask({"do": "inspect", "path": str(path), "media": media})
+        return _document_facts(frame.head, media)
+
+    def facts(self, path: Path, numbers: Iterable[int]) -> Iterator[PageFacts | PageFailure]:
+        """Facts of the pages (0-based), in the order asked for."""
+        for page in self.text(path, numbers, layout=False):
+            yield page.facts if isinstance(page, PageText) else page
+
+    def text(self, path: Path, numbers: Iterable[int], *, layout: bool) -> Iterator[PageText | PageFailure]:
+        """Text layers, in the order asked for; with `layout`, in regions found by MuPDF's layout model."""
+        head = {"do": "text", "path": str(path), "layout": layout}
+        for number, frame in self._each(head, numbers):
+            yield frame if isinstance(frame, PageFailure) else _decoded(page_text, number, frame)
+
+    def characters(self, path: Path, number: int) -> list[Character]:
+        """Each character of the page's text layer with its origin on the baseline, as shown.
+
+        Raises Rejected with the page's reason when the page cannot be read.
+        """
+        ((_, frame),) = self._each({"do": "characters", "path": str(path)}, [number])
+        if isinstance(frame, PageFailure):
+            raise Rejected(frame.reason, frame.detail)
+        found = _decoded(_characters, number, frame)
+        if isinstance(found, PageFailure):
+            raise Rejected(found.reason, found.detail)
+        return found
+
+    def render(self, path: Path, numbers: Iterable[int], dpi: float) -> Iterator[PageImage | PageFailure]:
+        """Gray images of the pages, at `dpi` or as close below it as the pixel limit allows."""
+        head = {"do": "render", "path": str(path), "dpi": dpi}
+        for number, frame in self._each(head, numbers):
+            yield frame if isinstance(frame, PageFailure) else _decoded(_page_image, number, frame)
+
+    def _ready(self) -> Child:
+        if self._child is None:
+            self._child = Child(self._limits)
+        return self._child
+
+    def _ask(self, head: dict[str, Any]) -> Frame:
+        """One question about a document as a whole."""
+        self._claim()
+        try:
+            frame = self._opened(head) or self._opened(head) or self._refuse(head)
+        finally:
+            self._busy = False
+        self._recycle()
+        return frame
+
+    def _each(self, head: dict[str, Any], numbers: Iterable[int]) -> Iterator[tuple[int, Frame | PageFailure]]:
+        """Every page's answer in turn, over as many children as it takes."""
+        self._claim()
+        waiting = deque(numbers)
+        head = head | {"media": _media_type(Path(head["path"])) if waiting else ""}
+        fallen = -1  # the page on which the last child died
+        try:
+            while waiting:
+                for answer in self._batch(head, waiting):
+                    if isinstance(answer, PageFailure) and answer.reason is Reason.PAGE_CRASHED:
+                        if fallen != answer.number:
+                            fallen = answer.number  # once more, in a fresh child
+                            continue
+                    yield waiting.popleft(), answer
+        except BaseException:
+            self.close()  # an abandoned child may be in the middle of a page
+            raise
+        finally:
+            self._busy = False
+        self._recycle()
+
+    def _batch(self, head: dict[str, Any], waiting: deque[int]) -> Iterator[Frame | PageFailure]:
+        """Answers of one child, up to its death; the caller removes answered pages from `waiting`."""
+        numbers = [waiting[0]] if self._on_page else list(waiting)
+        if self._on_page:
+            self._on_page(numbers[0], self._ready().pid)
+        head = head | {"numbers": numbers}
+        if self._opened(head) is None and self._opened(head) is None:
+            if self._on_page is None:
+                self._refuse(head)
+            yield PageFailure(numbers[0], Reason.PAGE_CRASHED, self._epitaph)
+            return
+        child = self._ready()
+        for number in numbers:
+            try:
+                frame = child.receive(self._limits.page_seconds)
+            except TimeoutError:
+                self.close()
+                yield PageFailure(number, Reason.PAGE_TIMEOUT, f"not done in {self._limits.page_seconds:g} s")
+                return
+            except Lost:
+                self._bury()
+                yield PageFailure(number, Reason.PAGE_CRASHED, self._epitaph)
+                return
+            yield _failure(number, frame) if frame.head.get("is") == "failure" else frame
+
+    def _opened(self, head: dict[str, Any]) -> Frame | None:
+        """Send a request and take the frame about the document; None when the child died over it."""
+        child = self._ready()
+        child.documents.add(head["path"])
+        try:
+            child.send(head)
+            frame = child.receive(self._limits.document_seconds)
+        except TimeoutError:
+            self.close()
+            detail = f"not open after {self._limits.document_seconds:g} s"
+            raise Rejected(_unreadable(head["media"]), detail) from None
+        except Lost:
+            self._bury()
+            return None
+        if frame.head.get("is") != "document":
+            raise _rejection(frame.head)
+        return frame
+
+    def _refuse(self, head: dict[str, Any]) -> NoReturn:
+        raise Rejected(_unreadable(head["media"]), f"opening it ends the PDF library: {self._epitaph}")
+
+    def _bury(self) -> None:
+        if self._child is not None:
+            self._epitaph = self._child.bury()
+            self._child = None
+
+    def _recycle(self) -> None:
+        child = self._child
+        if child is not None and (
+            len(child.documents) >= self._limits.recycle_documents
+            or child.resident_bytes > self._limits.recycle_bytes
+        ):
+            self.close()
+
+    def _claim(self) -> None:
+        if self._busy:
+            raise RuntimeError("a sandbox serves one request at a time; finish the other iterator first")
+        self._busy = True
+
+
+def _decoded(decode: Callable[[int, Frame], Result], number: int, frame: Frame) -> Result | PageFailure:
+    """The frame as a result, or a failure where the child's answer makes no sense."""
+    try:
+        return decode(number, frame)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return PageFailure(number, Reason.PAGE_UNREADABLE, f"the child's answer makes no sense: {error!r}")
+
+
+def _media_type(path: Path, name: str | None = None) -> str:
+    """The file's media type by its first bytes; raises Rejected for what no reader here opens.
+
+    Without a name the caller is past inspection, and what is not an image is opened as a PDF.
+    """
+    with path.open("rb") as file:
+        start = file.read(SNIFFED_BYTES)
+    if not start:
+        raise Rejected(Reason.EMPTY_FILE)
+    media = sniff(start)
+    if media in IMAGES and not (name and name.lower().endswith(".pdf")):
+        return media
+    if name is None or media == PDF:
+        return PDF
+    if not name.lower().endswith(".pdf"):
+        raise Rejected(Reason.UNSUPPORTED_TYPE, f"{media or 'unknown bytes'}")
+    if media is not None:
+        raise Rejected(Reason.NOT_PDF, f"the bytes are {media}")
+    return PDF  # damaged beyond recognition, perhaps: MuPDF decides
+
+
+def _unreadable(media: str) -> Reason:
+    return Reason.IMAGE_UNREADABLE if media in IMAGES else Reason.PDF_UNREADABLE
+
+
+def _document_facts(head: dict[str, Any], media: str) -> DocumentFacts:
+    return DocumentFacts(
+        pages=int(head["pages"]),
+        is_pdf=media == PDF,
+        repaired=bool(head["repaired"]),
+        owner_locked=bool(head["owner_locked"]),
+        format=IMAGES.get(media) or clean(str(head["format"]))[:100],
+        title=clean(str(head["title"]))[:METADATA_LENGTH],
+        producer=clean(str(head["producer"]))[:METADATA_LENGTH],
+    )
+
+
+def _rejection(head: dict[str, Any]) -> Rejected:
+    return Rejected(_reason(head, Reason.PDF_UNREADABLE), clean(str(head.get("detail", "")))[:DETAIL_LENGTH])
+
+
+def _failure(number: int, frame: Frame) -> PageFailure:
+    detail = clean(str(frame.head.get("detail", "")))[:DETAIL_LENGTH]
+    return PageFailure(number, _reason(frame.head, Reason.PAGE_UNREADABLE), detail)
+
+
+def _reason(head: dict[str, Any], otherwise: Reason) -> Reason:
+    try:
+        return Reason(head.get("reason"))
+    except ValueError:
+        return otherwise
+
+
+def _characters(number: int, frame: Frame) -> list[Character]:
+    """From `text` (one code point a character) and seven floats each: x, y, box, line."""
+    text: str = frame.head["text"]
+    table = np.frombuffer(frame.body, dtype=np.float32).reshape(len(text), 7).tolist()
+    return [
+        Character(text=symbol, x=x, y=y, box=Box(x0, y0, x1, y1), line=int(line))
+        for symbol, (x, y, x0, y0, x1, y1, line) in zip(text, table, strict=True)
+    ]
+
+
+def _page_image(number: int, frame: Frame) -> PageImage:
+    head = frame.head
+    image = np.frombuffer(frame.body, dtype=np.uint8).reshape(int(head["rows"]), int(head["columns"]))
+    return PageImage(number, image, float(head["dpi"]), float(head["width"]), float(head["height"]))

@@ -1,0 +1,114 @@
+"""Which pages are read again, and by whom.
+
+Pages that the coarse stop could not accept go to the reader of their language
+(`assign`); where there is none they wait. After a promotion the new champion
+reads every page of its language that waits, or whose label is not accepted, or
+that an earlier checkpoint read (`plan`). A person's label is left alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from flywheel import ledger, promotion
+from flywheel.ledger import Work
+from flywheel.submission import shards
+from flywheel.tables import Document, LabelRow, Page
+
+SHARD_PAGES = 16  # reading takes about a second a page on a CPU: short enough to lose, long enough to batch
+
+
+def assign(session: Session, page_ids: Sequence[int]) -> None:
+    """Send pages without an accepted label to the reader of their language, or let them wait."""
+    for (document_id, language), pages in _by_document(session, page_ids).items():
+        reader = promotion.reader_for(session, language)
+        _set_state(session, pages, "waiting" if reader is None else "pending")
+        if reader is not None:
+            ledger.enqueue(session, readings(document_id, pages, reader))
+
+
+def readings(
+    document_id: int, page_ids: Sequence[int], checkpoint: str, round_id: int | None = None
+) -> list[Work]:
+    """Recognition work for pages of one document."""
+    return [
+        Work(
+            "recognition",
+            document_id=document_id,
+            page_ids=part,
+            checkpoint_id=checkpoint,
+            round_id=round_id,
+        )
+        for part in shards(page_ids, SHARD_PAGES)
+    ]
+
+
+def plan(session: Session, language: str, checkpoint: str, round_id: int | None = None) -> int:
+    """Enqueue what a new champion should read; returns the number of pages."""
+    return _enqueue(session, _wanting(language, checkpoint), checkpoint, round_id)
+
+
+def wake_waiting(session: Session) -> int:
+    """Send waiting pages on whose language has a reader by now (a promotion and a page's arrival can
+    cross); returns their number. Idempotent: the work ids are the same each time."""
+    languages = session.execute(
+        select(Document.language)
+        .join(Page, Page.document_id == Document.id)
+        .where(Page.state == "waiting")
+        .distinct()
+    ).scalars()
+    moved = 0
+    for language in list(languages):
+        reader = promotion.reader_for(session, language)
+        if reader is not None:
+            waits = (Page.state == "waiting") & (Document.language.is_not_distinct_from(language))
+            moved += _enqueue(session, waits & _unread_by(reader), reader, None)
+    return moved
+
+
+def _wanting(language: str, checkpoint: str) -> ColumnElement[bool]:
+    base = or_(Document.language == language, Document.language.like(f"{language}-%"))
+    older = select(LabelRow.id).where(LabelRow.page_id == Page.id, LabelRow.kind == "fine").exists()
+    unaccepted = Page.verdict.is_distinct_from("accepted")
+    human = select(LabelRow.id).where(LabelRow.page_id == Page.id, LabelRow.kind == "human").exists()
+    settled = Page.state.in_(("labelled", "waiting"))
+    return base & settled & (unaccepted | older) & ~human & _unread_by(checkpoint)
+
+
+def _unread_by(checkpoint: str) -> ColumnElement[bool]:
+    read = select(LabelRow.id).where(LabelRow.page_id == Page.id, LabelRow.checkpoint_id == checkpoint)
+    return ~read.exists()
+
+
+def _enqueue(session: Session, which: ColumnElement[bool], checkpoint: str, round_id: int | None) -> int:
+    rows = session.execute(
+        select(Page.document_id, func.array_agg(Page.id))
+        .join(Document, Document.id == Page.document_id)
+        .where(which)
+        .group_by(Page.document_id)
+        .order_by(Page.document_id)
+    ).all()
+    works = [w for document_id, ids in rows for w in readings(document_id, sorted(ids), checkpoint, round_id)]
+    ledger.enqueue(session, works)
+    return sum(len(ids) for _, ids in rows)
+
+
+def _by_document(session: Session, page_ids: Sequence[int]) -> dict[tuple[int, str | None], list[int]]:
+    rows = session.execute(
+        select(Page.id, Page.document_id, Document.language)
+        .join(Document, Document.id == Page.document_id)
+        .where(Page.id.in_(page_ids))
+        .order_by(Page.document_id, Page.number)
+    ).all()
+    grouped: dict[tuple[int, str | None], list[int]] = defaultdict(list)
+    for page_id, document_id, language in rows:
+        grouped[document_id, language].append(page_id)
+    return grouped
+
+
+def _set_state(session: Session, page_ids: Iterable[int], state: str) -> None:
+    session.execute(update(Page).where(Page.id.in_(list(page_ids))).values(state=state, updated_at=func.now()))

@@ -1,0 +1,429 @@
+"""What travels over HTTP: the JSON of the API as pydantic models, shared by server and client.
+
+Everything is frozen. Answers tolerate fields they do not know, so an older client
+reads a newer server; requests refuse them, so a misspelt field is an error.
+Boxes and sizes are in page points, error rates are fractions, times are UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMATS = ("parquet", "webdataset", "jsonl", "paddleocr", "alto", "labelstudio")
+
+Language = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35, description="BCP-47 tag, e.g. bo"),
+]
+CorpusName = Annotated[
+    str, Field(pattern=r"^[\w][\w .+-]*$", max_length=200, description="letters, digits, space and . + - _")
+]
+Note = Annotated[str, Field(max_length=4000)]
+
+
+class Answer(BaseModel):
+    """What the server sends."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Ask(BaseModel):
+    """What the client sends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Health(Answer):
+    status: Literal["ok"]
+    version: str
+
+
+class PageCounts(Answer):
+    """Pages by state; `labelled` + `quarantined` + `waiting` + `pending` = `submitted`."""
+
+    submitted: int = 0
+    labelled: int = 0
+    quarantined: int = 0
+    waiting: int = 0
+    pending: int = 0
+    by_verdict: dict[str, int] = {}
+    by_reason: dict[str, int] = {}
+
+
+class DocumentCounts(Answer):
+    submitted: int = 0
+    pending: int = 0
+    ready: int = 0
+    quarantined: int = 0
+    by_reason: dict[str, int] = {}
+
+
+class Corpus(Answer):
+    name: str
+    created_at: datetime
+    documents: int
+    pages: int
+
+
+class Summary(Answer):
+    corpus: str
+    documents: DocumentCounts
+    pages: PageCounts
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is being worked on; pages that wait for a reader count as settled."""
+        return self.documents.pending == 0 and self.pages.pending == 0
+
+
+class Document(Answer):
+    id: int
+    corpus: str
+    name: str
+    sha256: str
+    size: int
+    media_type: str
+    language: str | None
+    state: str
+    reason: str | None
+    detail: str | None
+    page_count: int | None
+    created_at: datetime
+
+
+class Documents(Answer):
+    items: list[Document]
+    next: str | None = Field(description="cursor of the next page of results; null at the end")
+
+
+class Submitted(Answer):
+    """One file that is in the corpus now. `duplicate`: its bytes were there before."""
+
+    name: str
+    document_id: int
+    duplicate: bool
+
+
+class Refused(Answer):
+    """A member of an archive that is no document, and why."""
+
+    name: str
+    reason: str
+    detail: str
+
+
+class Upload(Answer):
+    """`duplicate` when nothing in the upload was new."""
+
+    name: str
+    duplicate: bool
+    documents: list[Submitted]
+    refused: list[Refused] = []
+
+
+class Page(Answer):
+    """`state`: pending, labelled, waiting or quarantined. `ink`: share of dark pixels, 0..1."""
+
+    id: int
+    document_id: int
+    document: str
+    corpus: str
+    number: int = Field(description="0-based")
+    state: str
+    verdict: str | None
+    reason: str | None
+    explanation: str | None
+    detail: str | None
+    language: str | None
+    script: str | None
+    width: float | None
+    height: float | None
+    ink: float | None
+    updated_at: datetime
+
+
+class Pages(Answer):
+    items: list[Page]
+    next: str | None = Field(description="cursor of the next page of results; null at the end")
+
+
+class LabelInfo(Answer):
+    """A label's record; its text and boxes are at /v1/labels/{id}."""
+
+    id: int
+    page_id: int
+    stop: str
+    kind: str
+    producer: str
+    checkpoint_id: str | None
+    parent_id: int | None
+    generation: int
+    verdict: str
+    reason: str
+    detail: str
+    script: str
+    confidence: float | None
+    characters: int
+    lines: int
+    created_at: datetime
+    current: bool
+
+
+class Ancestor(Answer):
+    """One step back from a label: what it came from."""
+
+    kind: Literal["label", "checkpoint", "round", "dataset"]
+    id: str
+    detail: str
+
+
+class ReviewInfo(Answer):
+    id: int
+    label_id: int
+    new_label_id: int | None
+    action: str
+    reviewer: str
+    note: str
+    created_at: datetime
+
+
+class PageDetail(Page):
+    facts: dict[str, Any]
+    labels: list[LabelInfo]
+    lineage: list[Ancestor]
+    reviews: list[ReviewInfo]
+
+
+class Correction(Ask):
+    """A person's label for a page: `label` in the form GET /v1/labels/{id} gives; kind, producer and
+    checkpoint are set by the server."""
+
+    label: dict[str, Any]
+    note: Note = ""
+
+
+class Judgement(Ask):
+    note: Note = ""
+
+
+class Reviewed(Answer):
+    """What a review left: the label that speaks for the page now."""
+
+    page_id: int
+    label_id: int
+
+
+class QueueDepth(Answer):
+    """Open work of one stop, in shards; `pages` in all of them."""
+
+    queue: str
+    stop: str
+    ready: int
+    running: int
+    delayed: int
+    oldest_seconds: float
+    pages: int = 0
+
+
+class RoundAsk(Ask):
+    language: Language
+    corpora: Annotated[list[CorpusName], Field(max_length=1000, description="none: every corpus")] = []
+    recipe: Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")] = "line"
+    overrides: dict[str, Any] = Field(default={}, description="recipe settings to change, by name")
+
+
+class Round(Answer):
+    id: int
+    language: str
+    recipe: str
+    status: str
+    corpora: list[str]
+    parent_id: str | None
+    checkpoint_id: str | None
+    relabelled: int | None
+    detail: str | None
+    created_at: datetime
+    trained_seconds: float | None
+    finished_at: datetime | None
+    progress: dict[str, Any]
+    scores: dict[str, Any]
+
+
+class RoundDetail(Round):
+    overrides: dict[str, Any]
+    curve: list[dict[str, Any]]
+    dataset: DatasetInfo | None
+    decisions: list[PromotionInfo]
+
+
+class DatasetInfo(Answer):
+    id: int
+    hash: str
+    language: str
+    counts: dict[str, Any]
+    created_at: datetime
+
+
+class Checkpoint(Answer):
+    id: str
+    architecture: str
+    language: str | None
+    scripts: list[str]
+    parent_id: str | None
+    round_id: int | None
+    dataset_id: int | None
+    generation: int
+    scores: dict[str, Any]
+    created_at: datetime
+    champion_of: list[str] = Field(description="languages that are read with it now")
+
+
+class PromotionInfo(Answer):
+    id: int
+    language: str
+    action: str
+    checkpoint_id: str | None
+    previous_id: str | None
+    round_id: int | None
+    scores: dict[str, Any]
+    detail: str
+    actor: str
+    created_at: datetime
+
+
+class PromotionAsk(Ask):
+    checkpoint_id: Annotated[str, Field(min_length=1, max_length=200)]
+    language: Language | None = Field(default=None, description="default: the checkpoint's own")
+    detail: Note = ""
+
+
+class RollbackAsk(Ask):
+    language: Language
+
+
+class Champion(Answer):
+    """Who reads a language now."""
+
+    language: str
+    checkpoint_id: str
+
+
+class ExportAsk(Ask):
+    corpus: CorpusName
+    format: Literal["parquet", "webdataset", "jsonl", "paddleocr", "alto", "labelstudio"]
+
+
+class ExportFile(Answer):
+    path: str
+    size: int
+    sha256: str
+
+
+class Export(Answer):
+    id: int
+    corpus: str
+    format: str
+    status: str
+    rows: int | None
+    progress: dict[str, Any]
+    detail: str | None
+    created_at: datetime
+    finished_at: datetime | None
+    files: list[ExportFile] = []
+
+
+class ErrorRates(Answer):
+    """CER and WER as fractions, and the counts they are made of, so that files can be summed."""
+
+    cer: float
+    wer: float
+    edits: int
+    characters: int
+    word_edits: int
+    words: int
+
+
+class ReadPage(Answer):
+    """A page that was read (`label`), or why not (`reason`, `detail`)."""
+
+    number: int
+    label: dict[str, Any] | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class Reading(Answer):
+    id: int
+    name: str
+    language: str | None
+    checkpoint_id: str | None
+    status: str
+    reason: str | None
+    detail: str | None
+    created_at: datetime
+    finished_at: datetime | None
+    pages: list[ReadPage] = []
+    scores: ErrorRates | None = None
+
+
+class KeyAsk(Ask):
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    scopes: Annotated[list[Literal["read", "submit", "review", "train", "admin"]], Field(min_length=1)]
+    expires_at: datetime | None = None
+
+
+class KeyInfo(Answer):
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class NewKey(Answer):
+    id: str
+    key: str = Field(description="shown here and never again")
+
+
+class AuditRow(Answer):
+    """How the pages of one document, or set in one font, were judged by their text layer.
+
+    `lying` counts pages whose text layer was rejected; `share` = lying / with_text.
+    """
+
+    name: str
+    document_id: int | None = None
+    pages: int
+    with_text: int
+    accepted: int
+    review: int
+    lying: int
+    share: float | None
+    reasons: dict[str, int]
+
+
+class Audit(Answer):
+    corpus: str
+    pages: int
+    with_text: int
+    lying: int
+    documents: list[AuditRow]
+    fonts: list[AuditRow]
+
+
+class Failure(Answer):
+    """Every error's body is {"error": Failure}."""
+
+    code: str
+    detail: str
+
+
+class FailureBody(Answer):
+    error: Failure
+
+
+RoundDetail.model_rebuild()

@@ -1,0 +1,208 @@
+"""How well lines were read: CER, WER, their intervals, calibration, and candidate against champion.
+
+    score(truths, readings, documents) -> Scores
+    compare(candidate, champion, truths, documents) -> Comparison       paired, for promotion
+
+Normalisation, documented because it changes the numbers: both texts are NFC, every run of white
+space becomes one space, and the ends are stripped. Nothing else: a wrong tsheg is an error.
+Words are what white space separates, and in Tibetan the syllables that tsheg, shad and their kin
+separate. An edit is one insertion, deletion or substitution of a code point (CER) or word (WER).
+Intervals are 95 % percentile bootstraps over documents when there are five or more, else over lines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+
+DOCUMENTS_FOR_BOOTSTRAP = 5
+RESAMPLES = 1000
+WORD_BREAK = re.compile(r"[\s\u0F0B-\u0F14]+")
+SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Error rates as fractions (edits / true characters or words); `cer_low`..`cer_high` is the 95 % interval.
+
+    `calibration_error` is the ECE of line confidence (0..1), None when no confidences were given.
+    """
+
+    cer: float
+    wer: float
+    cer_low: float
+    cer_high: float
+    lines: int
+    characters: int
+    edits: int
+    documents: int = 0
+    calibration_error: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """CER of the candidate less CER of the champion, with its 95 % interval; below 0 is better.
+
+    `better` when the whole interval lies below zero, `worse` when it lies above.
+    """
+
+    difference: float
+    low: float
+    high: float
+    candidate_cer: float
+    champion_cer: float
+
+    @property
+    def better(self) -> bool:
+        return self.high < 0
+
+    @property
+    def worse(self) -> bool:
+        return self.low > 0
+
+
+def score(
+    truths: Sequence[str],
+    readings: Sequence[str],
+    documents: Sequence[str] | None = None,
+    confidences: Sequence[float] | None = None,
+    *,
+    seed: int = 0,
+) -> Scores:
+    """Scores of `readings` against `truths`, line by line; raises ValueError when lengths differ.
+
+    `documents` names each line's document for the bootstrap; `confidences` are the readings' own.
+    An empty set of lines scores 0 with no characters.
+    """
+    edits, sizes = line_edits(truths, readings)
+    word_edits, words = _word_edits(truths, readings)
+    groups = _groups(documents, len(truths))
+    low, high = _interval(_resampled(edits, sizes, groups, seed))
+    return Scores(
+        cer=_rate(edits.sum(), sizes.sum()),
+        wer=_rate(word_edits, words),
+        cer_low=low,
+        cer_high=high,
+        lines=len(truths),
+        characters=int(sizes.sum()),
+        edits=int(edits.sum()),
+        documents=len(set(documents)) if documents is not None else 0,
+        calibration_error=calibration_error(edits, sizes, confidences) if confidences is not None else None,
+    )
+
+
+def compare(
+    candidate: Sequence[str],
+    champion: Sequence[str],
+    truths: Sequence[str],
+    documents: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+) -> Comparison:
+    """Two readers on the same lines: the CER difference under one paired bootstrap.
+
+    Both see the same resample each time, so what is hard for both cancels out.
+    """
+    ours, sizes = line_edits(truths, candidate)
+    theirs, _ = line_edits(truths, champion)
+    groups = _groups(documents, len(truths))
+    difference = _resampled(ours - theirs, sizes, groups, seed)
+    low, high = _interval(difference)
+    candidate_cer, champion_cer = _rate(ours.sum(), sizes.sum()), _rate(theirs.sum(), sizes.sum())
+    return Comparison(candidate_cer - champion_cer, low, high, candidate_cer, champion_cer)
+
+
+def normalise(text: str) -> str:
+    """The form in which texts are compared (see the module's docstring)."""
+    return SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
+
+
+def words_of(text: str) -> list[str]:
+    """Words; Tibetan syllables count as words."""
+    return [word for word in WORD_BREAK.split(normalise(text)) if word]
+
+
+def line_edits(
+    truths: Sequence[str], readings: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Edits and true code points of each line."""
+    if len(truths) != len(readings):
+        raise ValueError(f"{len(truths)} truths for {len(readings)} readings")
+    pairs = [(normalise(t), normalise(r)) for t, r in zip(truths, readings, strict=True)]
+    edits = np.array([Levenshtein.distance(t, r) for t, r in pairs], dtype=np.int64)
+    return edits, np.array([len(t) for t, _ in pairs], dtype=np.int64)
+
+
+def calibration_error(
+    edits: NDArray[np.int64], sizes: NDArray[np.int64], confidences: Sequence[float], bins: int = 10
+) -> float:
+    """Expected calibration error (Guo et al. 2017, eq. 3) of line confidence against a line's accuracy.
+
+    A line's accuracy is 1 - edits / characters, at least 0; bins are weighted by their lines.
+    """
+    if not len(edits):
+        return 0.0
+    confidence = np.asarray(confidences, dtype=np.float64)
+    accuracy = np.clip(1 - edits / np.maximum(sizes, 1), 0, 1)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(accuracy[place == b].mean() - confidence[place == b].mean()) * (place == b).sum()
+        for b in np.unique(place)
+    ]
+    return float(sum(gaps) / len(edits))
+
+
+def _word_edits(truths: Sequence[str], readings: Sequence[str]) -> tuple[int, int]:
+    edits = words = 0
+    for truth, reading in zip(truths, readings, strict=True):
+        wanted = words_of(truth)
+        edits += Levenshtein.distance(wanted, words_of(reading))
+        words += len(wanted)
+    return edits, words
+
+
+def _groups(documents: Sequence[str] | None, lines: int) -> NDArray[np.int64]:
+    """The unit each line is resampled with: its document, or itself when documents are few."""
+    if documents is not None:
+        names = {name: i for i, name in enumerate(dict.fromkeys(documents))}
+        if len(names) >= DOCUMENTS_FOR_BOOTSTRAP:
+            return np.array([names[d] for d in documents], dtype=np.int64)
+    return np.arange(lines, dtype=np.int64)
+
+
+def _resampled(
+    edits: NDArray[np.int64], sizes: NDArray[np.int64], groups: NDArray[np.int64], seed: int
+) -> NDArray[np.float64]:
+    """The rate in each of RESAMPLES draws of groups with replacement."""
+    if not len(edits):
+        return np.zeros(1)
+    count = int(groups.max()) + 1
+    group_edits = np.bincount(groups, weights=edits, minlength=count)
+    group_sizes = np.bincount(groups, weights=sizes, minlength=count)
+    generator = np.random.default_rng(seed)
+    rates = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):  # one draw at a time: a million lines must not need a gigabyte
+        drawn = generator.integers(0, count, count)
+        rates[i] = group_edits[drawn].sum() / max(1.0, group_sizes[drawn].sum())
+    return rates
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _rate(edits: float, size: float) -> float:
+    return float(edits) / max(1.0, float(size))

@@ -1,0 +1,49 @@
+"""Coarse: the text layer of a shard's pages becomes labels, each with the gate's verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flywheel import labels, ledger, relabel
+from flywheel.broker import Run, stop_task
+from flywheel.coarse import label_of
+from flywheel.database import transaction
+from flywheel.gate import Gate
+from flywheel.labels import Result
+from flywheel.pdf import PageFailure
+from flywheel.reasons import Reason
+from flywheel.tables import Document, Page
+from tasks.process import document_file, sandbox, store, subject
+
+GATE = Gate()
+Failures = list[tuple[int, Reason, str]]
+
+
+@stop_task("coarse")
+def coarse(run: Run) -> None:
+    with transaction() as session:
+        document, pages = subject(session, run.claim)
+    with document_file(document) as path:
+        results, failures = read(run, document, pages, path)
+    packed = labels.keep(store(), [r.label for r in results])
+    with transaction() as session:
+        labels.record(session, run.claim, results, packed, labels.settings_hash(layout=True))
+        ledger.quarantine(session, failures)
+        relabel.assign(session, [r.page_id for r in results if not r.verdict.accepted])
+        ledger.finish(session, run.claim)
+
+
+def read(run: Run, document: Document, pages: list[Page], path: Path) -> tuple[list[Result], Failures]:
+    """Label every page of the shard; those that cannot be opened come back as failures."""
+    ids = {page.number: page.id for page in pages}
+    results: list[Result] = []
+    failures: Failures = []
+    for page in sandbox().text(path, list(ids), layout=True):
+        run.check()
+        if isinstance(page, PageFailure):
+            failures.append((ids[page.number], page.reason, page.detail))
+            continue
+        label = label_of(page, language=document.language)
+        verdict = GATE.judge_coarse(label, page.facts, page.raw, document.language)
+        results.append(Result(ids[page.facts.number], label, verdict, page.facts))
+    return results, failures

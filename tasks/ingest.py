@@ -1,0 +1,32 @@
+"""Ingest: open a submitted file in the sandbox, learn its pages, send them on."""
+
+from __future__ import annotations
+
+from flywheel import ledger, submission
+from flywheel.broker import Run, stop_task
+from flywheel.database import transaction
+from flywheel.tables import Document
+from tasks.process import document_file, sandbox
+
+
+@stop_task("ingest")
+def ingest(run: Run) -> None:
+    with transaction() as session:
+        document = session.get_one(Document, run.claim.document_id)
+    with document_file(document) as path:
+        facts = sandbox().inspect(path)
+    run.check()
+    with transaction() as session:
+        submission.admit(
+            session,
+            run.claim,
+            facts.pages,
+            {
+                "format": facts.format,
+                "repaired": facts.repaired,
+                "owner_locked": facts.owner_locked,
+                "title": facts.title,
+                "producer": facts.producer,
+            },
+        )
+        ledger.finish(session, run.claim)

@@ -1,0 +1,143 @@
+"""What a worker process keeps warm between shards: the store, the PDF child, the readers.
+
+Made on first use, in the process that uses it: the Celery parent never holds a
+connection, a child process or a tensor.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from celery import signals
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from flywheel.database import transaction
+from flywheel.document import PageFacts
+from flywheel.errors import BlobCorrupt, BlobMissing, NotFound, Rejected
+from flywheel.ledger import Claim
+from flywheel.pdf import Limits, Sandbox
+from flywheel.promotion import BUILTIN
+from flywheel.reasons import Reason
+from flywheel.settings import settings
+from flywheel.store import Store, open_store
+from flywheel.tables import CheckpointRow, Document, Page
+
+if TYPE_CHECKING:
+    from models.page import LinePageReader
+    from models.recognition.protocol import Recogniser
+
+
+@lru_cache(maxsize=1)
+def store() -> Store:
+    return open_store(settings().store_url, settings().work_dir)
+
+
+@lru_cache(maxsize=1)
+def sandbox() -> Sandbox:
+    config = settings()
+    return Sandbox(
+        Limits(
+            page_seconds=config.page_seconds,
+            memory_bytes=config.child_memory,
+            pixel_limit=config.pixel_limit,
+        )
+    )
+
+
+@contextmanager
+def document_file(document: Document) -> Iterator[Path]:
+    """The document's bytes as a local file. Raises Rejected when they are gone or damaged."""
+    try:
+        with store().open_local(document.blob_key) as path:
+            yield path
+    except BlobMissing as error:
+        raise Rejected(Reason.BLOB_MISSING, str(error)) from error
+    except BlobCorrupt as error:
+        raise Rejected(Reason.BLOB_CORRUPT, str(error)) from error
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """An empty directory under the work directory, gone afterwards."""
+    root = settings().work_dir / "scratch"
+    root.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def subject(session: Session, claim: Claim) -> tuple[Document, list[Page]]:
+    """The document and pages a shard is about, pages in order. Raises NotFound."""
+    document = session.get(Document, claim.document_id)
+    if document is None:
+        raise NotFound(f"no document {claim.document_id}")
+    statement = select(Page).where(Page.id.in_(claim.page_ids)).order_by(Page.number)
+    return document, list(session.execute(statement).scalars())
+
+
+def facts_of(page: Page) -> PageFacts:
+    """The facts the coarse stop left in a page's row."""
+    return PageFacts(
+        number=page.number,
+        width=page.width or 0.0,
+        height=page.height or 0.0,
+        ink=page.ink or 0.0,
+        rotation=int(page.facts.get("rotation", 0)),
+        has_text=bool(page.facts.get("has_text", False)),
+        image_only=bool(page.facts.get("image_only", False)),
+        characters=int(page.facts.get("characters", 0)),
+        fonts=tuple(page.facts.get("fonts", ())),
+        scripts=dict(page.facts.get("scripts", {})),
+    )
+
+
+def checkpoint_directory(checkpoint_id: str) -> Path:
+    """A stored checkpoint on the local disk, fetched once a machine. Raises NotFound."""
+    with transaction() as session:
+        row = session.get(CheckpointRow, checkpoint_id)
+        if row is None or row.tree_key is None:
+            raise NotFound(f"no stored checkpoint {checkpoint_id}")
+        tree_key = row.tree_key
+    path = settings().work_dir / "checkpoints" / tree_key.rsplit("/", 1)[-1]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store().fetch_tree(tree_key, path)
+    return path
+
+
+@lru_cache(maxsize=4)
+def recogniser(checkpoint_id: str) -> Recogniser:
+    """The recogniser of a checkpoint, loaded once a process."""
+    if checkpoint_id == BUILTIN:
+        from models.recognition.ppocr import PPOCRRecogniser
+
+        return PPOCRRecogniser()
+    from models.recognition.line import LineRecogniser
+
+    return LineRecogniser.load(checkpoint_directory(checkpoint_id), checkpoint=checkpoint_id)
+
+
+@lru_cache(maxsize=4)
+def page_reader(checkpoint_id: str) -> LinePageReader:
+    """Detector and recogniser together, loaded once a process."""
+    from models.lines.detector import LineDetector
+    from models.page import LinePageReader
+
+    return LinePageReader(LineDetector(), recogniser(checkpoint_id))
+
+
+def _close(**_: object) -> None:
+    if sandbox.cache_info().currsize:
+        sandbox().close()
+
+
+signals.worker_process_shutdown.connect(_close)

@@ -1,0 +1,36 @@
+"""Promotion: hold the round's checkpoint against the champion, and write the decision down."""
+
+from __future__ import annotations
+
+from flywheel import ledger, rounds
+from flywheel import promotion as promotions
+from flywheel.broker import Run, stop_task
+from flywheel.database import transaction
+from flywheel.tables import Round
+
+
+@stop_task("promotion")
+def promotion(run: Run) -> None:
+    with transaction() as session:
+        ledger.guard(session, run.claim)
+        row = session.get_one(Round, run.claim.round_id)
+        promotions.lock(session, row.language)
+        reigning = promotions.champion(session, row.language)
+        decision = promotions.decide(row.scores["after"], row.scores["before"] if reigning else None)
+        promotions.record(
+            session,
+            row.language,
+            "promote" if decision.promote else "refuse",
+            row.checkpoint_id,
+            reigning,
+            actor=f"round {row.id}",
+            detail=decision.detail,
+            round_id=row.id,
+            scores=row.scores,
+        )
+        if decision.promote:
+            rounds.step(session, row.id, "relabelling", "relabel", detail=decision.detail)
+        else:
+            ledger.end_round(session, row.id, "refused", decision.detail)
+            return
+        ledger.finish(session, run.claim)

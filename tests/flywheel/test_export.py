@@ -1,0 +1,186 @@
+"""Exports: every format loads with the tool it is meant for, carries lineage, and is whole or absent."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+
+import pytest
+from PIL import Image
+
+from flywheel.document import Box, Kind, Label, Line, Region, decode_label, encode
+from flywheel.errors import Conflict
+from flywheel.export import FORMATS, ExportRow, parquet, read_manifest, webdataset, write
+from flywheel.export.jsonl import COARSE_PROMPT, FINE_PROMPT
+from flywheel.markup import parse
+
+TEXT = "བཀྲ་ཤིས།"
+
+
+def jpeg(shade: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("L", (60, 80), shade).save(out, "JPEG")
+    return out.getvalue()
+
+
+def row(page: int, kind: Kind = Kind.FINE, name: str = "../odd\u202ename.pdf") -> ExportRow:
+    body = Region("text", Box(30, 120, 1200, 400), (Line(TEXT, Box(30, 120, 560, 140), 0.5 + page / 100),))
+    title = Region("title", Box(30, 40, 560, 80), (Line(f"page {page}", Box(30, 40, 560, 80), 0.9),))
+    label = Label(kind, "line", 595.0, 842.0, (title, body), "Tibt", "bo", "ck-1")
+    lineage = {
+        "label_id": f"label-{page}",
+        "kind": kind.value,
+        "producer": "line",
+        "checkpoint": "ck-1" if kind is Kind.FINE else None,
+        "round": "round-1" if kind is Kind.FINE else None,
+        "dataset_hash": "d" * 64,
+        "parent_label": None,
+        "generation": 1 if kind is Kind.FINE else 0,
+    }
+    sha = hashlib.sha256(name.encode()).hexdigest()
+    return ExportRow("tib", name, sha, page, jpeg(page), label, "accepted", "accepted", lineage)
+
+
+def rows(count: int) -> list[ExportRow]:
+    return [row(n, Kind.COARSE if n % 2 else Kind.FINE) for n in range(count)]
+
+
+def test_parquet_loads_with_hugging_face_datasets_offline_with_images_decoded(tmp_path):
+    report = write("parquet", rows(5), tmp_path / "out")
+    script = (
+        "import sys, json, datasets\n"
+        "d = datasets.load_dataset('parquet', data_files=sys.argv[1], split='train')\n"
+        "r = d[3]\n"
+        "print(json.dumps([len(d), type(r['image']).__name__, r['image'].size, r['text'], r['lineage'],\n"
+        "  r['regions'][1]['lines'][0]['text'], str(d.features['image'])]))\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    env = {**clean, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "out" / "*.parquet")],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    count, image, size, text, lineage, line, feature = json.loads(done.stdout)
+    assert (count, image, size) == (5, "JpegImageFile", [60, 80])
+    assert text == f"page 3\n\n{TEXT}"
+    assert line == TEXT
+    assert lineage == rows(5)[3].lineage
+    assert feature.startswith("Image(")
+    assert report.rows == 5
+
+
+def test_a_large_parquet_export_is_cut_into_shards_that_hold_every_row_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "SHARD_ROWS", 4)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 2)
+    write("parquet", rows(9), tmp_path)
+    names = sorted(path.name for path in tmp_path.glob("*.parquet"))
+    assert names == [f"train-0000{n}-of-00003.parquet" for n in range(3)]
+    pages = [p for n in names for p in parquet.pq.read_table(tmp_path / n)["page"].to_pylist()]
+    assert pages == list(range(9))
+
+
+def test_tar_shards_read_back_with_image_label_and_text_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr(webdataset, "SHARD_ROWS", 2)
+    write("webdataset", rows(3), tmp_path)
+    members = []
+    for path in sorted(tmp_path.glob("*.tar")):
+        with tarfile.open(path) as archive:
+            members += [(m.name, archive.extractfile(m).read()) for m in archive]
+    assert len(list(tmp_path.glob("*.tar"))) == 2
+    for number, source in enumerate(rows(3)):
+        image, described, text = members[number * 3 : number * 3 + 3]
+        assert [name for name, _ in (image, described, text)] == [
+            f"{source.key}.{ending}" for ending in ("jpg", "json", "txt")
+        ]
+        assert image[1] == source.image
+        assert text[1].decode() == source.label.text
+        data = json.loads(described[1])
+        assert encode(decode_label(data["label"])) == encode(source.label)
+        assert data["lineage"] == source.lineage
+
+
+def test_jsonl_tells_coarse_from_fine_by_prompt_and_keeps_boxes_in_bins(tmp_path):
+    write("jsonl", rows(4), tmp_path)
+    samples = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert [s["prompt"] for s in samples] == [FINE_PROMPT, COARSE_PROMPT] * 2
+    assert samples[1]["answer"] == f"page 1\n\n{TEXT}"
+    assert samples[1]["boxes"] == []
+    reading = parse(samples[0]["answer"], 595.0, 842.0)
+    assert [r.category for r in reading.regions] == ["title", "text"]
+    assert [list(r.box.bins(595.0, 842.0)) for r in reading.regions] == samples[0]["boxes"]
+    assert all(0 <= v <= 999 for s in samples for box in s["boxes"] for v in box)
+    for sample, source in zip(samples, rows(4), strict=True):
+        assert (tmp_path / sample["image"]).read_bytes() == source.image
+        assert sample["lineage"] == source.lineage
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_the_manifest_names_every_file_with_its_hash_and_nothing_else_is_there(format, tmp_path):
+    seen = []
+    report = write(format, iter(rows(3)), tmp_path, progress=seen.append)
+    manifest = read_manifest(tmp_path)
+    on_disk = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert on_disk == {entry["name"] for entry in manifest["files"]} | {"manifest.json"}
+    for entry in manifest["files"]:
+        data = (tmp_path / entry["name"]).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry["sha256"], entry["bytes"])
+    assert manifest["rows"] == report.rows == 3
+    assert manifest["checkpoints"] == {"ck-1": 2}
+    assert seen == [1, 2, 3]
+    assert report.bytes == sum(path.stat().st_size for path in report.files)
+    assert {p.relative_to(tmp_path).as_posix() for p in report.files} == on_disk
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_an_export_that_breaks_off_leaves_no_manifest_and_the_next_one_is_whole(format, tmp_path):
+    def breaking():
+        yield row(0)
+        raise OSError("the store went away")
+
+    with pytest.raises(OSError, match="went away"):
+        write(format, breaking(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [".partial"]
+    write(format, rows(2), tmp_path)
+    assert read_manifest(tmp_path)["rows"] == 2
+    assert not (tmp_path / ".partial").exists()
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_the_same_rows_written_twice_give_the_same_files(format, tmp_path):
+    write(format, rows(6), tmp_path / "a")
+    write(format, rows(6), tmp_path / "b")
+    write(format, rows(2), tmp_path / "b")
+    write(format, rows(6), tmp_path / "b")
+    assert read_manifest(tmp_path / "a") == read_manifest(tmp_path / "b")
+
+
+def test_a_smaller_export_over_a_larger_one_leaves_none_of_its_files(tmp_path):
+    write("jsonl", rows(4), tmp_path)
+    write("jsonl", rows(1), tmp_path)
+    assert len(list(tmp_path.rglob("*.jpg"))) == 1
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_an_export_without_rows_is_a_valid_empty_one(format, tmp_path):
+    report = write(format, [], tmp_path)
+    assert report.rows == read_manifest(tmp_path)["rows"] == 0
+
+
+def test_a_directory_with_other_files_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(Conflict, match="empty directory"):
+        write("jsonl", rows(1), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_hostile_document_name_never_becomes_a_path(tmp_path):
+    for format in FORMATS:
+        write(format, [row(0, name="../../x\x00.pdf")], tmp_path / format)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FORMATS)
