@@ -216,8 +216,7 @@ def encode(label: Label) -> dict[str, Any]:
         "width": label.width,
         "height": label.height,
         "regions": [
-            {"category": r.category, "box": box(r.box), "lines": [line(x) for x in r.lines]}
-            for r in label.regions
+            {"category": r.category, "box": box(r.box), "lines": [line(x) for x in r.lines]} for r in label.regions
         ],
     }
 

@@ -5,6 +5,9 @@ Nothing here opens a PDF, and no name from outside ever becomes a path.
 
 from __future__ import annotations
 
+import codecs
+import io
+import lzma
 import re
 import stat
 import unicodedata
@@ -13,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from flywheel.cleaning import clean
 from flywheel.errors import Rejected
@@ -42,10 +45,16 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "application/x-executable"),
 )
 MARKUP = (
-    (re.compile(rb"^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE svg[^>]*>\s*)?<svg\b", re.S | re.I), "image/svg+xml"),
+    (
+        re.compile(rb"^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE svg[^>]*>\s*)?<svg\b", re.S | re.I),
+        "image/svg+xml",
+    ),
     (re.compile(rb"^\s*(<!--.*?-->\s*)*<(!DOCTYPE\s+html|html|head|body)\b", re.S | re.I), "text/html"),
     (re.compile(rb"^\s*<\?xml\b", re.I), "application/xml"),
 )
+OFFICE = (".docx", ".xlsx", ".pptx", ".epub", ".odt", ".ods", ".odp")  # ZIPs that are documents
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
+SNIFFED = 4096
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -66,7 +75,7 @@ class Member:
     name: str
     path: str  # as in the archive, cleaned, for people: never a path on this machine
     size: int
-    content: IO[bytes]
+    content: io.RawIOBase
 
 
 def sniff(start: bytes) -> str | None:
@@ -104,14 +113,139 @@ def expand(path: Path, name: str, limits: ArchiveLimits | None = None) -> Iterat
     Raises Rejected: archive_unsafe_path, archive_limit, archive_unreadable.
     """
     limits = limits or ArchiveLimits()
+    packed = path.stat().st_size
     try:
-        with zipfile.ZipFile(path) as archive:
-            infos = _checked(archive.infolist(), path.stat().st_size, limits)
-            budget = _Budget(min(limits.total_bytes, max(CHUNK, limits.ratio * path.stat().st_size)))
-            for info in infos:
-                with archive.open(info) as content:
-                    source = _Metered(content, budget, min(limits.member_bytes, info.file_size))
-                    yield Member(clean_name(info.filename), clean(info.filename), info.file_size, source)
-                    source.drain()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+        archive = zipfile.ZipFile(path)
+        infos = archive.infolist()
+    except (*DAMAGE, UnicodeDecodeError, ValueError) as error:
         raise Rejected(Reason.ARCHIVE_UNREADABLE, f"{clean_name(name)}: {clean(str(error))}") from error
+    with archive:
+        budget = _Budget(_allowed(packed, limits))
+        for info in _checked(infos, packed, limits):
+            shown = clean_name(info.filename)
+            try:
+                source = archive.open(info)
+            except (*DAMAGE, RuntimeError) as error:
+                raise Rejected(Reason.ARCHIVE_UNREADABLE, f"{shown}: {clean(str(error))}") from error
+            with source:
+                content = _Metered(source, budget, limits.member_bytes, shown)
+                yield Member(shown, clean(info.filename), info.file_size, content)
+                content.drain()
+
+
+def _allowed(packed: int, limits: ArchiveLimits) -> int:
+    """Bytes an archive of `packed` bytes may unpack to; a small one may always unpack to a megabyte."""
+    return min(limits.total_bytes, max(CHUNK, limits.ratio * packed))
+
+
+def _checked(infos: list[zipfile.ZipInfo], archive_bytes: int, limits: ArchiveLimits) -> list[zipfile.ZipInfo]:
+    """The members to read, after every check that the directory of the archive allows."""
+    if len(infos) > limits.entries:
+        raise Rejected(Reason.ARCHIVE_LIMIT, f"{len(infos)} members, {limits.entries} allowed")
+    for info in infos:
+        _check_member(info)
+    _check_overlap(infos)
+    unpacked = sum(info.file_size for info in infos)
+    allowed = _allowed(archive_bytes, limits)
+    if unpacked > allowed:
+        raise Rejected(Reason.ARCHIVE_LIMIT, f"unpacks to {unpacked} bytes, {allowed} allowed")
+    return [info for info in infos if not info.is_dir() and not _is_system(info.filename)]
+
+
+def _check_member(info: zipfile.ZipInfo) -> None:
+    shown = clean(info.orig_filename)[:NAME_LENGTH]
+    parts = re.split(r"[/\\]", info.orig_filename)
+    absolute = parts[0] == "" or re.match(r"[A-Za-z]:", info.orig_filename)
+    if absolute or ".." in parts or "\x00" in info.orig_filename:
+        raise Rejected(Reason.ARCHIVE_UNSAFE_PATH, shown)
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise Rejected(Reason.ARCHIVE_UNSAFE_PATH, f"{shown} is a link or a device")
+    if info.flag_bits & 0x1:
+        raise Rejected(Reason.ARCHIVE_UNREADABLE, f"{shown} is encrypted")
+
+
+def _check_overlap(infos: list[zipfile.ZipInfo]) -> None:
+    """Members that share bytes unpack to more than any ratio tells."""
+    end = 0
+    for info in sorted(infos, key=lambda i: i.header_offset):
+        if info.header_offset < end:
+            raise Rejected(Reason.ARCHIVE_LIMIT, f"{clean(info.filename)[:NAME_LENGTH]} overlaps its neighbour")
+        end = info.header_offset + LOCAL_HEADER + len(info.orig_filename) + info.compress_size
+
+
+def _is_system(name: str) -> bool:
+    path = PurePosixPath(name)
+    return "__MACOSX" in path.parts or path.name in (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+class _Budget:
+    """What is left of the bytes an archive may unpack to."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def spend(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise Rejected(Reason.ARCHIVE_LIMIT, "unpacks to more than its directory says")
+
+
+class _Metered(io.RawIOBase):
+    """A member's bytes, counted as they really come, its errors in our words."""
+
+    def __init__(self, source: IO[bytes], budget: _Budget, size: int, name: str) -> None:
+        super().__init__()
+        self._source = source
+        self._budget = budget
+        self._left = size
+        self._name = name
+        self._ahead = self._take(SNIFFED)
+        if sniff(self._ahead) == "application/zip" and not name.lower().endswith(OFFICE):
+            raise Rejected(Reason.ARCHIVE_LIMIT, f"{name} is an archive inside the archive")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._ahead[: len(buffer)] if self._ahead else self._take(len(buffer))
+        self._ahead = self._ahead[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def drain(self) -> None:
+        """Read what the caller left, so that its checksum is verified all the same."""
+        while self._take(CHUNK):
+            pass
+
+    def _take(self, count: int) -> bytes:
+        try:
+            data = self._source.read(count)
+        except DAMAGE as error:
+            raise Rejected(Reason.ARCHIVE_UNREADABLE, f"{self._name}: {clean(str(error))}") from error
+        self._left -= len(data)
+        if self._left < 0:
+            raise Rejected(Reason.ARCHIVE_LIMIT, f"{self._name} is larger than one file may be")
+        self._budget.spend(len(data))
+        return data
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether the bytes read as UTF-8 text; a character cut off at the end does not count."""
+    if not start or b"\x00" in start:
+        return False
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    controls = sum(c < " " and c not in "\t\n\r\f" for c in text)
+    return controls == 0
+
+
+def _shortened(name: str) -> str:
+    """At most 255 characters, the extension kept."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    suffix = PurePosixPath(name).suffix
+    suffix = suffix if len(suffix) <= 10 else ""
+    return name[: NAME_LENGTH - len(suffix)] + suffix

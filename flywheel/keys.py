@@ -62,9 +62,7 @@ def create(
     if not wanted or set(wanted) - set(SCOPES):
         raise ValueError(f"scopes are some of {', '.join(SCOPES)}; not {', '.join(wanted) or 'none'}")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    session.add(
-        ApiKey(id=key_id, name=name, secret_sha256=_digest(secret), scopes=wanted, expires_at=expires_at)
-    )
+    session.add(ApiKey(id=key_id, name=name, secret_sha256=_digest(secret), scopes=wanted, expires_at=expires_at))
     session.flush()
     return key_id, f"{PREFIX}_{key_id}_{secret}"
 

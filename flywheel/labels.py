@@ -47,7 +47,7 @@ class Packed:
 
 def pack(labels: Sequence[Label]) -> tuple[bytes, tuple[tuple[int, int], ...]]:
     """Frames one after another, and where each lies."""
-    compressor = zstandard.ZstdCompressor(level=3)
+    compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
     frames = [
         compressor.compress(json.dumps(encode(label), ensure_ascii=False).encode() + b"\n") for label in labels
     ]

@@ -246,9 +246,7 @@ def fail(session: Session, held: Claim, reason: Reason, detail: str, *, retry: b
     guard(session, held)
     if retry and held.attempt < ROUTE[held.stop].attempts:
         _free(session, held, run_after=func.now() + text("interval '1 second'"))
-        session.execute(
-            update(Shard).where(Shard.id == held.shard_id).values(reason=reason.value, detail=detail)
-        )
+        session.execute(update(Shard).where(Shard.id == held.shard_id).values(reason=reason.value, detail=detail))
         return
     exhaust(session, held.shard_id, reason, detail)
 
@@ -387,9 +385,7 @@ def queue_depths(session: Session) -> list[QueueDepth]:
         .group_by(Lease.queue, Shard.stop)
         .order_by(Lease.queue, Shard.stop)
     ).all()
-    return [
-        QueueDepth(str(q), str(s), int(a), int(b), int(c), float(d), int(e)) for q, s, a, b, c, d, e in rows
-    ]
+    return [QueueDepth(str(q), str(s), int(a), int(b), int(c), float(d), int(e)) for q, s, a, b, c, d, e in rows]
 
 
 def due(session: Session, queue: str, limit: int, stale_seconds: float) -> list[tuple[int, str]]:

@@ -62,9 +62,7 @@ def start(
 
 def trainable(session: Session, language: str, corpora: Sequence[str] = ()) -> list[tuple[int, int]]:
     """(page id, document id) of pages whose current label is accepted and of the language."""
-    rows = current_labels().where(
-        or_(Document.language == language, Document.language.like(f"{language}-%"))
-    )
+    rows = current_labels().where(or_(Document.language == language, Document.language.like(f"{language}-%")))
     if corpora:
         rows = rows.join(Corpus, Corpus.id == Document.corpus_id).where(Corpus.name.in_(corpora))
     current = rows.subquery()

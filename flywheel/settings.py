@@ -43,9 +43,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=2.0, gt=0, description="pause between sweeps when nothing wakes one")
     slots: int = Field(default=8, ge=1, description="hints a queue holds at most, about twice its slots")
     round_min_lines: int = Field(default=1000, description="new accepted lines that make a round due")
-    round_interval_hours: float = Field(
-        default=0.0, ge=0, description="time that makes a round due; 0: never"
-    )
+    round_interval_hours: float = Field(default=0.0, ge=0, description="time that makes a round due; 0: never")
     rounds_automatic: bool = Field(default=False, description="let beat start rounds that are due")
 
     # API

@@ -298,9 +298,7 @@ class Round(Row):
             "uq_rounds_language_running",
             "language",
             unique=True,
-            postgresql_where=text(
-                "status IN ('patching', 'freezing', 'training', 'promoting', 'relabelling')"
-            ),
+            postgresql_where=text("status IN ('patching', 'freezing', 'training', 'promoting', 'relabelling')"),
         ),
     )
 

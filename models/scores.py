@@ -134,9 +134,7 @@ def words_of(text: str) -> list[str]:
     return [word for word in WORD_BREAK.split(normalise(text)) if word]
 
 
-def line_edits(
-    truths: Sequence[str], readings: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def line_edits(truths: Sequence[str], readings: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Edits and true code points of each line."""
     if len(truths) != len(readings):
         raise ValueError(f"{len(truths)} truths for {len(readings)} readings")

@@ -30,6 +30,7 @@ from flywheel.store import Store, open_store
 from flywheel.tables import CheckpointRow, Document, Page
 
 if TYPE_CHECKING:
+    from models.lines.detector import LineDetector
     from models.page import LinePageReader
     from models.recognition.protocol import Recogniser
 
@@ -126,13 +127,19 @@ def recogniser(checkpoint_id: str) -> Recogniser:
     return LineRecogniser.load(checkpoint_directory(checkpoint_id), checkpoint=checkpoint_id)
 
 
+@lru_cache(maxsize=1)
+def line_detector() -> LineDetector:
+    from models.lines.detector import LineDetector
+
+    return LineDetector()
+
+
 @lru_cache(maxsize=4)
 def page_reader(checkpoint_id: str) -> LinePageReader:
     """Detector and recogniser together, loaded once a process."""
-    from models.lines.detector import LineDetector
     from models.page import LinePageReader
 
-    return LinePageReader(LineDetector(), recogniser(checkpoint_id))
+    return LinePageReader(line_detector(), recogniser(checkpoint_id))
 
 
 def _close(**_: object) -> None:

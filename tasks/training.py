@@ -12,22 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from flywheel import ledger, rounds
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.document import Kind
 from flywheel.errors import BlobMissing
 from flywheel.promotion import BUILTIN
 from flywheel.scripts import expected_scripts
-from flywheel.tables import CheckpointRow, Dataset, Round
+from flywheel.tables import CheckpointRow, Dataset, LabelRow, Round
 from tasks.process import checkpoint_directory, recogniser, scratch, store
 
 if TYPE_CHECKING:
     from models.finetune import Progress, TrainingResult
-    from models.scores import Scores
 
 log = structlog.get_logger()
 
@@ -44,7 +42,7 @@ def training(run: Run) -> None:
     with scratch(f"round-{row.id}") as directory:
         materialise(dataset.manifest_key, directory / "dataset")
         resume(row, directory / "resume")
-        reporter = Reporter(run, row, directory / "resume")
+        reporter = Reporter(run, row)
         result = finetune.train(
             finetune.TrainingJob(
                 dataset=directory / "dataset",
@@ -70,5 +68,119 @@ def training(run: Run) -> None:
         ledger.guard(session, run.claim)
         crown(session, row, dataset, tree_key, scores, result)
         ledger.finish(session, run.claim)
-"""
-"""
+
+
+def materialise(manifest_key: str, directory: Path) -> None:
+    """Lay the dataset's manifest and patch files out as the loader reads them."""
+    directory.mkdir(parents=True)
+    data = store().get(manifest_key)
+    for file in json.loads(data)["files"]:
+        store().fetch(file["key"], directory / file["name"])
+    (directory / "manifest.json").write_bytes(data)
+
+
+def resume(row: Round, directory: Path) -> None:
+    """Bring the last complete training checkpoint back, if there is one."""
+    if row.resume_key is None:
+        directory.mkdir(parents=True)
+        return
+    try:
+        store().fetch_tree(row.resume_key, directory)
+    except BlobMissing as error:
+        log.warning("training starts over: its checkpoint is gone", error=str(error))
+        directory.mkdir(parents=True, exist_ok=True)
+
+
+class Reporter:
+    """Carries training's progress and checkpoints into the round's row, under the lease."""
+
+    def __init__(self, run: Run, row: Round) -> None:
+        self._run, self._round_id = run, row.id
+        self._reported = 0.0
+        self._seconds, self._since = row.trained_seconds or 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, earlier attempts included."""
+        return self._seconds + time.monotonic() - self._since
+
+    def progress(self, progress: Progress) -> None:
+        """Called every step; writes at most once a second, and each time the curve grew."""
+        now = time.monotonic()
+        if now - self._reported < REPORT_SECONDS:
+            return
+        self._reported = now
+        self._write(progress=progress.as_dict(), curve=list(progress.curve))
+
+    def saved(self, directory: Path) -> None:
+        """A complete training checkpoint lies in `directory`: keep it."""
+        key = store().put_tree(directory)
+        self._write(resume_key=key, trained_seconds=self.seconds)
+
+    def _write(self, **values: Any) -> None:
+        with transaction() as session:
+            ledger.guard(session, self._run.claim)
+            session.execute(update(Round).where(Round.id == self._round_id).values(**values))
+
+
+def judge(row: Round, directory: Path) -> dict[str, Any]:
+    """Scores on the held-out lines of the new checkpoint, and of whoever read the language before:
+    the champion, or else the built-in reader."""
+    from models.finetune import compare_on
+
+    before_id = row.parent_id or BUILTIN
+    after, before, comparison = compare_on(
+        directory / "checkpoint", recogniser(before_id), directory / "dataset", "heldout"
+    )
+    return {
+        "after": after.as_dict(),
+        "before": before.as_dict(),
+        "before_reader": before_id,
+        "difference": comparison.difference,
+        "difference_low": comparison.low,
+        "difference_high": comparison.high,
+    }
+
+
+def crown(
+    session: Session,
+    row: Round,
+    dataset: Dataset,
+    tree_key: str,
+    scores: dict[str, Any],
+    result: TrainingResult,
+) -> None:
+    """Record the checkpoint and send the round to its decision."""
+    generation = session.execute(
+        select(func.max(LabelRow.generation)).where(LabelRow.id.in_(label_ids(dataset)))
+    ).scalar_one()
+    checkpoint = CheckpointRow(
+        id=f"{row.recipe}-{row.language}-{row.id}",
+        architecture=result.architecture,
+        language=row.language,
+        scripts=sorted(expected_scripts(row.language)),
+        tree_key=tree_key,
+        parent_id=row.parent_id,
+        round_id=row.id,
+        dataset_id=dataset.id,
+        generation=1 + (generation or 0),
+        scores=scores["after"],
+    )
+    session.add(checkpoint)
+    session.flush()
+    rounds.step(
+        session,
+        row.id,
+        "promoting",
+        "promotion",
+        checkpoint_id=checkpoint.id,
+        scores=scores,
+        curve=list(result.curve),
+        progress=result.progress.as_dict(),
+        trained_seconds=result.seconds,
+    )
+
+
+def label_ids(dataset: Dataset) -> list[int]:
+    """The labels a dataset was frozen from."""
+    return list(json.loads(store().get(dataset.manifest_key))["labels"])

@@ -18,6 +18,7 @@ from flywheel.export.rows import ExportReport, ExportRow
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
+REPLACED = ".replaced.json"  # the old manifest while its files give way, so that a kill loses none of them
 
 # name -> writer(rows, directory): writes its files under `directory`, whose names will stay.
 Writer = Callable[[Iterable[ExportRow], Path], None]
@@ -92,7 +93,8 @@ def _prepare(to: Path) -> Path:
     """An empty place for unfinished files; what a killed export left there goes."""
     to.mkdir(parents=True, exist_ok=True)
     partial = to / PARTIAL
-    if not (to / MANIFEST).exists() and not partial.exists() and any(to.iterdir()):
+    ours = any((to / name).exists() for name in (MANIFEST, PARTIAL, REPLACED))
+    if not ours and any(to.iterdir()):
         raise Conflict(f"{to} holds files that are not an export's; name an empty directory")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -109,14 +111,10 @@ def _entry(directory: Path, name: Path) -> dict[str, Any]:
 
 def _publish(partial: Path, to: Path, files: list[Path], manifest: dict[str, Any]) -> None:
     """Takes the old manifest away, moves the files in, drops the old export's others, writes the manifest."""
-    stale: set[str] = set()
     if (to / MANIFEST).exists():
-        stale = {entry["name"] for entry in read_manifest(to)["files"]} - {name.as_posix() for name in files}
-        (to / MANIFEST).unlink()
-    for name in stale:
-        path = to / name
-        if path.resolve().is_relative_to(to.resolve()):
-            path.unlink(missing_ok=True)
+        (to / MANIFEST).replace(to / REPLACED)
+    if (to / REPLACED).exists():
+        _drop(to, {name.as_posix() for name in files})
     for name in files:
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         (partial / name).replace(to / name)
@@ -126,4 +124,13 @@ def _publish(partial: Path, to: Path, files: list[Path], manifest: dict[str, Any
         file.flush()
         os.fsync(file.fileno())
     waiting.replace(to / MANIFEST)
+    (to / REPLACED).unlink(missing_ok=True)
     shutil.rmtree(partial)
+
+
+def _drop(to: Path, kept: set[str]) -> None:
+    """Removes the replaced export's files, but for those that will be overwritten."""
+    for entry in json.loads((to / REPLACED).read_text(encoding="utf-8"))["files"]:
+        path = to / entry["name"]
+        if entry["name"] not in kept and path.resolve().is_relative_to(to.resolve()):
+            path.unlink(missing_ok=True)

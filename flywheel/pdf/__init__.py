@@ -1,11 +1,11 @@
 """PDFs and images, read in a sandbox: MuPDF is only ever imported in a killable child process.
 
-    sandbox     the parent's view: inspect, facts, text, characters, render
-    process     one child: spawned, spoken to under a deadline, killed
-    frames      the wire between the two
-    structure   a page's answer -> lines, regions in reading order, facts
-    results     what comes out
-    child, documents, pages, layout      run inside the child, and nowhere else
+sandbox     the parent's view: inspect, facts, text, characters, render
+process     one child: spawned, spoken to under a deadline, killed
+frames      the wire between the two
+structure   a page's answer -> lines, regions in reading order, facts
+results     what comes out
+child, documents, pages, layout      run inside the child, and nowhere else
 """
 
 from flywheel.pdf.results import (

@@ -3,17 +3,17 @@
 The wheel carries two models. The default one also looks at a rendering and costs
 150 ms a page on one core; the one used here, of text geometry alone, costs 15-20 ms.
 It also calls a body of text "text" where the other calls it "picture" (half of the
-pages of one Tibetan book, 2025-11-21). Table cells are not asked for.
+pages of one Tibetan book). Table cells are not asked for.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from functools import lru_cache
 from typing import Any
 
+import onnxruntime
 import pymupdf
 
 CATEGORIES = {
@@ -43,24 +43,20 @@ def regions(page: Any) -> list[list[Any]]:
 
 @lru_cache(maxsize=1)
 def _model() -> Any:
-    """Load the model once, on one thread.
-
-    onnxruntime starts a thread for each core it may use and the wheel gives no way to
-    say otherwise, so the process may use one core while it loads.
-    """
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    if cores:
-        os.sched_setaffinity(0, {min(cores)})
-    try:
-        if sys.modules.get("pymupdf.layout", "") is None:
-            del sys.modules["pymupdf.layout"]
-        pymupdf._get_layout = _unused  # keeps the import below from loading the larger model
-        analyzer = importlib.import_module("pymupdf.layout.DocumentLayoutAnalyzer")
-        model = analyzer.get_model(feature_set_name="rf")._model
-    finally:
-        if cores:
-            os.sched_setaffinity(0, cores)
+    """Load the model once, without the image features and the table cells, on one thread."""
+    if sys.modules.get("pymupdf.layout", "") is None:
+        del sys.modules["pymupdf.layout"]
+    pymupdf._get_layout = _unused  # keeps the import below from loading the default model
+    network = importlib.import_module("pymupdf.layout.onnx.BoxRFDGNN").BoxRFDGNN
+    model = network(feature_set_name="rf", imf_model_path="", use_sort=True)
     model.table_grid_extractor = None
+    # The wheel's own session would start a thread a core, and takes no options.
+    options = onnxruntime.SessionOptions()
+    options.enable_cpu_mem_arena = False
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model.session = onnxruntime.InferenceSession(
+        model.model_path, sess_options=options, providers=["CPUExecutionProvider"]
+    )
     return model
 
 

@@ -84,7 +84,7 @@ def text(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
 
 def characters(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
     """Head with the characters as one string; body: float32 x, y, x0, y0, x1, y1, line for each."""
-    del request
+    del request, settings
     text_page = page.get_displaylist().get_textpage(FLAGS & ~mupdf.FZ_STEXT_PRESERVE_IMAGES)
     found: list[str] = []
     table = array("f")

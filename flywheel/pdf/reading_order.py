@@ -21,18 +21,15 @@ def in_reading_order(regions: Sequence[Region], depth: int = DEPTH) -> list[Regi
         return list(regions)
     columns = _cut(regions, lambda r: (r.box.x0, r.box.x1))
     rows = _cut(regions, lambda r: (r.box.y0, r.box.y1))
-    if len(rows) > 1 and not _is_columns(columns, rows):
-        parts = _merged_columns(rows)
-    elif len(columns) > 1:
-        parts = columns
-    else:
+    parts = _merged_columns(rows)
+    if len(parts) == 1 or _are_columns(columns):
+        parts = columns if len(columns) > 1 else rows
+    if len(parts) == 1:
         return list(regions)
     return [region for part in parts for region in in_reading_order(part, depth - 1)]
 
 
-def _cut(
-    regions: Sequence[Region], span: Callable[[Region], tuple[float, float]]
-) -> list[list[Region]]:
+def _cut(regions: Sequence[Region], span: Callable[[Region], tuple[float, float]]) -> list[list[Region]]:
     """Groups separated by blank bands along one axis, each in the order of the file."""
     by_start = sorted(range(len(regions)), key=lambda k: span(regions[k])[0])
     groups: list[list[int]] = []
@@ -46,9 +43,9 @@ def _cut(
     return [[regions[k] for k in sorted(group)] for group in groups]
 
 
-def _is_columns(columns: list[list[Region]], rows: list[list[Region]]) -> bool:
-    """Whether a cut down the page is the better one: every column goes on over several rows."""
-    return len(columns) > 1 and len(rows) > 1 and all(len(column) > 1 for column in columns)
+def _are_columns(columns: list[list[Region]]) -> bool:
+    """Whether a cut down the page is the better one: every column goes on over several regions."""
+    return len(columns) > 1 and all(len(column) > 1 for column in columns)
 
 
 def _merged_columns(rows: list[list[Region]]) -> list[list[Region]]:

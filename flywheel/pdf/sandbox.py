@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
+from flywheel.cleaning import clean
 from flywheel.document import Box, Character, PageFacts
 from flywheel.errors import Rejected
 from flywheel.intake import sniff
@@ -23,7 +24,6 @@ from flywheel.pdf.process import Child
 from flywheel.pdf.results import DocumentFacts, Limits, PageFailure, PageImage, PageText
 from flywheel.pdf.structure import page_text
 from flywheel.reasons import Reason
-from flywheel.cleaning import clean
 
 Result = TypeVar("Result")
 SNIFFED_BYTES = 4096
@@ -130,10 +130,9 @@ class Sandbox:
         try:
             while waiting:
                 for answer in self._batch(head, waiting):
-                    if isinstance(answer, PageFailure) and answer.reason is Reason.PAGE_CRASHED:
-                        if fallen != answer.number:
-                            fallen = answer.number  # once more, in a fresh child
-                            continue
+                    if _is_crash(answer) and fallen != waiting[0]:
+                        fallen = waiting[0]  # once more, in a fresh child
+                        continue
                     yield waiting.popleft(), answer
         except BaseException:
             self.close()  # an abandoned child may be in the middle of a page
@@ -261,15 +260,17 @@ def _failure(number: int, frame: Frame) -> PageFailure:
     return PageFailure(number, _reason(frame.head, Reason.PAGE_UNREADABLE), detail)
 
 
+def _is_crash(answer: Frame | PageFailure) -> bool:
+    return isinstance(answer, PageFailure) and answer.reason is Reason.PAGE_CRASHED
+
+
 def _reason(head: dict[str, Any], otherwise: Reason) -> Reason:
-    try:
-        return Reason(head.get("reason"))
-    except ValueError:
-        return otherwise
+    return Reason.__members__.get(str(head.get("reason")).upper(), otherwise)
 
 
 def _characters(number: int, frame: Frame) -> list[Character]:
     """From `text` (one code point a character) and seven floats each: x, y, box, line."""
+    del number
     text: str = frame.head["text"]
     table = np.frombuffer(frame.body, dtype=np.float32).reshape(len(text), 7).tolist()
     return [

@@ -94,8 +94,7 @@ def _blocks(data: Any, scale: float) -> tuple[list[list[Line]], set[str]]:
             fonts.add(SUBSET_PREFIX.sub("", str(font["name"]))[:100])
             x, y = box["x"] * scale, box["y"] * scale
             place = Box(x, y, x + box["w"] * scale, y + box["h"] * scale)
-            # The font size is the one number that MuPDF writes without the scale.
-            pieces.append(Piece(text, place, row["y"] * scale, float(font["size"]), bool(row["wmode"])))
+            pieces.append(Piece(text, place, row["y"] * scale, font["size"] * scale, bool(row["wmode"])))
         if pieces:
             blocks.append(_joined(pieces))
     return blocks, fonts
@@ -173,9 +172,7 @@ def _by_blocks(blocks: list[list[Line]], images: list[Box], page_area: float) ->
     return tuple(in_reading_order(regions))
 
 
-def _by_layout(
-    found: list[tuple[Box, str]], blocks: list[list[Line]], images: list[Box]
-) -> tuple[Region, ...]:
+def _by_layout(found: list[tuple[Box, str]], blocks: list[list[Line]], images: list[Box]) -> tuple[Region, ...]:
     """Give each line to the region that holds most of it; what no region holds stays by block."""
     held: list[list[Line]] = [[] for _ in found]
     regions: list[Region] = []

@@ -403,6 +403,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reviews")),
     )
     op.create_index(op.f("ix_reviews_page_id"), "reviews", ["page_id"], unique=False)
+    op.execute(
+        "INSERT INTO checkpoints (id, architecture, generation, scripts) VALUES "
+        "('ppocr-v6-small', 'ppocr', 1, ARRAY['Latn', 'Hani', 'Hans', 'Hant', 'Hira', 'Kana', 'Jpan'])"
+    )
 
 
 def downgrade() -> None:

@@ -78,9 +78,7 @@ class LineDetector:
         ordered = [joined[i] for i in reading_order([box for box, _ in joined])]
         return [frame.line(box, confidence) for box, confidence in ordered]
 
-    def _probability(
-        self, image: NDArray[np.uint8], dpi: float
-    ) -> tuple[NDArray[np.float32], float, float]:
+    def _probability(self, image: NDArray[np.uint8], dpi: float) -> tuple[NDArray[np.float32], float, float]:
         """The map (h x w, 0..1) and the pixels of the page that one of its pixels covers, x and y."""
         height, width = image.shape
         scale = min(1.0, WORKING_DPI / dpi, SIDE_LIMIT / max(height, width))
@@ -121,9 +119,7 @@ class Frame:
 
     def line(self, box: Box, confidence: float) -> DetectedLine:
         """A box of this frame as a line of the page, clipped to it."""
-        corners = np.array(
-            [(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)], np.float32
-        )
+        corners = np.array([(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)], np.float32)
         shown = self._turn(corners, self.slant)
         x0, y0 = np.maximum(shown.min(axis=0), 0)
         x1, y1 = np.minimum(shown.max(axis=0), (self.page_width, self.page_height))

@@ -71,7 +71,9 @@ def split_double_lines(found: Sequence[Found]) -> list[Found]:
     for box, confidence in found:
         parts = round(box.height / usual) if box.height > DOUBLE * usual and box.width > 6 * usual else 1
         step = box.height / parts
-        out += [(Box(box.x0, box.y0 + k * step, box.x1, box.y0 + (k + 1) * step), confidence) for k in range(parts)]
+        out += [
+            (Box(box.x0, box.y0 + k * step, box.x1, box.y0 + (k + 1) * step), confidence) for k in range(parts)
+        ]
     return out
 
 

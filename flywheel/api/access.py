@@ -1,0 +1,60 @@
+"""Who asks, and what every endpoint needs: the key's holder by scope, the store, ids and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from flywheel import keys
+from flywheel.database import transaction
+from flywheel.settings import settings
+from flywheel.store import Store, open_store
+from flywheel.tables import ApiKey
+
+bearer = HTTPBearer(auto_error=False, description="An API key: fw_<id>_<secret>")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+
+
+def needs(scope: keys.Scope) -> Callable[[Credentials], ApiKey]:
+    """A dependency that gives the key's row. Raises KeyRefused or ScopeMissing."""
+
+    def holder(credentials: Credentials) -> ApiKey:
+        if credentials is None:
+            raise keys.KeyRefused("send an API key: Authorization: Bearer fw_...")
+        with transaction() as session:
+            row = keys.verify(session, credentials.credentials)
+        keys.require(row, scope)
+        return row
+
+    return holder
+
+
+Reader = Annotated[ApiKey, Depends(needs("read"))]
+Submitter = Annotated[ApiKey, Depends(needs("submit"))]
+Reviewer = Annotated[ApiKey, Depends(needs("review"))]
+Trainer = Annotated[ApiKey, Depends(needs("train"))]
+Admin = Annotated[ApiKey, Depends(needs("admin"))]
+
+Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="results at most")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the listing so far")]
+CorpusPath = Annotated[str, Path(pattern=r"^[\w][\w .+-]*$", max_length=200)]
+CheckpointPath = Annotated[str, Path(min_length=1, max_length=200)]
+LanguageQuery = Annotated[
+    str | None,
+    Query(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35, description="BCP-47 tag, e.g. bo"),
+]
+
+
+def store() -> Store:
+    """This process's store, by the settings."""
+    return _store(settings().store_url)
+
+
+@lru_cache(maxsize=4)
+def _store(url: str) -> Store:
+    return open_store(url, settings().work_dir)

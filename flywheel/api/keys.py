@@ -1,0 +1,39 @@
+"""API keys: made, listed, revoked; for administrators."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from sqlalchemy import select
+
+from flywheel import keys, wire
+from flywheel.api.access import Admin
+from flywheel.api.failures import Unprocessable
+from flywheel.api.strict import StrictRoute
+from flywheel.catalog.corpora import columns
+from flywheel.database import transaction
+from flywheel.tables import ApiKey
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.post("/keys", status_code=201, summary="Make a key; its secret is in this answer and nowhere else")
+def create_key(_: Admin, ask: wire.KeyAsk) -> wire.NewKey:
+    if ask.expires_at is not None and ask.expires_at.tzinfo is None:
+        raise Unprocessable("invalid_request", "expires_at needs a time zone")
+    with transaction() as session:
+        key_id, plain = keys.create(session, ask.name, ask.scopes, ask.expires_at)
+    return wire.NewKey(id=key_id, key=plain)
+
+
+@router.get("/keys", summary="Keys without their secrets, newest first")
+def list_keys(_: Admin) -> list[wire.KeyInfo]:
+    with transaction() as session:
+        rows = session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id))
+        return [wire.KeyInfo.model_validate(columns(row)) for row in rows]
+
+
+@router.delete("/keys/{key_id}", status_code=204, summary="Revoke a key, for good, within seconds")
+def revoke_key(_: Admin, key_id: str) -> Response:
+    with transaction() as session:
+        keys.revoke(session, key_id)
+    return Response(status_code=204)

@@ -1,0 +1,42 @@
+"""Promotions: decisions about which checkpoint reads a language, with the person who took them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from flywheel import promotion, wire
+from flywheel.api.access import LanguageQuery, Limit, Reader, Trainer
+from flywheel.api.strict import StrictRoute
+from flywheel.catalog import rounds as catalog
+from flywheel.database import transaction
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.get("/promotions", summary="Decisions, newest first")
+def list_promotions(_: Reader, language: LanguageQuery = None, limit: Limit = 100) -> list[wire.PromotionInfo]:
+    with transaction() as session:
+        return catalog.promotions(session, language=language, limit=limit)
+
+
+@router.get("/promotions/champions", summary="Who reads each language now")
+def list_champions(_: Reader) -> list[wire.Champion]:
+    with transaction() as session:
+        return catalog.champions(session)
+
+
+@router.post("/promotions", status_code=201, summary="Make a checkpoint the champion of a language")
+def promote(holder: Trainer, ask: wire.PromotionAsk) -> wire.PromotionInfo:
+    with transaction() as session:
+        promotion.promote(
+            session, ask.checkpoint_id, language=ask.language, actor=holder.name, detail=ask.detail
+        )
+        language = ask.language or catalog.checkpoint(session, ask.checkpoint_id).language
+        return catalog.promotions(session, language=language, limit=1)[0]
+
+
+@router.post("/promotions/rollback", status_code=201, summary="Go back to the champion before the present one")
+def roll_back(holder: Trainer, ask: wire.RollbackAsk) -> wire.PromotionInfo:
+    with transaction() as session:
+        promotion.rollback(session, ask.language, actor=holder.name)
+        return catalog.promotions(session, language=ask.language, limit=1)[0]

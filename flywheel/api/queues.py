@@ -1,0 +1,20 @@
+"""Queues: how much open work each stop of the loop has."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+
+from flywheel import ledger, wire
+from flywheel.api.access import Reader
+from flywheel.api.strict import StrictRoute
+from flywheel.database import transaction
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.get("/queues", summary="Open work by queue and stop, in shards")
+def list_queues(_: Reader) -> list[wire.QueueDepth]:
+    with transaction() as session:
+        return [wire.QueueDepth.model_validate(asdict(depth)) for depth in ledger.queue_depths(session)]

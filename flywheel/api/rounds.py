@@ -1,0 +1,52 @@
+"""Rounds: one turn of fine-tuning for a language, started, followed and cancelled."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from flywheel import rounds, wire
+from flywheel.api.access import Id, LanguageQuery, Limit, Reader, Trainer
+from flywheel.api.strict import StrictRoute
+from flywheel.catalog import rounds as catalog
+from flywheel.database import transaction
+
+router = APIRouter(route_class=StrictRoute)
+
+Status = Annotated[str | None, Query(pattern="^[a-z]{1,20}$", description="e.g. training, finished")]
+
+
+@router.post("/rounds", status_code=201, summary="Start a round; 409 while one runs for the language")
+def start_round(_: Trainer, ask: wire.RoundAsk) -> wire.RoundDetail:
+    with transaction() as session:
+        round_id = rounds.start(
+            session,
+            language=ask.language,
+            corpora=list(ask.corpora),
+            recipe=ask.recipe,
+            overrides=dict(ask.overrides),
+        )
+        return catalog.round_(session, round_id)
+
+
+@router.get("/rounds", summary="Rounds, newest first")
+def list_rounds(
+    _: Reader, language: LanguageQuery = None, status: Status = None, limit: Limit = 100
+) -> list[wire.Round]:
+    with transaction() as session:
+        return catalog.rounds(session, language=language, status=status, limit=limit)
+
+
+@router.get("/rounds/{round_id}", summary="A round's progress, learning curve, scores and decisions")
+def show_round(_: Reader, round_id: Id) -> wire.RoundDetail:
+    with transaction() as session:
+        return catalog.round_(session, round_id)
+
+
+@router.post("/rounds/{round_id}/cancel", summary="Stop a round; what it has made so far is kept")
+def cancel_round(_: Trainer, round_id: Id) -> wire.RoundDetail:
+    with transaction() as session:
+        rounds.cancel(session, round_id)
+        session.expire_all()
+        return catalog.round_(session, round_id)

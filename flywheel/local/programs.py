@@ -1,0 +1,92 @@
+"""What the embedded stack runs besides its two servers, as one literal."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One supervised child.
+
+    In `argv`, {python}, {host}, {api_port}, {data_dir} and {work_dir} are filled in. `env` is added to the
+    stack's own. `grace`: seconds between SIGTERM and SIGKILL. `serves_api`: the stack is ready once
+    the API's port answers.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    grace: float = 15.0
+    serves_api: bool = False
+
+    def command(self, values: Mapping[str, str]) -> list[str]:
+        """`argv` with the values in place. Other braces are left alone."""
+        known = re.compile("|".join("{" + name + "}" for name in values))
+        return [known.sub(lambda found: values[found[0][1:-1]], part) for part in self.argv]
+
+
+def worker(name: str, queues: str, processes: int, **env: str) -> Program:
+    """A Celery worker. Health is in the database's rows, so the workers do not gossip."""
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    celery = ("{python}", "-m", "celery", "-A", "tasks.app", "worker", "--loglevel", "INFO")
+    return Program(
+        f"worker-{name}",
+        (*celery, "--queues", queues, "--concurrency", str(processes), "--hostname", f"{name}@%h", *quiet),
+        env,
+    )
+
+
+PROGRAMS: tuple[Program, ...] = (
+    Program(
+        "api",
+        ("{python}", "-m", "uvicorn", "flywheel.api:app", "--host", "{host}", "--port", "{api_port}"),
+        serves_api=True,
+    ),
+    worker("cpu", "cpu,control", 2, OMP_NUM_THREADS="1"),
+    worker("gpu", "gpu", 1),
+    worker("train", "train", 1),
+    Program("sweep", ("{python}", "-m", "flywheel.sweep")),
+    Program("beat", ("{python}", "-m", "flywheel.beat")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a child that died is started again. Seconds, but for `give_up`.
+
+    The pause doubles from `first_pause` to `longest_pause`. After `give_up` deaths in a row,
+    each before the child was `healthy` seconds old, it is left dead and its state says so.
+    """
+
+    first_pause: float = 0.5
+    longest_pause: float = 30.0
+    healthy: float = 10.0
+    give_up: int = 6
+    ready: float = 90.0
+
+
+def to_plan(programs: tuple[Program, ...], policy: Policy) -> dict[str, Any]:
+    """JSON form, for the supervisor's process."""
+    return {"programs": [asdict(program) for program in programs], "policy": asdict(policy)}
+
+
+def from_plan(plan: Mapping[str, Any]) -> tuple[tuple[Program, ...], Policy]:
+    """The inverse of `to_plan`."""
+    programs = tuple(Program(**{**entry, "argv": tuple(entry["argv"])}) for entry in plan["programs"])
+    return programs, Policy(**plan["policy"])
+
+
+def argv_values(data_dir: str, work_dir: str, host: str, api_port: int) -> dict[str, str]:
+    """What stands in for the braces of `Program.argv`."""
+    return {
+        "python": sys.executable,
+        "host": host,
+        "api_port": str(api_port),
+        "data_dir": data_dir,
+        "work_dir": work_dir,
+    }

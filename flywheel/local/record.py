@@ -1,0 +1,125 @@
+"""DIR/stack.json: who runs, where, and since when; written by the supervisor, read by everyone else."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from flywheel.errors import Conflict
+from flywheel.local.processes import same_process, wait_for
+
+State = Literal["starting", "ready", "stopping", "stopped", "failed", "killed"]
+ProgramState = Literal["running", "restarting", "failed", "stopped"]
+MARK = "FLYWHEEL_STACK"  # environment variable of every child: RUN:DIR
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramStatus:
+    """One child. `since`: Unix time of the last change of state; `exit_code`: of its last death."""
+
+    name: str
+    pid: int | None
+    state: ProgramState
+    restarts: int
+    since: float
+    log: str
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """The whole stack. `killed`: its supervisor is gone without having said good-bye."""
+
+    state: State
+    message: str
+    data_dir: str
+    run: str = ""
+    pid: int = 0
+    created: float = 0.0
+    database_url: str = ""
+    redis_url: str = ""
+    store_url: str = ""
+    api_url: str = ""
+    work_dir: str = ""
+    key_file: str = ""
+    ports: tuple[tuple[str, int], ...] = ()
+    programs: tuple[ProgramStatus, ...] = ()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the supervisor that wrote this still runs."""
+        return bool(self.pid) and same_process(self.pid, self.created) is not None
+
+    def port(self, name: str) -> int | None:
+        return dict(self.ports).get(name)
+
+
+def write_record(status: StackStatus) -> None:
+    """Replaces DIR/stack.json in one step; only its owner may read it, for it holds passwords."""
+    path = record_file(Path(status.data_dir))
+    building = path.with_name(f".stack.{secrets.token_hex(4)}")
+    handle = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as target:
+        json.dump(asdict(status), target, indent=1)
+    building.replace(path)
+
+
+def read_record(data_dir: Path) -> StackStatus | None:
+    """What the last supervisor wrote, checked against the processes that live; None when none ever ran."""
+    try:
+        raw: dict[str, Any] = json.loads(record_file(data_dir).read_text())
+    except FileNotFoundError:
+        return None
+    raw["programs"] = tuple(ProgramStatus(**entry) for entry in raw["programs"])
+    raw["ports"] = tuple((name, port) for name, port in raw["ports"])
+    status = StackStatus(**raw)
+    if status.state in ("starting", "ready", "stopping") and not status.alive:
+        programs = tuple(replace(program, state="stopped", pid=None) for program in status.programs)
+        return replace(status, state="killed", message="the supervisor was killed", programs=programs)
+    return status
+
+
+@contextmanager
+def locked(data_dir: Path, seconds: float = 20.0) -> Iterator[None]:
+    """Exclusive use of the directory, until the block or the process ends.
+
+    Waits while the rest of a killed stack is cleared away. Raises Conflict when a live one holds it.
+    """
+    handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        wait_for("the lock", lambda: _try_lock(handle, data_dir), seconds)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _try_lock(handle: int, data_dir: Path) -> bool | None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        refuse_live(data_dir)
+        return None
+    return True
+
+
+def refuse_live(data_dir: Path) -> None:
+    """Raises Conflict when another process supervises a stack in this directory."""
+    found = read_record(data_dir)
+    if found is not None and found.alive and found.pid != os.getpid() and found.state != "stopped":
+        raise Conflict(f"a stack is {found.state} in {data_dir} already (process {found.pid})")
+
+
+def record_file(data_dir: Path) -> Path:
+    return data_dir / "stack.json"
+
+
+def mark_of(run: str, data_dir: Path) -> str:
+    """The value of MARK for the children of one run."""
+    return f"{run}:{data_dir}"

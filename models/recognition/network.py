@@ -1,0 +1,150 @@
+"""The line recogniser's network: a convolutional reader with CTC, no recurrence.
+
+    image (B, 1, H, W) -> 2-D convolutions, 4x narrower, H collapsed -> residual 1-D convolutions
+    along the line -> one score a symbol and frame (B, T, N)
+
+Why no LSTM: measured on two cores, 2,400 drawn Tibetan lines, 120 CPU-seconds from scratch: this
+network 1 % CER on degraded unseen lines, CNN+BiLSTM of twice the size still 96 % (it had not left
+the blank plateau). A full convolution of width 3 costs a third of a ConvNeXt block on CPU, and
+channels_last makes the stem four times faster.
+
+A line's result does not depend on what it is batched with: beyond a line's own width every layer's
+input is set to zero, which is what the convolution would see at the edge of the line alone; batch
+statistics are frozen at reading.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ARCHITECTURE = "line-conv-ctc"
+NARROWING = 4  # pixels of width a frame of the output covers
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Shape of the network. `height` in pixels, a multiple of 16; `widths` are channels of the four
+    2-D stages; `dilations` one 1-D block each, of `kernel` frames."""
+
+    height: int = 48
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    dimension: int = 192
+    kernel: int = 3
+    dilations: tuple[int, ...] = (1, 1, 1, 1, 1)
+    dropout: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.height % 16 or len(self.widths) != 4 or self.kernel % 2 == 0:
+            raise ValueError(f"no network has the shape {self}")
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """From a manifest's or a recipe's plain values; raises TypeError or ValueError on others."""
+        lists = {k: tuple(int(n) for n in v) for k, v in values.items() if k in ("widths", "dilations")}
+        return cls(**{**values, **lists})
+
+    def as_dict(self) -> dict[str, Any]:
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+class LineNetwork(nn.Module):
+    """`symbols` outputs a frame, the CTC blank (0) included."""
+
+    def __init__(self, config: NetworkConfig, symbols: int) -> None:
+        super().__init__()
+        first, second, third, fourth = config.widths
+        size = config.dimension
+        self.config = config
+        self.flat = nn.ModuleList(
+            [
+                Layer(1, first, (3, 3), stride=(2, 2)),
+                Layer(first, second, (3, 3), stride=(2, 2)),
+                Layer(second, third, (3, 3), stride=(2, 1)),
+                Layer(third, fourth, (3, 3), stride=(2, 1)),
+            ]
+        )
+        self.column = Layer(fourth, size, (config.height // 16, 1), padding=(0, 0))
+        self.line = nn.ModuleList([Layer(size, size, (1, config.kernel), dilation=d) for d in config.dilations])
+        self.dropout = nn.Dropout(config.dropout)
+        self.out = nn.Conv2d(size, symbols, 1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, images: Tensor, widths: Tensor) -> Tensor:
+        """Log probabilities (B, T, N) of images (B, 1, H, W; 0 is paper, 1 is ink).
+
+        `widths` (B) are the images' own widths in pixels; frames beyond `frames(widths)` mean nothing.
+        """
+        x = images.contiguous(memory_format=torch.channels_last)
+        for layer in self.flat:
+            x = layer(x)
+            widths = -(-widths // layer.narrows)
+            x = x * _mask(widths, x)
+        x = self.column(x) * _mask(widths, x)
+        mask = _mask(widths, x)
+        for layer in self.line:
+            x = (x + layer(x)) * mask
+        scores = self.out(self.dropout(x)).squeeze(2).transpose(1, 2)  # (B, T, N)
+        return functional.log_softmax(scores, dim=-1)
+
+
+class Layer(nn.Module):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: tuple[int, int],
+        *,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int] | None = None,
+        dilation: int = 1,
+    ) -> None:
+        super().__init__()
+        same = (kernel[0] // 2, (kernel[1] // 2) * dilation)
+        self.convolution = nn.Conv2d(
+            channels_in,
+            channels_out,
+            kernel,
+            stride,
+            same if padding is None else padding,
+            dilation=(1, dilation),
+            bias=False,
+        )
+        self.norm = nn.BatchNorm2d(channels_out)
+        self.narrows = stride[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.norm(self.convolution(x)))
+
+
+def frames(widths: Tensor) -> Tensor:
+    """Frames of output for images of these widths in pixels."""
+    return (widths + NARROWING - 1) // NARROWING
+
+
+def grow_output(network: LineNetwork, symbols: int) -> None:
+    """Add outputs for new symbols at the end, keeping what the others have learned."""
+    old = network.out
+    if symbols < old.out_channels:
+        raise ValueError("an output layer never shrinks")
+    new = nn.Conv2d(old.in_channels, symbols, 1)
+    with torch.no_grad():
+        new.weight.mul_(0.1)
+        new.bias.fill_(float(old.bias.min()) if old.bias is not None else 0.0)  # type: ignore[union-attr]
+        new.weight[: old.out_channels] = old.weight
+        new.bias[: old.out_channels] = old.bias  # type: ignore[index]
+    network.out = new.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _mask(widths: Tensor, x: Tensor) -> Tensor:
+    """(B, 1, 1, W) with 1 where a line's own columns are."""
+    columns = torch.arange(x.shape[3], device=x.device)
+    return (columns < widths[:, None]).to(x.dtype)[:, None, None, :]

@@ -1,0 +1,98 @@
+"""`ppocr`: the PP-OCRv6 small recogniser from the rapidocr wheel, ready without training.
+
+Reads Chinese, Japanese and Latin script. The charset lies in the ONNX file's own metadata. Its
+network mixes information along the whole width and pads with zeros it cannot tell from ink-free
+paper, so a line's text would depend on its neighbours in the batch: lines are batched only with
+lines of exactly their own width after rounding up to WIDTH_STEP, which is a function of the line
+alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import rapidocr
+from numpy.typing import NDArray
+
+from models.recognition.protocol import Reading, reading_of
+
+MODEL = "PP-OCRv6_rec_small.onnx"
+CHECKPOINT = "ppocrv6-small"
+SCRIPTS = frozenset({"Hani", "Hans", "Hant", "Jpan", "Hira", "Kana", "Latn"})
+HEIGHT = 48
+WIDTH_STEP = 32
+NARROWEST, WIDEST = 320, 4096  # the network was trained on lines padded to 320 and more
+BATCH_PIXELS = 16_000  # of width in one batch
+
+
+class PpocrRecogniser:
+    """A warm PP-OCRv6 recogniser. `threads` is what one call may use."""
+
+    def __init__(self, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False  # line widths differ, and an arena keeps the largest for good
+        path = Path(rapidocr.__file__).parent / "models" / MODEL
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        characters = self._session.get_modelmeta().custom_metadata_map["character"].splitlines()
+        self._symbols = ("", *characters, " ")  # index 0 is the CTC blank
+
+    @property
+    def checkpoint(self) -> str:
+        return CHECKPOINT
+
+    @property
+    def scripts(self) -> frozenset[str]:
+        return SCRIPTS
+
+    @property
+    def charset(self) -> tuple[str, ...]:
+        """The symbols it can write, the blank left out."""
+        return self._symbols[1:]
+
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+        """Readings of gray line images (H x W, uint8), in their order; an empty image reads as ""."""
+        by_width: dict[int, list[int]] = defaultdict(list)
+        prepared = [_prepare(image) for image in images]
+        for index, image in enumerate(prepared):
+            by_width[image.shape[1]].append(index)
+        readings: list[Reading] = [Reading("", 0.0)] * len(images)
+        for width, indices in sorted(by_width.items()):
+            size = max(1, BATCH_PIXELS // width)
+            for start in range(0, len(indices), size):
+                group = indices[start : start + size]
+                for index, reading in zip(group, self._read_batch([prepared[i] for i in group]), strict=True):
+                    readings[index] = reading
+        return readings
+
+    def _read_batch(self, prepared: Sequence[NDArray[np.float32]]) -> list[Reading]:
+        gray = np.stack(prepared)[:, None]  # (B, 1, H, W)
+        batch = np.ascontiguousarray(np.broadcast_to(gray, (len(prepared), 3, *gray.shape[2:])))
+        (probabilities,) = self._session.run(None, {"x": batch})  # (B, T, N)
+        return [self._decode(row.argmax(axis=-1), row.max(axis=-1)) for row in probabilities]
+
+    def _decode(self, symbols: NDArray[np.int64], scores: NDArray[np.float32]) -> Reading:
+        starts = np.flatnonzero(np.diff(symbols, prepend=-1))
+        peaks = np.maximum.reduceat(scores, starts)
+        written = [(self._symbols[s], p) for s, p in zip(symbols[starts], peaks, strict=True) if s]
+        return reading_of([s for s, _ in written], [float(p) for _, p in written])
+
+
+def _prepare(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scaled to 48 pixels high, -1 ink to 1 paper, zeros beyond the line's own width."""
+    out_height = HEIGHT
+    if image.ndim != 2 or min(image.shape) < 1:
+        return np.zeros((out_height, NARROWEST), np.float32)
+    width = min(WIDEST, max(1, math.ceil(image.shape[1] * out_height / image.shape[0])))
+    padded = max(NARROWEST, math.ceil(width / WIDTH_STEP) * WIDTH_STEP)
+    scaled = cv2.resize(image, (width, out_height)).astype(np.float32) / 127.5 - 1.0
+    out = np.zeros((out_height, padded), np.float32)
+    out[:, :width] = scaled
+    return out

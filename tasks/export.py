@@ -1,0 +1,142 @@
+"""Export: the accepted pages of a corpus, with their images and lineage, as a training set."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from itertools import groupby
+
+import structlog
+from PIL import Image
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from flywheel import export as exporting
+from flywheel import labels, ledger
+from flywheel.broker import Run, stop_task
+from flywheel.database import transaction
+from flywheel.errors import Rejected
+from flywheel.export import ExportRow, Lineage
+from flywheel.ledger import current_labels
+from flywheel.pdf import PageFailure, PageImage
+from flywheel.settings import settings
+from flywheel.tables import CheckpointRow, Corpus, Dataset, Document, Export, LabelRow, Page, Round
+from tasks.process import document_file, sandbox, scratch, store
+
+log = structlog.get_logger()
+
+JPEG_QUALITY = 87
+RENDER_PAGES = 16
+REPORT_ROWS = 25
+Entry = tuple[LabelRow, Page, Document]
+
+
+@stop_task("export")
+def export(run: Run) -> None:
+    with transaction() as session:
+        row = session.get_one(Export, run.claim.export_id)
+        corpus = session.get_one(Corpus, row.corpus_id)
+        entries = accepted(session, corpus.id)
+        lineages = lineage_of(session, [label for label, _, _ in entries])
+
+    def progress(done: int) -> None:
+        run.check()
+        if done % REPORT_ROWS == 0:
+            _set(row.id, progress={"rows": done, "of": len(entries)})
+
+    with scratch("export") as directory:
+        rows = export_rows(run, corpus.name, entries, lineages)
+        report = exporting.write(row.format, rows, directory / "out", progress=progress)
+        tree_key = store().put_tree(directory / "out")
+    with transaction() as session:
+        ledger.guard(session, run.claim)
+        values = {"status": "finished", "tree_key": tree_key, "rows": report.rows, "finished_at": func.now()}
+        session.execute(update(Export).where(Export.id == row.id).values(**values))
+        ledger.finish(session, run.claim)
+
+
+def _set(export_id: int, **values: object) -> None:
+    with transaction() as session:
+        session.execute(update(Export).where(Export.id == export_id).values(**values))
+
+
+def accepted(session: Session, corpus_id: int) -> list[Entry]:
+    """The accepted current labels of a corpus with their pages and documents, by document and page."""
+    current = current_labels().where(Document.corpus_id == corpus_id).subquery()
+    rows = session.execute(
+        select(LabelRow, Page, Document)
+        .join(current, current.c.id == LabelRow.id)
+        .join(Page, Page.id == LabelRow.page_id)
+        .join(Document, Document.id == Page.document_id)
+        .where(LabelRow.verdict == "accepted", LabelRow.lines > 0)
+        .order_by(Document.id, Page.number)
+    ).all()
+    return [(label, page, document) for label, page, document in rows]
+
+
+def lineage_of(session: Session, rows: list[LabelRow]) -> dict[int, Lineage]:
+    """Label id -> where it came from: checkpoint, round and dataset."""
+    ids = {row.checkpoint_id for row in rows if row.checkpoint_id}
+    origins = {
+        checkpoint: (round_id, digest)
+        for checkpoint, round_id, digest in session.execute(
+            select(CheckpointRow.id, Round.id, Dataset.hash)
+            .outerjoin(Round, Round.id == CheckpointRow.round_id)
+            .outerjoin(Dataset, Dataset.id == CheckpointRow.dataset_id)
+            .where(CheckpointRow.id.in_(ids))
+        )
+    }
+    return {row.id: _lineage(row, *origins.get(row.checkpoint_id or "", (None, None))) for row in rows}
+
+
+def _lineage(row: LabelRow, round_id: int | None, dataset_hash: str | None) -> Lineage:
+    return Lineage(
+        label_id=str(row.id),
+        kind=row.kind,
+        producer=row.producer,
+        checkpoint=row.checkpoint_id,
+        round=str(round_id) if round_id is not None else None,
+        dataset_hash=dataset_hash,
+        parent_label=str(row.parent_id) if row.parent_id is not None else None,
+        generation=row.generation,
+    )
+
+
+def export_rows(
+    run: Run, corpus: str, entries: list[Entry], lineages: dict[int, Lineage]
+) -> Iterator[ExportRow]:
+    """One row a page, images rendered a few pages ahead. A page whose image is gone by now is logged
+    and left out; its label stays."""
+    for _, group in groupby(entries, key=lambda entry: entry[2].id):
+        of_document = list(group)
+        document = of_document[0][2]
+        try:
+            with document_file(document) as path:
+                for start in range(0, len(of_document), RENDER_PAGES):
+                    part = {page.number: (label, page) for label, page, _ in of_document[start : start + RENDER_PAGES]}
+                    for image in sandbox().render(path, list(part), settings().render_dpi):
+                        run.check()
+                        if isinstance(image, PageFailure):
+                            log.warning("page left out of the export", page=part[image.number][1].id, why=image.reason)
+                            continue
+                        label, page = part[image.number]
+                        yield ExportRow(
+                            corpus=corpus,
+                            document=document.name,
+                            sha256=document.sha256,
+                            page=page.number,
+                            image=jpeg(image),
+                            label=labels.load(store(), label),
+                            verdict=label.verdict,
+                            reason=label.reason,
+                            lineage=lineages[label.id],
+                        )
+        except Rejected as error:
+            log.warning("document left out of the export", document=document.id, why=str(error))
+
+
+def jpeg(image: PageImage) -> bytes:
+    """The page image as a whole JPEG file."""
+    out = io.BytesIO()
+    Image.fromarray(image.image).save(out, "JPEG", quality=JPEG_QUALITY)
+    return out.getvalue()
