@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Select, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from flywheel.database import CHANNEL
@@ -362,7 +362,7 @@ def current_labels(*, alive: bool = True) -> Select[LabelRow]:
         select(LabelRow)
         .join(Page, Page.id == LabelRow.page_id)
         .join(Document, Document.id == Page.document_id)
-        .distinct(LabelRow.page_id)
+        .ext(distinct_on(LabelRow.page_id))
         .order_by(LabelRow.page_id, (LabelRow.kind == "human").desc(), rank, LabelRow.id.desc())
     )
     return statement.where(Page.state != "quarantined") if alive else statement

@@ -157,7 +157,7 @@ def _tag(page: Image.Image, box: Pixels, text: str, size: int, region: Region, t
         (box[0] - width, box[1]),
         (box[2], box[1]),
         (box[0], box[3] + 1),
-        (box[2] - width, box[1] - height),
+        (max(0, box[2] - width), box[1] - height),
     )
     places = [(x, y, x + width, y + height) for x, y in corners]
     whole = (0, 0, page.width, page.height)

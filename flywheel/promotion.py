@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from flywheel.errors import Conflict, NotFound
-from flywheel.scripts import expected_scripts
+from flywheel.scripts import expected
 from flywheel.tables import CheckpointRow, Promotion
 
 BUILTIN = "ppocr-v6-small"  # comes inside the rapidocr wheel; the first migration records it
@@ -66,7 +67,7 @@ def champions(session: Session) -> dict[str, str]:
     rows = session.execute(
         select(Promotion.language, Promotion.checkpoint_id)
         .where(Promotion.action != "refuse")
-        .distinct(Promotion.language)
+        .ext(distinct_on(Promotion.language))
         .order_by(Promotion.language, Promotion.id.desc())
     ).all()
     return {language: checkpoint for language, checkpoint in rows if checkpoint is not None}
@@ -83,7 +84,7 @@ def reader_for(session: Session, language: str | None) -> str | None:
     builtin = session.get(CheckpointRow, BUILTIN)
     if builtin is None:
         return None
-    scripts = expected_scripts(language) if language else frozenset()
+    scripts = expected(language)
     return BUILTIN if scripts <= set(builtin.scripts) else None
 
 

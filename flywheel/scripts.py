@@ -2,7 +2,8 @@
 
 Codes are ISO 15924. The table follows Unicode's blocks, which is exact enough to count
 letters; what belongs to no script (punctuation, digits, symbols) is "Zyyy", combining
-marks of any script "Zinh", code points without a character "Zzzz", private use "Qaaa".
+marks of any script "Zinh", private use "Qaaa", and what is no character at all (unassigned,
+controls, lone surrogates, the replacement character) "Zzzz".
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def script_of(character: str) -> str:
     """ISO 15924 code of one character."""
     code = ord(character)
     category = unicodedata.category(character)
-    if category in ("Cn", "Cs"):
+    if category in ("Cn", "Cs", "Cc") or character == "\ufffd":
         return UNKNOWN
     position = bisect_right(_STARTS, code) - 1
     if position >= 0 and code <= _ENDS[position][0]:

@@ -7,17 +7,17 @@ Boxes and sizes are in page points, error rates are fractions, times are UTC.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMATS = ("parquet", "webdataset", "jsonl", "paddleocr", "alto", "labelstudio")
+Format = Literal["parquet", "webdataset", "jsonl"]
 
-Language = Annotated[
-    str,
-    Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35, description="BCP-47 tag, e.g. bo"),
-]
+LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
+
+Language = Annotated[str, Field(pattern=LANGUAGE.pattern, max_length=35, description="BCP-47 tag, e.g. bo")]
 CorpusName = Annotated[
     str, Field(pattern=r"^[\w][\w .+-]*$", max_length=200, description="letters, digits, space and . + - _")
 ]
@@ -313,7 +313,7 @@ class Champion(Answer):
 
 class ExportAsk(Ask):
     corpus: CorpusName
-    format: Literal["parquet", "webdataset", "jsonl", "paddleocr", "alto", "labelstudio"]
+    format: Format
 
 
 class ExportFile(Answer):

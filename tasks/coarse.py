@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flywheel import labels, ledger, relabel
 from flywheel.broker import Run, stop_task
-from flywheel.coarse import label_of
+from flywheel.coarse import label as coarse_label
 from flywheel.database import transaction
 from flywheel.gate import Gate
 from flywheel.labels import Result
@@ -43,7 +43,7 @@ def read(run: Run, document: Document, pages: list[Page], path: Path) -> tuple[l
         if isinstance(page, PageFailure):
             failures.append((ids[page.number], page.reason, page.detail))
             continue
-        label = label_of(page, language=document.language)
-        verdict = GATE.judge_coarse(label, page.facts, page.raw, document.language)
+        label, counts = coarse_label(page, document.language)
+        verdict = GATE.judge_coarse(label, page.facts, counts, document.language)
         results.append(Result(ids[page.facts.number], label, verdict, page.facts))
     return results, failures

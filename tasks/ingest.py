@@ -14,7 +14,7 @@ def ingest(run: Run) -> None:
     with transaction() as session:
         document = session.get_one(Document, run.claim.document_id)
     with document_file(document) as path:
-        facts = sandbox().inspect(path)
+        facts = sandbox().inspect(path, name=document.name)
     run.check()
     with transaction() as session:
         submission.admit(

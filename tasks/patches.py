@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -15,12 +16,16 @@ from sqlalchemy.dialects.postgresql import insert
 from flywheel import labels, ledger
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.document import Label
+from flywheel.document import Kind
+from flywheel.errors import Rejected
 from flywheel.ledger import current_labels
-from flywheel.pdf import PageFailure, PageImage
+from flywheel.pdf import PageFailure
 from flywheel.settings import settings
-from flywheel.tables import Document, LabelRow, Page, PatchSet
+from flywheel.tables import LabelRow, Page, PatchSet
 from tasks.process import document_file, line_detector, sandbox, scratch, store, subject
+
+if TYPE_CHECKING:
+    from models.patches import Patch
 
 
 @stop_task("patches")
@@ -31,7 +36,8 @@ def patches(run: Run) -> None:
         document, pages = subject(session, run.claim)
         statement = current_labels().where(LabelRow.page_id.in_(run.claim.page_ids))
         current = {row.page_id: row for row in session.execute(statement).scalars()}
-        have = set(session.execute(select(PatchSet.label_id)).scalars()) if len(current) else set()
+        ids = [row.id for row in current.values()]
+        have = set(session.execute(select(PatchSet.label_id).where(PatchSet.label_id.in_(ids))).scalars())
     rows: list[PatchRow] = []
     sets: list[tuple[LabelRow, int, Counter[str]]] = []
     with document_file(document) as path:
@@ -67,3 +73,23 @@ def patches(run: Run) -> None:
             ]
             session.execute(insert(PatchSet).on_conflict_do_nothing(), values)
         ledger.finish(session, run.claim)
+
+
+def cut_page(path: Path, page: Page, row: LabelRow) -> tuple[list[Patch], Counter[str]]:
+    """The patches of one page, and how many lines were dropped, by reason. A page that cannot be
+    rendered any more gives none: its label stands, there is only nothing to learn from it."""
+    from models.patches import cut, cut_label
+
+    [image] = sandbox().render(path, [page.number], settings().render_dpi)
+    if isinstance(image, PageFailure):
+        return [], Counter({image.reason.value: 1})
+    lines = line_detector().find(image.image, image.dpi)
+    if row.kind == Kind.COARSE:
+        try:
+            characters = sandbox().characters(path, page.number)
+        except Rejected as error:
+            return [], Counter({error.reason.value: 1})
+        report = cut(image.image, image.dpi, characters, lines)
+    else:
+        report = cut_label(image.image, image.dpi, labels.load(store(), row), lines)
+    return report.patches, Counter({reason.value: n for reason, n in report.dropped.items()})

@@ -119,12 +119,12 @@ def checkpoint_directory(checkpoint_id: str) -> Path:
 def recogniser(checkpoint_id: str) -> Recogniser:
     """The recogniser of a checkpoint, loaded once a process."""
     if checkpoint_id == BUILTIN:
-        from models.recognition.ppocr import PPOCRRecogniser
+        from models.recognition.ppocr import PpocrRecogniser
 
-        return PPOCRRecogniser()
+        return PpocrRecogniser()
     from models.recognition.line import LineRecogniser
 
-    return LineRecogniser.load(checkpoint_directory(checkpoint_id), checkpoint=checkpoint_id)
+    return LineRecogniser.load(checkpoint_directory(checkpoint_id))
 
 
 @lru_cache(maxsize=1)

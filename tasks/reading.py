@@ -9,7 +9,7 @@ from sqlalchemy import func, update
 
 from flywheel import ledger, promotion
 from flywheel.broker import Run, stop_task
-from flywheel.coarse import label_of
+from flywheel.coarse import label as coarse_label
 from flywheel.database import transaction
 from flywheel.document import encode
 from flywheel.errors import BlobMissing, Rejected
@@ -53,8 +53,8 @@ def read(run: Run, row: ReadingRow, checkpoint: str | None) -> list[dict[str, An
                 if isinstance(text, PageFailure):
                     out.append(failure(text))
                     continue
-                coarse = label_of(text, language=row.language)
-                verdict = GATE.judge_coarse(coarse, text.facts, text.raw, row.language)
+                coarse, counts = coarse_label(text, row.language)
+                verdict = GATE.judge_coarse(coarse, text.facts, counts, row.language)
                 if row.checkpoint_id is None and verdict.accepted:
                     out.append({"number": number, "verdict": "accepted", "label": encode(coarse)})
                 elif checkpoint is None:

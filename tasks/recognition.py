@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -78,7 +79,7 @@ def read(
     return [
         Result(
             page_id=page.id,
-            label=label,
+            label=replace(label, checkpoint=claim.checkpoint_id),
             verdict=GATE.judge_reading(label, facts_of(page), language),
             parent_id=parents.get(page.id),
             generation=generation,

@@ -20,7 +20,7 @@ from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
 from flywheel.errors import BlobMissing
 from flywheel.promotion import BUILTIN
-from flywheel.scripts import expected_scripts
+from flywheel.scripts import expected
 from flywheel.tables import CheckpointRow, Dataset, LabelRow, Round
 from tasks.process import checkpoint_directory, recogniser, scratch, store
 
@@ -51,7 +51,7 @@ def training(run: Run) -> None:
                 parent=checkpoint_directory(row.parent_id) if row.parent_id else None,
                 parent_id=row.parent_id,
                 language=row.language,
-                scripts=tuple(sorted(expected_scripts(row.language))),
+                scripts=tuple(sorted(expected(row.language))),
                 dataset_hash=dataset.hash,
                 resume=directory / "resume",
                 seed=row.id,
@@ -158,7 +158,7 @@ def crown(
         id=f"{row.recipe}-{row.language}-{row.id}",
         architecture=result.architecture,
         language=row.language,
-        scripts=sorted(expected_scripts(row.language)),
+        scripts=sorted(expected(row.language)),
         tree_key=tree_key,
         parent_id=row.parent_id,
         round_id=row.id,

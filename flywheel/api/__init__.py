@@ -1,4 +1,7 @@
-"""The HTTP API: nouns under /v1, JSON in flywheel.wire's forms, work handed on as rows. `uvicorn flywheel.api:app`."""
+"""The HTTP API: nouns under /v1, JSON in flywheel.wire's forms, work handed on as rows.
+
+Run it with `uvicorn flywheel.api:app`.
+"""
 
 from flywheel.api.application import app
 

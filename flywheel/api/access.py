@@ -14,6 +14,7 @@ from flywheel.database import transaction
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
 from flywheel.tables import ApiKey
+from flywheel.wire import LANGUAGE
 
 bearer = HTTPBearer(auto_error=False, description="An API key: fw_<id>_<secret>")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
@@ -46,7 +47,7 @@ CorpusPath = Annotated[str, Path(pattern=r"^[\w][\w .+-]*$", max_length=200)]
 CheckpointPath = Annotated[str, Path(min_length=1, max_length=200)]
 LanguageQuery = Annotated[
     str | None,
-    Query(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35, description="BCP-47 tag, e.g. bo"),
+    Query(pattern=LANGUAGE.pattern, max_length=35, description="BCP-47 tag, e.g. bo"),
 ]
 
 

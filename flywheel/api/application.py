@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -73,12 +74,12 @@ def build() -> FastAPI:
     )
     application.router.route_class = StrictRoute
     application.include_router(health.router)
+    documented: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "model": wire.FailureBody} for status, text in FAILURES.items()
+    }
     for noun in NOUNS:
         name = noun.__name__.rsplit(".", 1)[-1]
-        documented = {
-            status: {"description": text, "model": wire.FailureBody} for status, text in FAILURES.items()
-        }
-        application.include_router(noun.router, prefix="/v1", tags=[name], responses={**documented})
+        application.include_router(noun.router, prefix="/v1", tags=[name], responses=documented)
     failures.install(application)
     return application
 

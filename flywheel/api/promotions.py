@@ -28,9 +28,7 @@ def list_champions(_: Reader) -> list[wire.Champion]:
 @router.post("/promotions", status_code=201, summary="Make a checkpoint the champion of a language")
 def promote(holder: Trainer, ask: wire.PromotionAsk) -> wire.PromotionInfo:
     with transaction() as session:
-        promotion.promote(
-            session, ask.checkpoint_id, language=ask.language, actor=holder.name, detail=ask.detail
-        )
+        promotion.promote(session, ask.checkpoint_id, language=ask.language, actor=holder.name, detail=ask.detail)
         language = ask.language or catalog.checkpoint(session, ask.checkpoint_id).language
         return catalog.promotions(session, language=language, limit=1)[0]
 

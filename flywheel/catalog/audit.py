@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from flywheel import tables, wire
 from flywheel.catalog.corpora import corpus_row
@@ -81,7 +81,7 @@ def _worst(rows: Iterable[wire.AuditRow]) -> list[wire.AuditRow]:
     return sorted(rows, key=lambda row: (-(row.share or 0.0), -row.lying, -row.with_text, row.name))
 
 
-def _judged() -> tuple[ColumnElement[bool], ColumnElement[str], ColumnElement[str]]:
+def _judged() -> tuple[ColumnElement[bool], InstrumentedAttribute[str], InstrumentedAttribute[str]]:
     """Has the page a text layer, and the gate's verdict and reason on it."""
     has_text = func.coalesce(tables.Page.facts["has_text"].as_boolean(), False)
     spoken = and_(has_text, tables.LabelRow.reason.is_distinct_from(Reason.NO_TEXT_LAYER.value))

@@ -16,9 +16,7 @@ from flywheel.errors import NotFound
 def corpora(session: Session) -> list[wire.Corpus]:
     """Every corpus by name, with how much it holds."""
     documents = (
-        select(tables.Document.corpus_id, func.count().label("n"))
-        .group_by(tables.Document.corpus_id)
-        .subquery()
+        select(tables.Document.corpus_id, func.count().label("n")).group_by(tables.Document.corpus_id).subquery()
     )
     pages = (
         select(tables.Document.corpus_id, func.count().label("n"))

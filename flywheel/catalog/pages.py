@@ -27,9 +27,7 @@ class PageFilter:
     document_id: int | None = None
 
 
-def pages(
-    session: Session, corpus: str, wanted: PageFilter, *, after: str | None, limit: int
-) -> wire.Pages:
+def pages(session: Session, corpus: str, wanted: PageFilter, *, after: str | None, limit: int) -> wire.Pages:
     """A corpus's pages by document and number. Raises NotFound, CursorRefused."""
     row = corpus_row(session, corpus)
     filters = {"list": "pages", "corpus": row.id, **asdict(wanted)}
@@ -153,7 +151,9 @@ def _origin(session: Session, checkpoint_id: str) -> list[wire.Ancestor]:
         steps.append(wire.Ancestor(kind="round", id=str(round_.id), detail=detail))
     dataset = session.get(tables.Dataset, checkpoint.dataset_id) if checkpoint.dataset_id else None
     if dataset is not None:
-        steps.append(wire.Ancestor(kind="dataset", id=str(dataset.id), detail=f"{dataset.language} {dataset.hash}"))
+        steps.append(
+            wire.Ancestor(kind="dataset", id=str(dataset.id), detail=f"{dataset.language} {dataset.hash}")
+        )
     return steps
 
 

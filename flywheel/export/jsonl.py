@@ -14,21 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.document import Kind
+from flywheel.export.picturefile import place_image
 from flywheel.export.rows import ExportRow
 from flywheel.markup import coarse, fine
 
 COARSE_PROMPT = "<image>\nFree OCR."
 FINE_PROMPT = "<image>\n<|grounding|>Convert the document to markdown."
-FOLDER_ROWS = 1000
 
 
 def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
     """Writes train.jsonl and images/NNNNN/key.jpg."""
     with (directory / "train.jsonl").open("w", encoding="utf-8") as file:
         for number, row in enumerate(rows):
-            image = Path("images") / f"{number // FOLDER_ROWS:05d}" / f"{row.key}.jpg"
-            (directory / image).parent.mkdir(parents=True, exist_ok=True)
-            (directory / image).write_bytes(row.image)
+            image = place_image(row, number, directory)
             file.write(json.dumps(_sample(row, image), ensure_ascii=False) + "\n")
 
 

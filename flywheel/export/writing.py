@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import Conflict
-from flywheel.export import jsonl, parquet, webdataset
+from flywheel.export import alto, jsonl, labelstudio, paddleocr, parquet, webdataset
 from flywheel.export.rows import ExportReport, ExportRow
 
 MANIFEST = "manifest.json"
@@ -26,6 +26,9 @@ FORMATS: dict[str, Writer] = {
     "parquet": parquet.write_files,
     "webdataset": webdataset.write_files,
     "jsonl": jsonl.write_files,
+    "paddleocr": paddleocr.write_files,
+    "alto": alto.write_files,
+    "labelstudio": labelstudio.write_files,
 }
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from flywheel.errors import Conflict
 from flywheel.local.programs import PROGRAMS, Policy, from_plan
+from flywheel.local.record import IN_USE
 from flywheel.local.supervisor import Supervisor
-
-IN_USE = 75  # EX_TEMPFAIL: another stack has the directory
 
 
 def main() -> int:
@@ -23,6 +22,7 @@ def main() -> int:
     parser.add_argument("--attached", action="store_true", help="end when standard input does")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     programs, policy = from_plan(json.loads(options.plan)) if options.plan else (PROGRAMS, Policy())
     lifeline = sys.stdin.fileno() if options.attached else None
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -30,7 +30,7 @@ import psycopg
 
 from flywheel.errors import SetupError
 from flywheel.local.ports import HOST, free_port
-from flywheel.local.processes import Account, as_account, end_all, matching, spawn, wait_for
+from flywheel.local.processes import Account, as_account, end_all, matching, spawn, tail, wait_for
 
 USER = "flywheel"
 DATABASE = "flywheel"
@@ -135,7 +135,7 @@ def postgres_server(directory: Path, settings: Mapping[str, str] = SETTINGS) -> 
 
 def _up(server: PostgresServer, child: subprocess.Popen[bytes]) -> bool | None:
     if child.poll() is not None:
-        raise SetupError(f"PostgreSQL ended with code {child.returncode}; see {server.log}")
+        raise SetupError(f"PostgreSQL ended with code {child.returncode}:\n{tail(server.log)}")
     return server.ready() or None
 
 

@@ -17,6 +17,7 @@ from flywheel.local.processes import same_process, wait_for
 
 State = Literal["starting", "ready", "stopping", "stopped", "failed", "killed"]
 ProgramState = Literal["running", "restarting", "failed", "stopped"]
+IN_USE = 75  # exit status (EX_TEMPFAIL) of a supervisor whose directory has one
 MARK = "FLYWHEEL_STACK"  # environment variable of every child: RUN:DIR
 
 

@@ -1,22 +1,14 @@
-"""Clearing away what a stack left: after its end, after its supervisor was killed, before the next start.
-
-As a program, `python -m flywheel.local.recovery DIR`: the guard. It reads its standard input,
-whose other end the supervisor alone holds, and clears up when that end closes,
-so not even the grandchildren outlive a supervisor that was killed.
-"""
+"""Clearing away what a stack left: after its end, after its supervisor was killed, before the next start."""
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from flywheel.errors import Conflict
 from flywheel.local import postgres, redis
 from flywheel.local.processes import end_all, matching
-from flywheel.local.record import MARK, locked
+from flywheel.local.record import MARK
 
 PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL for processes without a supervisor
 
@@ -35,16 +27,3 @@ def clear_away(data_dir: Path, seconds: float = PATIENCE) -> list[int]:
 def belongs(process: psutil.Process, data_dir: Path) -> bool:
     """Whether a stack in `data_dir` started this process, or one of its ancestors."""
     return bool(process.environ().get(MARK, "").endswith(f":{data_dir}"))
-
-
-def main() -> None:
-    """Wait for the supervisor's end, then clear away; nothing to do when a next one is there already."""
-    data_dir = Path(sys.argv[1])
-    while sys.stdin.buffer.read(1):
-        pass
-    with suppress(Conflict), locked(data_dir):
-        clear_away(data_dir)
-
-
-if __name__ == "__main__":
-    main()

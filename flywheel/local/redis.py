@@ -20,7 +20,7 @@ import redis
 
 from flywheel.errors import SetupError
 from flywheel.local.ports import HOST, free_port
-from flywheel.local.processes import end_all, matching, spawn, wait_for
+from flywheel.local.processes import end_all, matching, spawn, tail, wait_for
 
 SERVERS = ("redis-server", "valkey-server")
 CONFIG = """\
@@ -96,7 +96,7 @@ def redis_server(directory: Path) -> Iterator[RedisServer]:
 
 def _up(server: RedisServer, child: subprocess.Popen[bytes]) -> bool | None:
     if child.poll() is not None:
-        raise SetupError(f"Redis ended with code {child.returncode}; see {server.log}")
+        raise SetupError(f"Redis ended with code {child.returncode}:\n{tail(server.log)}")
     return server.ready() or None
 
 

@@ -17,10 +17,9 @@ from typing import Self
 import psutil
 
 from flywheel.errors import Conflict, SetupError
-from flywheel.local.__main__ import IN_USE
 from flywheel.local.processes import rotate, same_process, tail
 from flywheel.local.programs import PROGRAMS, Policy, Program, to_plan
-from flywheel.local.record import StackStatus, locked, read_record, refuse_live
+from flywheel.local.record import IN_USE, StackStatus, locked, read_record, refuse_live
 from flywheel.local.recovery import clear_away
 
 Progress = Callable[[str], None]
@@ -133,7 +132,7 @@ def find(data_dir: Path) -> Stack | None:
 def _own_directory(data_dir: Path) -> Path:
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (data_dir / "logs").mkdir(exist_ok=True)
+        (data_dir / "logs").mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise SetupError(f"{data_dir} cannot hold a stack: {error}") from error
     if data_dir.stat().st_uid != os.geteuid():

@@ -103,7 +103,7 @@ class Supervisor:
 
     def _start(self, before: StackStatus | None) -> None:
         for directory in (self.logs, self.work_dir, self.data_dir / "store"):
-            directory.mkdir(exist_ok=True)
+            directory.mkdir(exist_ok=True, mode=0o700)
         self._start_guard()
         self._say("starting", "starting PostgreSQL and Redis")
         ports = before.port if before else lambda _name: None
@@ -155,7 +155,7 @@ class Supervisor:
     def _start_guard(self) -> None:
         """A process that outlives us just long enough to clear up, should we be killed."""
         reading, self._guard_line = os.pipe()
-        command = [sys.executable, "-m", "flywheel.local.recovery", str(self.data_dir)]
+        command = [sys.executable, "-m", "flywheel.local.guard", str(self.data_dir)]
         log_file = self.logs / "guard.log"
 
         def start() -> subprocess.Popen[bytes]:

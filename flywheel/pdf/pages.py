@@ -27,7 +27,7 @@ FLAGS = (
     | mupdf.FZ_STEXT_ACCURATE_BBOXES
 )
 JSON_SCALE = 100  # MuPDF writes integers: hundredths of a point
-INK_DPI = 36.0
+INK_DPI = 24.0  # a 10-point line is 3 pixels high
 INK_PIXELS = 1_000_000  # of the small rendering, on giant pages
 
 

@@ -23,6 +23,7 @@ from flywheel.errors import SetupError
 from flywheel.pdf.frames import Frame, Lost, receive, send
 from flywheel.pdf.results import Limits
 
+AHEAD_BYTES = 1 << 20  # the child may be some pages ahead of its reader
 START_SECONDS = 60.0  # a cold disk may need long to import MuPDF
 
 
@@ -34,6 +35,7 @@ class Child:
         self.documents: set[str] = set()
         self._wire, theirs = socket.socketpair()
         with theirs:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, AHEAD_BYTES)
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "flywheel.pdf.child", str(theirs.fileno()), _settings(limits)],
                 pass_fds=(theirs.fileno(),),

@@ -405,7 +405,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_reviews_page_id"), "reviews", ["page_id"], unique=False)
     op.execute(
         "INSERT INTO checkpoints (id, architecture, generation, scripts) VALUES "
-        "('ppocr-v6-small', 'ppocr', 1, ARRAY['Latn', 'Hani', 'Hans', 'Hant', 'Hira', 'Kana', 'Jpan'])"
+        "('ppocr-v6-small', 'ppocr', 1, ARRAY['Latn', 'Hani', 'Bopo', 'Hira', 'Kana'])"
     )
 
 

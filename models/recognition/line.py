@@ -147,4 +147,5 @@ def _ink(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """0 for the line's paper, 1 for its ink: its own gray levels, stretched."""
     gray = image.astype(np.float32)
     dark, light = np.percentile(gray[:, ::4], (3, 90))
-    return np.clip((light - gray) / max(light - dark, FAINTEST), -0.25, 1.25)
+    ink: NDArray[np.float32] = np.clip((light - gray) / max(light - dark, FAINTEST), -0.25, 1.25)
+    return ink

@@ -84,7 +84,8 @@ class LineNetwork(nn.Module):
         x = images.contiguous(memory_format=torch.channels_last)
         for layer in self.flat:
             x = layer(x)
-            widths = -(-widths // layer.narrows)
+            if layer.convolution.stride[1] == 2:  # type: ignore[index]
+                widths = (widths + 1) // 2
             x = x * _mask(widths, x)
         x = self.column(x) * _mask(widths, x)
         mask = _mask(widths, x)
@@ -119,7 +120,6 @@ class Layer(nn.Module):
             bias=False,
         )
         self.norm = nn.BatchNorm2d(channels_out)
-        self.narrows = stride[1]
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.norm(self.convolution(x)))
@@ -140,7 +140,7 @@ def grow_output(network: LineNetwork, symbols: int) -> None:
         new.weight.mul_(0.1)
         new.bias.fill_(float(old.bias.min()) if old.bias is not None else 0.0)  # type: ignore[union-attr]
         new.weight[: old.out_channels] = old.weight
-        new.bias[: old.out_channels] = old.bias  # type: ignore[index]
+        new.bias[: old.out_channels] = old.bias  # type: ignore[index, assignment]
     network.out = new.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

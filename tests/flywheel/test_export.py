@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
+from xml.etree import ElementTree as ET
 
 import pytest
 from PIL import Image
 
 from flywheel.document import Box, Kind, Label, Line, Region, decode_label, encode
 from flywheel.errors import Conflict
-from flywheel.export import FORMATS, ExportRow, parquet, read_manifest, webdataset, write
+from flywheel.export import FORMATS, ExportRow, alto, parquet, read_manifest, webdataset, write
 from flywheel.export.jsonl import COARSE_PROMPT, FINE_PROMPT
 from flywheel.markup import parse
 
@@ -122,6 +124,74 @@ def test_jsonl_tells_coarse_from_fine_by_prompt_and_keeps_boxes_in_bins(tmp_path
         assert sample["lineage"] == source.lineage
 
 
+def test_paddleocr_lists_name_pages_and_line_pictures_with_boxes_in_pixels(tmp_path):
+    write("paddleocr", rows(2), tmp_path)
+    pages = [line.split("\t") for line in (tmp_path / "det.txt").read_text().splitlines()]
+    assert [(tmp_path / name).read_bytes() for name, _ in pages] == [row.image for row in rows(2)]
+    marks = json.loads(pages[0][1])
+    assert [m["transcription"] for m in marks] == ["page 0", TEXT]
+    assert marks[0]["points"] == [[3, 4], [56, 4], [56, 8], [3, 8]]  # 60 x 80 pixels for 595 x 842 points
+    lines = [line.split("\t") for line in (tmp_path / "rec.txt").read_text().splitlines()]
+    assert [text for _, text in lines] == ["page 0", TEXT, "page 1", TEXT]
+    with Image.open(tmp_path / lines[0][0]) as picture:
+        assert picture.size == (54, 5)
+    origins = [json.loads(line) for line in (tmp_path / "lineage.jsonl").read_text().splitlines()]
+    assert [(o["image"], o["lineage"]) for o in origins] == [
+        (page[0], row.lineage) for page, row in zip(pages, rows(2), strict=True)
+    ]
+
+
+def test_a_line_without_text_is_skipped_by_paddleocr_and_has_no_picture(tmp_path):
+    source = row(0)
+    empty = replace(source.label.regions[0], lines=(Line("", Box(30, 40, 560, 80)),))
+    write("paddleocr", [replace(source, label=replace(source.label, regions=(empty,)))], tmp_path)
+    assert '"transcription": "###"' in (tmp_path / "det.txt").read_text()
+    assert (tmp_path / "rec.txt").read_text() == ""
+
+
+def test_alto_pages_hold_text_boxes_confidence_and_lineage_in_the_order_of_the_schema(tmp_path):
+    write("alto", rows(1), tmp_path)
+    (path,) = tmp_path.rglob("*.xml")
+    root = ET.parse(path).getroot()
+    ns = {"a": alto.NAMESPACE}
+    assert [child.tag.rpartition("}")[2] for child in root] == ["Description", "Tags", "Layout"]
+    assert (path.parent / root.find(".//a:fileName", ns).text).read_bytes() == rows(1)[0].image
+    page = root.find(".//a:Page", ns)
+    assert (page.get("WIDTH"), page.get("HEIGHT"), page.get("LANG")) == ("60", "80", "bo")
+    strings = root.findall(".//a:String", ns)
+    assert [s.get("CONTENT") for s in strings] == ["page 0", TEXT]
+    assert [s.get("WC") for s in strings] == ["0.9000", "0.5000"]
+    assert float(strings[0].get("HPOS")) == pytest.approx(30 / 595 * 60, abs=0.01)
+    tags = {t.get("ID"): t.get("LABEL") for t in root.findall(".//a:StructureTag", ns)}
+    assert [tags[b.get("TAGREFS")] for b in root.findall(".//a:TextBlock", ns)] == ["title", "text"]
+    step = root.find(".//a:Processing", ns)
+    assert [child.tag.rpartition("}")[2] for child in step] == [
+        "processingCategory",
+        "processingStepDescription",
+        "processingStepSettings",
+        "processingSoftware",
+    ]
+    assert json.loads(step[2].text)["lineage"] == rows(1)[0].lineage
+
+
+def test_label_studio_gets_predictions_from_readers_and_annotations_from_people(tmp_path):
+    write("labelstudio", [row(0), row(1, Kind.HUMAN)], tmp_path)
+    read, corrected = json.loads((tmp_path / "tasks.json").read_text())
+    (prediction,) = read["predictions"]
+    assert prediction["model_version"] == "ck-1"
+    box, text = prediction["result"][2:4]
+    assert box["id"] == text["id"]
+    assert text["value"]["text"] == [TEXT]
+    assert box["value"]["rectanglelabels"] == ["text"]
+    assert box["value"]["x"] == pytest.approx(30 / 595 * 100, abs=0.01)
+    assert (tmp_path / read["data"]["ocr"].removeprefix("/data/local-files/?d=")).exists()
+    assert read["data"]["lineage"] == row(0).lineage
+    assert "predictions" not in corrected
+    assert corrected["annotations"][0]["ground_truth"]
+    config = ET.parse(tmp_path / "config.xml").getroot()
+    assert {node.get("name") for node in config} == {result["from_name"] for result in (box, text)} | {"image"}
+
+
 @pytest.mark.parametrize("format", sorted(FORMATS))
 def test_the_manifest_names_every_file_with_its_hash_and_nothing_else_is_there(format, tmp_path):
     seen = []
@@ -181,7 +251,9 @@ def test_a_directory_with_other_files_is_refused_and_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_hostile_document_name_never_becomes_a_path(tmp_path):
+def test_a_hostile_document_name_never_becomes_a_path_nor_breaks_a_format(tmp_path):
     for format in FORMATS:
-        write(format, [row(0, name="../../x\x00.pdf")], tmp_path / format)
+        write(format, [row(0, name='../../x\x00\u202e<&"\t.pdf')], tmp_path / format)
+    ET.parse(next((tmp_path / "alto").rglob("*.xml")))
+    json.loads((tmp_path / "labelstudio" / "tasks.json").read_text())
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FORMATS)

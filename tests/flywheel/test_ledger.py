@@ -15,7 +15,7 @@ from flywheel.reasons import Reason
 from flywheel.route import ROUTE
 from flywheel.tables import Corpus, Document, Lease, Page, Shard
 
-pytestmark = pytest.mark.usefixtures("database_url")
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def make_pages(count: int) -> tuple[int, tuple[int, ...]]:

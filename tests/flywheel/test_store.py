@@ -523,17 +523,17 @@ def test_a_local_copy_that_was_tampered_with_is_fetched_again(cache: BlobCache) 
         "file://elsewhere/dir",
         "file:relative",
         "s3://host/bucket",
-        "s3://key:secret@host",
-        "s3://key:secret@host/bucket/deeper",
-        "s3://key:secret@host/bucket?secure=perhaps",
-        "s3://key:secret@host/bucket?sekure=false",
-        "s3://key:secret@host:port/bucket",
+        "s3://key:hush@host",
+        "s3://key:hush@host/bucket/deeper",
+        "s3://key:hush@host/bucket?secure=perhaps",
+        "s3://key:hush@host/bucket?sekure=false",
+        "s3://key:hush@host:port/bucket",
     ],
 )
 def test_a_url_that_names_no_store_is_a_setup_error(url: str, tmp_path: Path) -> None:
     with pytest.raises(SetupError) as caught:
         open_store(url, tmp_path)
-    assert "secret@" not in str(caught.value)
+    assert "hush" not in str(caught.value)
 
 
 def test_an_s3_url_is_taken_apart_and_its_secret_stays_out_of_repr() -> None:

@@ -1,0 +1,68 @@
+"""Labels: shown whole; corrected, accepted and rejected by people. Nothing is ever overwritten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from flywheel import labels, wire
+from flywheel.api.access import Id, Reader, Reviewer, store
+from flywheel.api.failures import Unprocessable
+from flywheel.api.strict import StrictRoute
+from flywheel.catalog import pages
+from flywheel.database import transaction
+from flywheel.document import Kind, Label, decode_label, encode
+
+router = APIRouter(route_class=StrictRoute)
+
+LINES = 20_000  # more than any page has
+
+
+@router.get("/labels/{label_id}", summary="A label's text and boxes, in page points")
+def show_label(_: Reader, label_id: Id) -> dict[str, Any]:
+    with transaction() as session:
+        row = pages.label_row(session, label_id)
+    return encode(labels.load(store(), row))
+
+
+@router.post("/pages/{page_id}/labels", status_code=201, summary="A person's own label for a page")
+def correct_page(holder: Reviewer, page_id: Id, ask: wire.Correction) -> wire.Reviewed:
+    label = _human(ask.label)
+    with transaction() as session:
+        label_id = labels.review(
+            session, store(), page_id, action="correct", reviewer=holder.name, label=label, note=ask.note
+        )
+    return wire.Reviewed(page_id=page_id, label_id=label_id)
+
+
+@router.post("/pages/{page_id}/accept", status_code=201, summary="A person confirms the current label")
+def accept_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Reviewed:
+    return _judge(page_id, "accept", holder.name, ask.note)
+
+
+@router.post("/pages/{page_id}/reject", status_code=201, summary="A person refuses the current label")
+def reject_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Reviewed:
+    return _judge(page_id, "reject", holder.name, ask.note)
+
+
+def _judge(page_id: int, action: str, reviewer: str, note: str) -> wire.Reviewed:
+    with transaction() as session:
+        label_id = labels.review(session, store(), page_id, action=action, reviewer=reviewer, note=note)
+    return wire.Reviewed(page_id=page_id, label_id=label_id)
+
+
+def _human(data: dict[str, Any]) -> Label:
+    """The label in `data`, as a person's. Raises Unprocessable naming what is wrong with it."""
+    try:
+        label = decode_label({**data, "kind": Kind.HUMAN.value, "producer": "human", "checkpoint": None})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unprocessable("invalid_label", f"not a label: {type(error).__name__}: {error}") from error
+    if len(label.lines) > LINES:
+        raise Unprocessable("invalid_label", f"more than {LINES} lines")
+    if not (0 < label.width <= 20_000 and 0 < label.height <= 20_000):
+        raise Unprocessable("invalid_label", "width and height are the page's, in points")
+    boxes = [region.box for region in label.regions] + [line.box for line in label.lines]
+    if any(box.x0 > box.x1 or box.y0 > box.y1 for box in boxes):
+        raise Unprocessable("invalid_label", "a box is x0, y0, x1, y1 with x0 <= x1 and y0 <= y1")
+    return label

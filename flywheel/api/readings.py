@@ -1,0 +1,90 @@
+"""Readings: one file read now, outside any corpus; with a true text beside it, an evaluation."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from flywheel import wire
+from flywheel.api.access import Id, LanguageQuery, Reader, Submitter, store
+from flywheel.api.documents import Name, form_language
+from flywheel.api.strict import StrictRoute, check_text
+from flywheel.api.uploads import OPENAPI_BODY, ZIP, Received, media_type, received
+from flywheel.catalog import records
+from flywheel.catalog import rounds as checkpoints
+from flywheel.database import transaction
+from flywheel.errors import BlobCorrupt, Rejected
+from flywheel.ledger import Work, enqueue
+from flywheel.reasons import Reason
+from flywheel.tables import ReadingRow
+
+router = APIRouter(route_class=StrictRoute)
+
+URGENT = -10  # before the shards of corpora: someone is looking at the screen
+Checkpoint = Annotated[str | None, Query(max_length=200, description="default: the language's champion")]
+
+
+@router.post(
+    "/readings",
+    status_code=201,
+    summary="Read one PDF or image now; with a `truth` part, also score it",
+    responses={
+        413: {"description": "Larger than the limit", "model": wire.FailureBody},
+        415: {"description": "Not a PDF, PNG, JPEG or TIFF", "model": wire.FailureBody},
+    },
+    openapi_extra=OPENAPI_BODY,
+)
+async def start_reading(
+    request: Request,
+    _: Submitter,
+    name: Name = None,
+    language: LanguageQuery = None,
+    checkpoint: Checkpoint = None,
+) -> wire.Reading:
+    async with received(request, name) as upload:
+        return await run_in_threadpool(_start, upload, language or form_language(upload), checkpoint)
+
+
+def _start(upload: Received, language: str | None, checkpoint: str | None) -> wire.Reading:
+    if media_type(upload.path, upload.name) == ZIP:
+        raise Rejected(Reason.UNSUPPORTED_TYPE, f"{upload.name}: send one document, not an archive")
+    truth = upload.fields.get("truth")
+    check_text(truth or "")
+    if checkpoint is not None:
+        with transaction() as session:
+            checkpoints.checkpoint(session, checkpoint)
+    blob_key = store().put_file(upload.path)
+    truth_key = store().put(truth.encode()) if truth is not None else None
+    with transaction() as session:
+        row = ReadingRow(
+            name=upload.name,
+            blob_key=blob_key,
+            truth_key=truth_key,
+            language=language,
+            checkpoint_id=checkpoint,
+        )
+        session.add(row)
+        session.flush()
+        enqueue(session, [Work("reading", reading_id=row.id, checkpoint_id=checkpoint, priority=URGENT)])
+        return records.reading(session, row.id)
+
+
+@router.get("/readings/{reading_id}", summary="A reading: pages with their labels once it is finished")
+def show_reading(_: Reader, reading_id: Id) -> wire.Reading:
+    with transaction() as session:
+        shown, result_key = records.reading(session, reading_id), records.result_key(session, reading_id)
+    if result_key is None:
+        return shown
+    result = _result(result_key)
+    return wire.Reading.model_validate({**shown.model_dump(), **result})
+
+
+def _result(key: str) -> dict[str, Any]:
+    try:
+        data = json.loads(store().get(key))
+        return {"pages": data["pages"], "scores": data.get("scores")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BlobCorrupt(f"{key}: not a reading's result") from error

@@ -1,0 +1,110 @@
+"""Page images for people, from the PDF sandbox.
+
+A sandbox's child dies with the thread that started it, and a server's threads come
+and go; so two threads of this module's own keep one sandbox each, and no more than
+two pages are ever rendered at once.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+from flywheel.api.access import store
+from flywheel.document import Label, Verdict
+from flywheel.errors import Rejected
+from flywheel.settings import settings
+
+if TYPE_CHECKING:
+    from flywheel.pdf import Sandbox
+
+Format = Literal["png", "jpeg"]
+JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What to draw: a page of a stored document at `dpi`. With `label` it is drawn on the page, under a
+    header that names the document and the verdict."""
+
+    blob_key: str
+    number: int
+    dpi: float
+    format: Format
+    label: Label | None = None
+    verdict: Verdict | None = None
+    document: str = ""
+
+
+def page_image(picture: Picture) -> bytes:
+    """The encoded image. Raises Rejected when the page cannot be rendered, BlobMissing, StoreUnavailable."""
+    return _threads().submit(_draw, picture).result()
+
+
+def close_renderers() -> None:
+    """Ends the children and the threads."""
+    if _threads.cache_info().currsize:
+        _threads().shutdown(wait=True)
+        _threads.cache_clear()
+    with _lock:
+        while _sandboxes:
+            _sandboxes.pop().close()
+
+
+_own = threading.local()
+_lock = threading.Lock()
+_sandboxes: list[Sandbox] = []
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(2, thread_name_prefix="page-image")
+
+
+def _draw(picture: Picture) -> bytes:
+    from PIL import Image
+
+    from flywheel.pdf import PageFailure
+
+    with store().open_local(picture.blob_key) as path:
+        (rendered,) = _sandbox().render(path, [picture.number], picture.dpi)
+    if isinstance(rendered, PageFailure):
+        raise Rejected(rendered.reason, rendered.detail)
+    image = Image.fromarray(rendered.image)
+    if picture.label is not None:
+        from flywheel.pictures import annotate
+
+        image = annotate(
+            rendered.image,
+            picture.label,
+            rendered.dpi,
+            verdict=picture.verdict,
+            file=picture.document,
+            page=picture.number,
+        )
+    out = io.BytesIO()
+    options = {"quality": JPEG_QUALITY} if picture.format == "jpeg" else {}
+    image.save(out, picture.format.upper(), **options)
+    return out.getvalue()
+
+
+def _sandbox() -> Sandbox:
+    from flywheel.pdf import Limits, Sandbox
+
+    if not hasattr(_own, "sandbox"):
+        config = settings()
+        _own.sandbox = Sandbox(
+            Limits(
+                page_seconds=config.page_seconds,
+                memory_bytes=config.child_memory,
+                pixel_limit=config.pixel_limit,
+            )
+        )
+        with _lock:
+            _sandboxes.append(_own.sandbox)
+    sandbox: Sandbox = _own.sandbox
+    return sandbox

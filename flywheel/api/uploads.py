@@ -1,0 +1,176 @@
+"""Files coming in over HTTP: streamed to scratch space under a cap, told apart by their bytes.
+
+A body is either the file itself (any binary content type) or multipart/form-data
+with a part that has a file name. Nothing reaches the store before the whole body
+is here, and the scratch file goes when the request does.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from flywheel.api.failures import Unprocessable
+from flywheel.errors import Rejected
+from flywheel.intake import clean_name, sniff
+from flywheel.reasons import Reason
+from flywheel.settings import settings
+
+BUFFER = 1 << 20
+SNIFFED = 4096
+PDF = "application/pdf"
+ZIP = "application/zip"
+READABLE = {PDF, "image/png", "image/jpeg", "image/tiff"}
+BINARY = {"", "application/octet-stream", "binary/octet-stream", "application/x-zip-compressed", ZIP, *READABLE}
+FORM = "multipart/form-data"
+
+# For OpenAPI: FastAPI cannot see a body that the endpoint streams itself.
+OPENAPI_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "name": {"type": "string"},
+                        "language": {"type": "string"},
+                        "truth": {"type": "string", "description": "readings only: the true text"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An upload in scratch space. `name` is fit to store; `fields` are the form's other parts."""
+
+    path: Path
+    name: str
+    size: int
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def received(request: Request, name: str | None) -> AsyncIterator[Received]:
+    """The request's file, until the block ends.
+
+    Raises Rejected (too_large, unsupported_type, invalid_text) and Unprocessable (no name, broken form).
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != FORM and content_type not in BINARY:
+        raise Rejected(
+            Reason.UNSUPPORTED_TYPE, f"send the file itself or {FORM}, with its content type; not {content_type}"
+        )
+    limit = settings().upload_limit
+    _check_declared_length(request, limit)
+    scratch = settings().work_dir / "uploads"
+    scratch.mkdir(parents=True, exist_ok=True)
+    directory = Path(await run_in_threadpool(tempfile.mkdtemp, dir=scratch))
+    try:
+        stream = _capped(request, limit)
+        if content_type == FORM:
+            yield await _from_form(request, stream, directory / "upload", name)
+        else:
+            yield await _from_body(stream, directory / "upload", name)
+    finally:
+        await run_in_threadpool(shutil.rmtree, directory, ignore_errors=True)
+
+
+def _check_declared_length(request: Request, limit: int) -> None:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:30]) > limit:
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> Rejected:
+    return Rejected(Reason.TOO_LARGE, f"uploads may have {limit} bytes at most")
+
+
+async def _capped(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body's chunks; raises at the first byte beyond the limit, whatever the headers promised."""
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        yield chunk
+
+
+async def _from_body(stream: AsyncGenerator[bytes, None], path: Path, name: str | None) -> Received:
+    shown = _name(name)
+    size, waiting = 0, bytearray()
+    with path.open("wb") as target:
+        async for chunk in stream:
+            waiting += chunk
+            if len(waiting) >= BUFFER:
+                size += await run_in_threadpool(target.write, bytes(waiting))
+                waiting.clear()
+        size += await run_in_threadpool(target.write, bytes(waiting))
+    return Received(path, shown, size)
+
+
+async def _from_form(
+    request: Request, stream: AsyncGenerator[bytes, None], path: Path, name: str | None
+) -> Received:
+    try:
+        form = await MultiPartParser(request.headers, stream, max_files=2, max_fields=20).parse()
+    except MultiPartException as error:
+        raise Unprocessable("invalid_form", error.message) from error
+    try:
+        fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
+        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        if len(files) != 1:
+            raise Unprocessable("invalid_form", "the form needs exactly one part with a file name")
+        shown = _name(name or fields.pop("name", None) or files[0].filename)
+        size = await run_in_threadpool(_copy, files[0], path)
+    finally:
+        await form.close()
+    return Received(path, shown, size, fields)
+
+
+def _copy(source: UploadFile, path: Path) -> int:
+    with path.open("wb") as target:
+        shutil.copyfileobj(source.file, target, BUFFER)
+        return target.tell()
+
+
+def _name(name: str | None) -> str:
+    if not name:
+        raise Unprocessable("invalid_request", "query.name: say what the file is called, ?name=book.pdf")
+    return clean_name(name)
+
+
+def media_type(path: Path, name: str) -> str:
+    """What the bytes are: one of READABLE, or ZIP.
+
+    A file called .pdf whose bytes are unknown passes as a PDF: it may be a damaged one, and the
+    sandbox will tell. Raises Rejected: empty_file, not_pdf, unsupported_type.
+    """
+    with path.open("rb") as file:
+        start = file.read(SNIFFED)
+    if not start:
+        raise Rejected(Reason.EMPTY_FILE)
+    found = sniff(start)
+    if name.lower().endswith(".pdf"):
+        if found not in (PDF, None):
+            raise Rejected(Reason.NOT_PDF, f"{name}: the bytes are {found}")
+        return PDF
+    if found is None or (found not in READABLE and found != ZIP):
+        raise Rejected(Reason.UNSUPPORTED_TYPE, f"{name}: the bytes are {found or 'of no known type'}")
+    return found

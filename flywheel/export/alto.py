@@ -1,0 +1,94 @@
+"""ALTO 4.4 (Library of Congress): one XML file a page beside its image, for libraries and for eScriptorium.
+
+Coordinates are pixels of the image. Categories become structure tags; a line is one String,
+since neither Tibetan nor Chinese separates words by spaces. The lineage is the processing step's settings,
+as JSON; labels written by a person carry the correction status.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from flywheel.document import Box, Kind, Line, Region
+from flywheel.export.picturefile import in_pixels, pixel_size, place_image
+from flywheel.export.rows import ExportRow
+
+NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
+
+
+def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+    """Writes images/NNNNN/key.jpg and key.xml beside it."""
+    for number, row in enumerate(rows):
+        image = place_image(row, number, directory)
+        tree = ET.ElementTree(_alto(row, image.name))
+        tree.write(directory / image.with_suffix(".xml"), encoding="utf-8", xml_declaration=True)
+
+
+def _alto(row: ExportRow, image: str) -> ET.Element:
+    root = ET.Element("alto", {"xmlns": NAMESPACE, "SCHEMAVERSION": "4.4"})
+    _describe(ET.SubElement(root, "Description"), row, image)
+    tags = ET.SubElement(root, "Tags")
+    for category in dict.fromkeys(region.category for region in row.label.regions):
+        ET.SubElement(tags, "StructureTag", {"ID": f"tag_{category}", "LABEL": category})
+    width, height = pixel_size(row)
+    size = {"WIDTH": str(width), "HEIGHT": str(height)}
+    page = ET.SubElement(
+        ET.SubElement(root, "Layout"),
+        "Page",
+        {"ID": "page", "PHYSICAL_IMG_NR": str(row.page + 1), "PROCESSINGREFS": "step", **size},
+    )
+    if row.label.language and re.fullmatch(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", row.label.language):
+        page.set("LANG", row.label.language)
+    space = ET.SubElement(page, "PrintSpace", {**size, "HPOS": "0", "VPOS": "0"})
+    for number, region in enumerate(row.label.regions):
+        _block(space, region, f"block_{number}", row, (width, height))
+    return root
+
+
+def _describe(description: ET.Element, row: ExportRow, image: str) -> None:
+    ET.SubElement(description, "MeasurementUnit").text = "pixel"
+    source = ET.SubElement(description, "sourceImageInformation")
+    ET.SubElement(source, "fileName").text = image
+    ET.SubElement(source, "documentIdentifier", {"documentIdentifierLocation": "sha256"}).text = row.sha256
+    step = ET.SubElement(description, "Processing", {"ID": "step"})
+    ET.SubElement(step, "processingCategory").text = "contentGeneration"
+    ET.SubElement(step, "processingStepDescription").text = _clean(f"{row.verdict}: {row.reason}")
+    settings = {"corpus": row.corpus, "document": row.document, "lineage": row.lineage}
+    ET.SubElement(step, "processingStepSettings").text = _clean(json.dumps(settings, ensure_ascii=False))
+    software = ET.SubElement(step, "processingSoftware")
+    ET.SubElement(software, "softwareName").text = _clean(row.label.producer)
+
+
+def _block(space: ET.Element, region: Region, name: str, row: ExportRow, size: tuple[int, int]) -> None:
+    kind = "TextBlock" if region.lines or region.category != "picture" else "Illustration"
+    attributes = {"ID": name, "TAGREFS": f"tag_{region.category}", **_place(region.box, row, size)}
+    block = ET.SubElement(space, kind, attributes)
+    if row.label.kind is Kind.HUMAN:
+        block.set("CS", "true")
+    for number, line in enumerate(region.lines):
+        _line(block, line, f"{name}_line_{number}", row, size)
+
+
+def _line(block: ET.Element, line: Line, name: str, row: ExportRow, size: tuple[int, int]) -> None:
+    place = _place(line.box, row, size)
+    string = ET.SubElement(
+        ET.SubElement(block, "TextLine", {"ID": name, **place}), "String", {"CONTENT": _clean(line.text), **place}
+    )
+    if line.confidence is not None:
+        string.set("WC", f"{min(1.0, max(0.0, line.confidence)):.4f}")
+
+
+def _place(box: Box, row: ExportRow, size: tuple[int, int]) -> dict[str, str]:
+    pixels = in_pixels(box, row, size)
+    values = (("HPOS", pixels.x0), ("VPOS", pixels.y0), ("WIDTH", pixels.width), ("HEIGHT", pixels.height))
+    return {name: f"{max(0.0, value):.2f}" for name, value in values}
+
+
+def _clean(text: str) -> str:
+    """Without the characters that XML cannot hold."""
+    return _FORBIDDEN.sub("", text)

@@ -1,0 +1,100 @@
+"""Label Studio tasks: pages with our lines as predictions, to be looked at and corrected there.
+
+`tasks.json` is what its import takes; `config.xml` is the labelling interface it needs; the
+image paths are relative to the folder that Label Studio serves as local files. Boxes are
+percentages of the image. Of each line there are two results under one id, as its OCR template
+wants: the box with its category, and the text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from flywheel.document import Kind, Line
+from flywheel.export.picturefile import in_pixels, pixel_size, place_image
+from flywheel.export.rows import ExportRow
+from flywheel.markup import CATEGORIES
+
+SERVED = "/data/local-files/?d="
+
+
+def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+    """Writes tasks.json, config.xml and images/."""
+    (directory / "config.xml").write_text(_config(), encoding="utf-8")
+    with (directory / "tasks.json").open("w", encoding="utf-8") as file:
+        file.write("[")
+        for number, row in enumerate(rows):
+            image = place_image(row, number, directory)
+            file.write(",\n" if number else "\n")
+            json.dump(_task(row, image), file, ensure_ascii=False)
+        file.write("\n]\n")
+
+
+def _config() -> str:
+    labels = "".join(f'    <Label value="{category}"/>\n' for category in sorted(CATEGORIES))
+    return (
+        '<View>\n  <Image name="image" value="$ocr" zoom="true"/>\n'
+        f'  <RectangleLabels name="label" toName="image">\n{labels}  </RectangleLabels>\n'
+        '  <TextArea name="transcription" toName="image" editable="true" perRegion="true" '
+        'required="true" maxSubmissions="1" rows="2" displayMode="region-list"/>\n</View>\n'
+    )
+
+
+def _task(row: ExportRow, image: Path) -> dict[str, Any]:
+    """A person's label comes as an annotation, a reader's as a prediction."""
+    results = [
+        part for number, (category, line) in enumerate(_lines(row)) for part in _pair(row, number, category, line)
+    ]
+    data = {
+        "ocr": SERVED + image.as_posix(),
+        "key": row.key,
+        "corpus": row.corpus,
+        "document": row.document,
+        "sha256": row.sha256,
+        "page": row.page,
+        "verdict": row.verdict,
+        "reason": row.reason,
+        "lineage": row.lineage,
+    }
+    if row.label.kind is Kind.HUMAN:
+        return {"data": data, "annotations": [{"result": results, "ground_truth": True}]}
+    prediction: dict[str, Any] = {
+        "model_version": row.lineage["checkpoint"] or row.label.producer,
+        "result": results,
+    }
+    if row.label.confidence is not None:
+        prediction["score"] = round(row.label.confidence, 4)
+    return {"data": data, "predictions": [prediction]}
+
+
+def _lines(row: ExportRow) -> Iterator[tuple[str, Line]]:
+    return ((region.category, line) for region in row.label.regions for line in region.lines)
+
+
+def _pair(row: ExportRow, number: int, category: str, line: Line) -> Iterator[dict[str, Any]]:
+    width, height = size = pixel_size(row)
+    box = in_pixels(line.box, row, size)
+    place = {
+        "x": round(box.x0 / width * 100, 4),
+        "y": round(box.y0 / height * 100, 4),
+        "width": round(box.width / width * 100, 4),
+        "height": round(box.height / height * 100, 4),
+        "rotation": 0,
+    }
+    shared = {
+        "id": f"line{number}",
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+    }
+    yield {
+        **shared,
+        "from_name": "label",
+        "type": "rectanglelabels",
+        "value": {**place, "rectanglelabels": [category]},
+    }
+    yield {**shared, "from_name": "transcription", "type": "textarea", "value": {**place, "text": [line.text]}}

@@ -1,0 +1,28 @@
+"""`python -m flywheel.local.guard DIR`: clears a stack away when its supervisor is killed.
+
+Its standard input is a pipe whose other end the supervisor alone holds. When that end closes,
+the supervisor is gone, and not even the grandchildren may outlive it.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from flywheel.errors import Conflict
+from flywheel.local.record import locked
+from flywheel.local.recovery import clear_away
+
+
+def main() -> None:
+    """Wait for the supervisor's end, then clear away; a next stack that is there already has done so."""
+    data_dir = Path(sys.argv[1])
+    while sys.stdin.buffer.read(1):
+        pass
+    with suppress(Conflict), locked(data_dir):
+        clear_away(data_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,351 @@
+"""One entry for all training: a dataset and a recipe in, a checkpoint out.
+
+    train(job, progress=..., should_stop=...) -> TrainingResult
+    evaluate(reader, dataset, split) -> Scores          compare_on(...) -> candidate against champion
+
+From scratch, or from a parent checkpoint whose output layer grows when new symbols appear. AdamW
+under a warm-up and a cosine decay, CTC loss; lines are degraded on the fly, some are drawn anew in
+other faces. The run keeps its curve, looks at degraded validation lines as it goes, keeps the best
+weights it has seen, stops at a target or when its time is up, and goes on from its last complete
+training checkpoint after a kill.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from flywheel.errors import Cancelled, Rejected
+from flywheel.reasons import Reason
+from models.batches import Batch, TrainingLines, ValidationLines
+from models.checkpoint import Manifest, load, save
+from models.dataset import Dataset, Split
+from models.recipe import Recipe, load_recipe, recipes
+from models.recognition.line import BLANK, LineRecogniser, network_of
+from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
+from models.recognition.protocol import Recogniser
+from models.resume import State, newest_state, save_state
+from models.scores import Comparison, Scores, compare, normalise, score
+
+__all__ = [
+    "Progress",
+    "Recipe",
+    "TrainingJob",
+    "TrainingResult",
+    "compare_on",
+    "evaluate",
+    "load_recipe",
+    "recipes",
+    "train",
+]
+
+LOSS_MEMORY = 0.95  # of the running mean that is reported
+LOWEST_RATE = 0.002  # of the peak, at the end of the schedule
+EVALUATION_LINES = 64  # images decoded at once
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """What to train, on what, and where to. `resume` is where complete training checkpoints are kept.
+
+    `parent` is a checkpoint directory, `parent_id` its name for the records; scripts are ISO 15924.
+    `threads` for torch, or None to leave them as they are.
+    """
+
+    dataset: Path
+    out: Path
+    recipe: Recipe
+    language: str
+    scripts: tuple[str, ...]
+    resume: Path
+    parent: Path | None = None
+    parent_id: str | None = None
+    dataset_hash: str = ""
+    seed: int = 0
+    threads: int | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the run: a state saved by another data set, parent, recipe or seed is not resumed."""
+        shape = {**self.recipe.as_dict(), "seconds": 0, "steps": 0}  # a run may be given more time
+        parts = [self.dataset_hash, self.parent_id or str(self.parent), self.language, self.seed, shape]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands. Seconds are of training; `cer` is of the last look at the validation lines."""
+
+    step: int
+    epoch: int
+    seconds: float
+    share: float  # of the run that is done, 0..1
+    lines: int  # seen so far
+    loss: float  # running mean, nats a character
+    learning_rate: float
+    cer: float | None = None
+    curve: tuple[dict[str, Any], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form, without the curve."""
+        names = ("step", "epoch", "seconds", "share", "lines", "loss", "learning_rate", "cer")
+        values = {name: getattr(self, name) for name in names}
+        rate = self.lines / self.seconds if self.seconds > 0 else 0.0
+        remaining = self.seconds * (1 - self.share) / self.share if self.share > 0 else None
+        return {**values, "lines_per_second": rate, "remaining_seconds": remaining}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """A finished run: its checkpoint's directory and manifest, its curve, and where it ended."""
+
+    directory: Path
+    manifest: Manifest
+    architecture: str
+    progress: Progress
+    curve: tuple[dict[str, Any], ...] = field(default=())
+
+    @property
+    def seconds(self) -> float:
+        return self.progress.seconds
+
+
+def train(
+    job: TrainingJob,
+    *,
+    progress: Callable[[Progress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    saved: Callable[[Path], None] = lambda _: None,
+) -> TrainingResult:
+    """Train to the end of the recipe's time, steps or target, and write the checkpoint to `job.out`.
+
+    `progress` is called after every step, `saved` with the directory of each complete training
+    checkpoint. Raises Cancelled when `should_stop` says so (asked before every step), and
+    Rejected(NO_LINES) when the dataset has no line to train on.
+    """
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    dataset = Dataset.open(job.dataset)
+    run = Run(job, dataset)
+    run.go(progress, should_stop, saved)
+    return run.finish()
+
+
+class Run:
+    """One training run: its network, optimiser and place in the data."""
+
+    def __init__(self, job: TrainingJob, dataset: Dataset) -> None:
+        self.job, self.recipe = job, job.recipe
+        lines = dataset.lines("train", most_generation=self.recipe.generations)
+        if not len(lines):
+            raise Rejected(Reason.NO_LINES, "the dataset has no line to train on")
+        self.dataset_hash = job.dataset_hash or dataset.hash
+        torch.manual_seed(job.seed)
+        state = newest_state(job.resume, job.fingerprint)
+        self.charset, self.network = _network(job, sorted(set("".join(map(normalise, lines.texts)))), state)
+        height = self.network.config.height
+        self.lines = TrainingLines(lines, self.charset, self.recipe, height, job.seed)
+        validation = dataset.lines("validation", most_generation=0)
+        self.validation = ValidationLines(
+            validation if len(validation) else lines, self.recipe.validation_lines, job.seed
+        )
+        self.peak = self.recipe.fine_tune_rate if job.parent else self.recipe.learning_rate
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
+        )
+        self.state = state or State(self.charset, {}, {}, job=job.fingerprint)
+        if state is not None:
+            self.optimiser.load_state_dict(state.optimiser)
+        self.loss: float | None = None
+        self.looked = self.kept = self.state.seconds
+        self.since = time.monotonic() - self.state.seconds
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.since
+
+    @property
+    def share(self) -> float:
+        return min(1.0, max(self.seconds / self.recipe.seconds, self.state.step / self.recipe.steps))
+
+    def go(
+        self,
+        progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+        saved: Callable[[Path], None],
+    ) -> None:
+        """Step until the end, looking and saving as the recipe asks."""
+        self.network.train()
+        while self.share < 1.0:
+            for batch in self.lines.epoch(self.state.epoch, self.state.position):
+                if should_stop():
+                    raise Cancelled(f"training stopped at step {self.state.step}")
+                self.step(batch)
+                self.state.position += 1
+                if self.seconds - self.looked >= self.recipe.evaluate_seconds:
+                    self.look()
+                if self.seconds - self.kept >= self.recipe.checkpoint_seconds:
+                    saved(self.keep())
+                progress(self.progress())
+                if self.share >= 1.0 or self.reached_target():
+                    break
+            else:
+                self.state.epoch, self.state.position = self.state.epoch + 1, 0
+                continue
+            break
+        self.look()
+        progress(self.progress())
+
+    def step(self, batch: Batch) -> None:
+        """One gradient step; the loss is nats a character, averaged over lines."""
+        rate = self.peak * schedule(self.share, self.recipe.warm_up)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        log_probabilities = self.network(batch.images, batch.widths)
+        loss = functional.ctc_loss(
+            log_probabilities.transpose(0, 1),
+            batch.targets,
+            batch.frames,
+            batch.lengths,
+            blank=BLANK,
+            zero_infinity=True,
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.optimiser.step()
+        value = float(loss.detach())
+        self.loss = value if self.loss is None else LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * value
+        self.state.step += 1
+        self.state.lines += len(batch.lengths)
+
+    def look(self) -> None:
+        """Read the validation lines, put a point on the curve, keep the weights when they are the best."""
+        clean, degraded = self.validation.read(self.reader())
+        self.network.train()
+        self.looked = self.seconds
+        point = {
+            "step": self.state.step,
+            "seconds": round(self.seconds, 2),
+            "lines": self.state.lines,
+            "loss": round(self.loss or 0.0, 5),
+            "cer": round(degraded.cer, 5),
+            "cer_clean": round(clean.cer, 5),
+        }
+        self.state.curve.append(point)
+        if self.state.best_cer is None or degraded.cer <= self.state.best_cer:
+            self.state.best_cer = degraded.cer
+            self.state.best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+
+    def reached_target(self) -> bool:
+        best = self.state.best_cer
+        return best is not None and self.recipe.target_cer > 0 and best <= self.recipe.target_cer
+
+    def keep(self) -> Path:
+        """Save a complete training checkpoint."""
+        self.kept = self.seconds
+        self.state.seconds = self.seconds
+        self.state.network = self.network.state_dict()
+        self.state.optimiser = self.optimiser.state_dict()
+        return save_state(self.job.resume, self.state)
+
+    def reader(self) -> LineRecogniser:
+        return LineRecogniser(
+            self.network, self.charset, checkpoint="in training", scripts=self.job.scripts, device="cpu"
+        )
+
+    def progress(self) -> Progress:
+        return Progress(
+            step=self.state.step,
+            epoch=self.state.epoch,
+            seconds=round(self.seconds, 2),
+            share=self.share,
+            lines=self.state.lines,
+            loss=self.loss or 0.0,
+            learning_rate=self.optimiser.param_groups[0]["lr"],
+            cer=self.state.curve[-1]["cer"] if self.state.curve else None,
+            curve=tuple(self.state.curve),
+        )
+
+    def finish(self) -> TrainingResult:
+        """Write the best weights as a checkpoint."""
+        best = self.state.best or self.network.state_dict()
+        manifest = Manifest(
+            architecture=ARCHITECTURE,
+            config=self.network.config.as_dict(),
+            charset=self.charset,
+            language=self.job.language,
+            scripts=self.job.scripts,
+            dataset_hash=self.dataset_hash,
+            parent=self.job.parent_id or (load(self.job.parent).id if self.job.parent else None),
+            recipe=self.recipe.name,
+            scores={"validation_cer": self.state.best_cer, "steps": self.state.step, "seconds": self.seconds},
+        )
+        written = save(self.job.out, best, manifest)
+        progress = self.progress()
+        return TrainingResult(self.job.out, written, ARCHITECTURE, progress, progress.curve)
+
+
+def schedule(share: float, warm_up: float) -> float:
+    """The learning rate as a part of its peak: linear warm-up, then half a cosine."""
+    if share < warm_up:
+        return max(0.02, share / warm_up)
+    done = (share - warm_up) / max(1e-9, 1 - warm_up)
+    return LOWEST_RATE + (1 - LOWEST_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def evaluate(reader: Recogniser | Path, dataset: Path, split: Split) -> Scores:
+    """Scores of a recogniser, or of a checkpoint directory, on the lines of a split as they are."""
+    readings, truths, documents, confidences = _read_split(reader, dataset, split)
+    return score(truths, readings, documents, confidences)
+
+
+def compare_on(
+    candidate: Recogniser | Path, champion: Recogniser | Path, dataset: Path, split: Split
+) -> tuple[Scores, Scores, Comparison]:
+    """Scores of two readers on the same lines, and their difference under a paired bootstrap."""
+    ours, truths, documents, our_confidences = _read_split(candidate, dataset, split)
+    theirs, _, _, their_confidences = _read_split(champion, dataset, split)
+    return (
+        score(truths, ours, documents, our_confidences),
+        score(truths, theirs, documents, their_confidences),
+        compare(ours, theirs, truths, documents),
+    )
+
+
+def _read_split(
+    reader: Recogniser | Path, directory: Path, split: Split
+) -> tuple[list[str], list[str], list[str], list[float]]:
+    recogniser = LineRecogniser.load(reader) if isinstance(reader, Path) else reader
+    lines = Dataset.open(directory).lines(split)
+    readings = []
+    for start in range(0, len(lines), EVALUATION_LINES):
+        indices = range(start, min(len(lines), start + EVALUATION_LINES))
+        readings += recogniser.read([lines.image(i) for i in indices])
+    return [r.text for r in readings], lines.texts, lines.documents, [r.confidence for r in readings]
+
+
+def _network(job: TrainingJob, symbols: list[str], state: State | None) -> tuple[tuple[str, ...], LineNetwork]:
+    """The charset and the network to start with: of a saved state, of the parent, or new."""
+    if job.parent is not None:
+        parent = load(job.parent)
+        charset = parent.manifest.charset
+        network = network_of(parent)
+        charset = charset + tuple(s for s in symbols if s not in set(charset))
+        grow_output(network, len(charset) + 1)
+    else:
+        charset = tuple(symbols)
+        network = LineNetwork(job.recipe.network, len(charset) + 1)
+    if state is not None:
+        charset = state.charset
+        network.load_state_dict(state.network)
+    return charset, network

@@ -1,0 +1,186 @@
+"""Patches: a page's line images with their true text, for training.
+
+    cut(image, dpi, characters, lines) -> PatchReport
+
+A line's box comes from the detector, for the text layer's line boxes lie (Tibetan fonts declare
+ascents and descents up to twice the line pitch). Its text is the text-layer characters whose
+*origins* fall into that box, in the text layer's order. Where the two disagree the line is dropped
+and counted by reason: a patch with wrong text teaches the error.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flywheel.document import Box, Character, Label
+from flywheel.reasons import Reason
+from models.lines.crop import crop
+from models.lines.detector import DetectedLine
+
+POINTS = 72.0
+LOWEST = 14  # pixels of a line's height; below, stacks cannot be told apart
+STRAY = 0.04  # of a line's characters may belong to another text-layer line (a footnote mark, a page number)
+WIDE_SPACE = 0.45  # of the line's height: a gap between characters that is written as a space
+NARROWEST_CHARACTER = 0.07  # of the line's height, a code point on average; stacks make Tibetan dense
+SAME_LINE = 0.6  # overlap over union of a label's box and a detected line, to be the same line
+STICKS_OUT = 0.5  # of a character's own width may lie beyond the line's ends
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A line's image (gray H x W, uint8), its text (NFC, stripped) and its box in points."""
+
+    image: NDArray[np.uint8]
+    text: str
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class PatchReport:
+    """What a page gave: patches in the lines' order, and the lines dropped, by reason."""
+
+    patches: list[Patch] = field(default_factory=list)
+    dropped: Counter[Reason] = field(default_factory=Counter)
+
+
+def cut(
+    image: NDArray[np.uint8], dpi: float, characters: Sequence[Character], lines: Sequence[DetectedLine]
+) -> PatchReport:
+    """Patches of a page.
+
+    `image` is the page in gray at `dpi`; `characters` come from its text layer, origins and boxes in
+    points; `lines` from the detector, in pixels of `image`. Dropped lines are counted under
+    PATCH_EMPTY, PATCH_SPLIT, PATCH_MERGED, PATCH_CLIPPED, PATCH_SMALL and PATCH_LONG.
+    """
+    report = PatchReport()
+    scale = POINTS / dpi
+    boxes = [line.box.scaled(scale) for line in lines]
+    held = _assign(characters, boxes)
+    spread = _spread(held)
+    for line, box, mine in zip(lines, boxes, held, strict=True):
+        reason = _objection(line, box, mine, spread)
+        if reason is not None:
+            report.dropped[reason] += 1
+            continue
+        report.patches.append(Patch(crop(image, line), text_of(mine, box.height), box))
+    return report
+
+
+def cut_label(image: NDArray[np.uint8], dpi: float, label: Label, lines: Sequence[DetectedLine]) -> PatchReport:
+    """Patches of a page whose label carries text by box (a reader's or a person's).
+
+    Each line of the label is cut along the detected line it overlaps best, which knows the slant.
+    Lines without a match are dropped as PATCH_CLIPPED, empty ones as PATCH_EMPTY.
+    """
+    report = PatchReport()
+    scale = POINTS / dpi
+    boxes = [line.box.scaled(scale) for line in lines]
+    for line in label.lines:
+        overlaps = [_overlap(line.box, box) for box in boxes]
+        best = max(range(len(boxes)), key=overlaps.__getitem__, default=None)
+        if not line.text.strip():
+            report.dropped[Reason.PATCH_EMPTY] += 1
+        elif best is None or overlaps[best] < SAME_LINE:
+            report.dropped[Reason.PATCH_CLIPPED] += 1
+        elif lines[best].height < LOWEST:
+            report.dropped[Reason.PATCH_SMALL] += 1
+        else:
+            text = unicodedata.normalize("NFC", " ".join(line.text.split()))
+            report.patches.append(Patch(crop(image, lines[best]), text, boxes[best]))
+    return report
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union, 0..1."""
+    shared = one.intersection(other)
+    return shared / max(1e-6, one.area + other.area - shared)
+
+
+def text_of(characters: Sequence[Character], height: float) -> str:
+    """A line's text in text-layer order, NFC; white space is one space a run.
+
+    Some PDF writers draw no space but move the pen: a wide gap between neighbours is a space too.
+    `height` of the line in points.
+    """
+    parts: list[str] = []
+    for before, character in zip([None, *characters], characters, strict=False):
+        if before is not None and character.box.x0 - before.box.x1 > WIDE_SPACE * height:
+            parts.append(" ")
+        parts.append(character.text)
+    return unicodedata.normalize("NFC", " ".join("".join(parts).split()))
+
+
+def _assign(characters: Iterable[Character], boxes: Sequence[Box]) -> list[list[Character]]:
+    """Each character to the one box that holds its origin: of several, the one whose lower part it is in.
+
+    Grown boxes of neighbouring lines overlap by a sliver; a baseline stands well inside its own.
+    """
+    held: list[list[Character]] = [[] for _ in boxes]
+    for character in characters:
+        inside = [i for i, box in enumerate(boxes) if box.contains(character.x, character.y)]
+        if inside:
+            held[min(inside, key=lambda i: _off_centre(boxes[i], character.y))].append(character)
+    return held
+
+
+def _off_centre(box: Box, y: float) -> float:
+    return abs(y - (box.y0 + box.y1) / 2) / max(1e-6, box.height)
+
+
+def _spread(held: Sequence[Sequence[Character]]) -> dict[int, Counter[int]]:
+    """text-layer line -> detected line -> how many of its inked characters are there."""
+    spread: dict[int, Counter[int]] = defaultdict(Counter)
+    for index, characters in enumerate(held):
+        for character in characters:
+            if not character.text.isspace():
+                spread[character.line][index] += 1
+    return spread
+
+
+def _objection(
+    line: DetectedLine, box: Box, mine: Sequence[Character], spread: dict[int, Counter[int]]
+) -> Reason | None:
+    """Why this line makes no patch; None when it does."""
+    inked = [c for c in mine if not c.text.isspace()]
+    if not inked:
+        return Reason.PATCH_EMPTY
+    if line.height < LOWEST or box.width <= 0:
+        return Reason.PATCH_SMALL
+    if _rows(inked, box) > 1:
+        return Reason.PATCH_MERGED
+    if _is_split(inked, spread):
+        return Reason.PATCH_SPLIT
+    if any(_outside(c.box, box) > STICKS_OUT * max(c.box.width, 1e-6) for c in inked):
+        return Reason.PATCH_CLIPPED
+    if box.width < NARROWEST_CHARACTER * box.height * sum(len(c.text) for c in inked):
+        return Reason.PATCH_LONG
+    return None
+
+
+def _rows(inked: Sequence[Character], box: Box) -> int:
+    """How many baselines the characters stand on: clusters of origins further apart than a third of the box."""
+    heights = sorted(c.y for c in inked)
+    steps = [b - a for a, b in pairwise(heights)]
+    return 1 + sum(step > box.height / 3 for step in steps)
+
+
+def _is_split(inked: Sequence[Character], spread: dict[int, Counter[int]]) -> bool:
+    """Whether a text-layer line of these characters has more than strays in another detected line."""
+    here = Counter(c.line for c in inked)
+    for line, count in here.items():
+        elsewhere = spread[line].total() - count
+        if elsewhere > STRAY * (count + elsewhere):
+            return True
+    return False
+
+
+def _outside(character: Box, line: Box) -> float:
+    """Points by which a character reaches beyond the line's left or right end."""
+    return max(0.0, line.x0 - character.x0, character.x1 - line.x1)

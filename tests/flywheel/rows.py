@@ -1,0 +1,108 @@
+"""Builders of rows for tests: a corpus, documents with pages, labels, checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import select
+
+from flywheel import labels, ledger, submission
+from flywheel.database import transaction
+from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
+from flywheel.labels import Result
+from flywheel.ledger import Claim, Work
+from flywheel.reasons import Reason
+from flywheel.settings import settings
+from flywheel.store import open_store
+from flywheel.store.interface import Store
+from flywheel.tables import CheckpointRow, Document, LabelRow, Page, Shard
+
+
+def store() -> Store:
+    return open_store(settings().store_url, settings().work_dir)
+
+
+def make_document(
+    pages: int, *, name: str = "a.pdf", language: str | None = "bo", corpus: str = "tib"
+) -> tuple[int, tuple[int, ...]]:
+    """A ready document with pending pages; returns its id and theirs."""
+    with transaction() as session:
+        document = Document(
+            corpus_id=submission.ensure_corpus(session, corpus),
+            name=name,
+            sha256=hashlib.sha256(f"{corpus}/{name}".encode()).hexdigest(),
+            blob_key="sha256/00/00/" + "0" * 64,
+            size=1,
+            media_type="application/pdf",
+            language=language,
+            state="ready",
+            page_count=pages,
+        )
+        session.add(document)
+        session.flush()
+        rows = [Page(document_id=document.id, number=n) for n in range(pages)]
+        session.add_all(rows)
+        session.flush()
+        return document.id, tuple(row.id for row in rows)
+
+
+def make_label(
+    text: str = "བཀྲ་ཤིས", *, kind: Kind = Kind.COARSE, checkpoint: str | None = None, lines: int = 1
+) -> Label:
+    """A page of equal lines."""
+    made = tuple(Line(text, Box(10, 10 + 20 * n, 90, 28 + 20 * n)) for n in range(lines))
+    regions = (Region("text", Box(10, 10, 90, 10 + 20 * max(1, lines)), made),) if made else ()
+    return Label(kind, "test", 100, 200, regions, script="Tibt", language="bo", checkpoint=checkpoint)
+
+
+def claim(stop: str, page_ids: tuple[int, ...], checkpoint: str | None = None, salt: str = "") -> Claim:
+    """A shard of these pages, enqueued and taken."""
+    work = Work(stop, page_ids=page_ids, checkpoint_id=checkpoint, salt=salt)
+    with transaction() as session:
+        ledger.enqueue(session, [work])
+        shard_id = session.execute(select(Shard.id).where(Shard.work_id == work.work_id)).scalar_one()
+        taken = ledger.claim(session, shard_id, "test")
+    assert taken is not None
+    return taken
+
+
+def give_labels(
+    page_ids: tuple[int, ...],
+    outcome: Outcome = Outcome.ACCEPTED,
+    *,
+    stop: str = "coarse",
+    checkpoint: str | None = None,
+    lines: int = 1,
+    generation: int = 0,
+) -> list[int]:
+    """Labels for pages, through the front door; returns the labels' ids."""
+    kind = Kind.COARSE if stop == "coarse" else Kind.FINE
+    reason = Reason.ACCEPTED if outcome is Outcome.ACCEPTED else Reason.GARBLED_CHARACTERS
+    made = [make_label(kind=kind, checkpoint=checkpoint, lines=lines) for _ in page_ids]
+    packed = labels.keep(store(), made)
+    results = [
+        Result(page_id, label, Verdict(outcome, reason, "seen"), generation=generation)
+        for page_id, label in zip(page_ids, made, strict=True)
+    ]
+    held = claim(stop, page_ids, checkpoint)
+    with transaction() as session:
+        labels.record(session, held, results, packed, "settings")
+        ledger.finish(session, held)
+    with transaction() as session:
+        query = select(LabelRow.id).where(LabelRow.shard_id == held.shard_id).order_by(LabelRow.page_id)
+        return list(session.execute(query).scalars())
+
+
+def make_checkpoint(checkpoint_id: str, language: str = "bo", cer: float = 0.1) -> str:
+    with transaction() as session:
+        session.add(
+            CheckpointRow(
+                id=checkpoint_id,
+                architecture="line",
+                language=language,
+                scripts=["Tibt"],
+                scores={"cer": cer},
+                generation=1,
+            )
+        )
+    return checkpoint_id

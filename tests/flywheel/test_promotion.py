@@ -1,0 +1,74 @@
+"""Claims about promotion: the better one wins, every decision is kept, going back is one call."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from flywheel import promotion
+from flywheel.database import transaction
+from flywheel.errors import Conflict, NotFound
+from flywheel.tables import Promotion
+from tests.flywheel.rows import make_checkpoint
+
+
+def test_a_first_champion_must_be_within_the_bar() -> None:
+    assert promotion.decide({"cer": 0.14, "lines": 50}, None).promote
+    refused = promotion.decide({"cer": 0.16, "lines": 50}, None)
+    assert not refused.promote
+    assert "16.00%" in refused.detail
+
+
+def test_a_candidate_must_beat_the_champion_on_the_same_lines() -> None:
+    champion = {"cer": 0.05, "lines": 50}
+    assert promotion.decide({"cer": 0.04, "lines": 50}, champion).promote
+    assert not promotion.decide({"cer": 0.05, "lines": 50}, champion).promote
+
+
+def test_nothing_is_promoted_without_a_line_to_judge_by() -> None:
+    assert not promotion.decide({"cer": 0.0, "lines": 0}, None).promote
+
+
+@pytest.mark.usefixtures("environment")
+def test_promotions_follow_each_other_and_roll_back_one_by_one() -> None:
+    for name in ("c1", "c2"):
+        make_checkpoint(name)
+        with transaction() as session:
+            promotion.promote(session, name, actor="test")
+    with transaction() as session:
+        assert promotion.champion(session, "bo") == "c2"
+        assert promotion.rollback(session, "bo", actor="test") == "c1"
+    with transaction() as session:
+        assert promotion.champions(session) == {"bo": "c1"}
+        assert promotion.rollback(session, "bo", actor="test") is None
+    with transaction() as session:
+        assert promotion.champions(session) == {}
+        actions = session.execute(select(Promotion.action).order_by(Promotion.id)).scalars().all()
+        assert actions == ["promote", "promote", "rollback", "rollback"]
+        with pytest.raises(Conflict):
+            promotion.rollback(session, "bo", actor="test")
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_champion_cannot_be_promoted_again_nor_can_the_unknown() -> None:
+    make_checkpoint("c1")
+    with transaction() as session:
+        promotion.promote(session, "c1", actor="test")
+        with pytest.raises(Conflict):
+            promotion.promote(session, "c1", actor="test")
+        with pytest.raises(NotFound):
+            promotion.promote(session, "nobody", actor="test")
+
+
+@pytest.mark.usefixtures("environment")
+def test_pages_go_to_the_champion_of_their_language_or_to_the_built_in_reader_or_wait() -> None:
+    make_checkpoint("c1")
+    with transaction() as session:
+        assert promotion.reader_for(session, "bo") is None
+        promotion.promote(session, "c1", actor="test")
+        assert promotion.reader_for(session, "bo") == "c1"
+        assert promotion.reader_for(session, "bo-CN") == "c1"
+        assert promotion.reader_for(session, "en") == promotion.BUILTIN
+        assert promotion.reader_for(session, "zh") == promotion.BUILTIN
+        assert promotion.reader_for(session, None) == promotion.BUILTIN
+        assert promotion.reader_for(session, "hi") is None
