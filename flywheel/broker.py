@@ -27,7 +27,17 @@ from redis.exceptions import RedisError
 
 from flywheel import ledger
 from flywheel.database import transaction
-from flywheel.errors import BrokerUnavailable, Cancelled, LeaseLost, Rejected, Stopping, Transient
+from flywheel.errors import (
+    BrokerUnavailable,
+    Cancelled,
+    Conflict,
+    LeaseLost,
+    NotFound,
+    Rejected,
+    SetupError,
+    Stopping,
+    Transient,
+)
 from flywheel.ledger import Claim
 from flywheel.reasons import Reason
 from flywheel.route import QUEUES, ROUTE
@@ -165,6 +175,9 @@ def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
     except Rejected as error:
         _fail(claim, error.reason, error.detail, retry=False)
         return "rejected"
+    except (SetupError, NotFound, Conflict) as error:
+        _fail(claim, Reason.BAD_SETTINGS, str(error), retry=False)
+        return "failed"
     except MemoryError:
         # Escaping, it would take the Celery worker's main process down (RELIABILITY, fault 23).
         _fail(claim, Reason.PAGE_MEMORY, "out of memory in the worker", retry=True)

@@ -96,7 +96,7 @@ def freeze(language: str, found: Sequence[Source]) -> Frozen:
             for key in sorted({s.blob_key for s in found if s.lines})
         ],
         "labels": sorted(s.label_id for s in found if s.lines),
-        "documents": splits,
+        "splits": splits,
     }
     digest = hashlib.sha256(canonical(manifest)).hexdigest()
     return Frozen({**manifest, "hash": digest}, digest, _counts(found, splits))

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     ATTEMPTS_EXHAUSTED = "attempts_exhausted", "the worker was lost on this every time it was tried"
     BLOB_MISSING = "blob_missing", "the stored file is gone"
     BLOB_CORRUPT = "blob_corrupt", "the stored file no longer matches its hash"
+    BAD_SETTINGS = "bad_settings", "what this work was asked to do cannot be done; the detail says why"
     INTERNAL_ERROR = "internal_error", "an unexpected error; the detail and the log have it"
 
     # Intake

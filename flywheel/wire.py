@@ -342,15 +342,16 @@ class ErrorRates(Answer):
     wer: float
     edits: int
     characters: int
-    word_edits: int
-    words: int
+    word_edits: int | None = None
+    words: int | None = None
 
 
 class ReadPage(Answer):
-    """A page that was read (`label`), or why not (`reason`, `detail`)."""
+    """A page that was read (`label`, with the gate's verdict on it), or why not (`reason`, `detail`)."""
 
     number: int
     label: dict[str, Any] | None = None
+    verdict: str | None = None
     reason: str | None = None
     detail: str | None = None
 

@@ -36,7 +36,8 @@ def degrade(line: Image, generator: np.random.Generator) -> Image:
     inked = _ink(bent, generator)
     if generator.random() < 0.65:
         scale = line.shape[0] / 48
-        inked = cv2.GaussianBlur(inked, (0, 0), generator.uniform(*BLUR) * scale)
+        blurred = cv2.GaussianBlur(inked, (0, 0), generator.uniform(*BLUR) * scale)
+        inked = np.asarray(blurred, dtype=np.uint8)
     seen = _light(inked, generator)
     if generator.random() < 0.3:
         seen = _compressed(seen, int(generator.integers(*JPEG)))

@@ -102,9 +102,7 @@ def _lineage(row: LabelRow, round_id: int | None, dataset_hash: str | None) -> L
     )
 
 
-def export_rows(
-    run: Run, corpus: str, entries: list[Entry], lineages: dict[int, Lineage]
-) -> Iterator[ExportRow]:
+def export_rows(run: Run, corpus: str, entries: list[Entry], lineages: dict[int, Lineage]) -> Iterator[ExportRow]:
     """One row a page, images rendered a few pages ahead. A page whose image is gone by now is logged
     and left out; its label stays."""
     for _, group in groupby(entries, key=lambda entry: entry[2].id):
@@ -113,11 +111,15 @@ def export_rows(
         try:
             with document_file(document) as path:
                 for start in range(0, len(of_document), RENDER_PAGES):
-                    part = {page.number: (label, page) for label, page, _ in of_document[start : start + RENDER_PAGES]}
+                    part = {
+                        page.number: (label, page) for label, page, _ in of_document[start : start + RENDER_PAGES]
+                    }
                     for image in sandbox().render(path, list(part), settings().render_dpi):
                         run.check()
                         if isinstance(image, PageFailure):
-                            log.warning("page left out of the export", page=part[image.number][1].id, why=image.reason)
+                            log.warning(
+                                "page left out of the export", page=part[image.number][1].id, why=image.reason
+                            )
                             continue
                         label, page = part[image.number]
                         yield ExportRow(

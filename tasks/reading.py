@@ -106,5 +106,3 @@ def scores(row: ReadingRow, pages: list[dict[str, Any]]) -> dict[str, Any] | Non
 def text_of(label: dict[str, Any]) -> str:
     """The text of an encoded label."""
     return "\n".join(line["text"] for region in label["regions"] for line in region["lines"])
-
-

@@ -16,7 +16,7 @@ from flywheel.ledger import Claim, current_labels
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.tables import CheckpointRow, Document, LabelRow, Page
+from flywheel.tables import CheckpointRow, LabelRow, Page
 from tasks.process import document_file, facts_of, page_reader, sandbox, store, subject
 
 GATE = Gate()

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from flywheel import ledger, rounds
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.errors import BlobMissing
+from flywheel.errors import BlobMissing, Cancelled
 from flywheel.promotion import BUILTIN
 from flywheel.scripts import expected
 from flywheel.tables import CheckpointRow, Dataset, LabelRow, Round
@@ -43,23 +43,27 @@ def training(run: Run) -> None:
         materialise(dataset.manifest_key, directory / "dataset")
         resume(row, directory / "resume")
         reporter = Reporter(run, row)
-        result = finetune.train(
-            finetune.TrainingJob(
-                dataset=directory / "dataset",
-                out=directory / "checkpoint",
-                recipe=finetune.load_recipe(row.recipe).with_overrides(row.overrides),
-                parent=checkpoint_directory(row.parent_id) if row.parent_id else None,
-                parent_id=row.parent_id,
-                language=row.language,
-                scripts=tuple(sorted(expected(row.language))),
-                dataset_hash=dataset.hash,
-                resume=directory / "resume",
-                seed=row.id,
-            ),
-            progress=reporter.progress,
-            saved=reporter.saved,
-            should_stop=run.should_stop,
-        )
+        try:
+            result = finetune.train(
+                finetune.TrainingJob(
+                    dataset=directory / "dataset",
+                    out=directory / "checkpoint",
+                    recipe=finetune.load_recipe(row.recipe).with_overrides(row.overrides),
+                    parent=checkpoint_directory(row.parent_id) if row.parent_id else None,
+                    parent_id=row.parent_id,
+                    language=row.language,
+                    scripts=tuple(sorted(expected(row.language))),
+                    dataset_hash=dataset.hash,
+                    resume=directory / "resume",
+                    seed=row.id,
+                ),
+                progress=reporter.progress,
+                saved=reporter.saved,
+                should_stop=run.should_stop,
+            )
+        except Cancelled:
+            run.check()  # says whether the shard is gone or the worker is going
+            raise
         run.check()
         scores = judge(row, directory)
         tree_key = store().put_tree(directory / "checkpoint")

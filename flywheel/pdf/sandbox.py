@@ -60,6 +60,11 @@ class Sandbox:
     ) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, None when none runs."""
+        return self._child.pid if self._child else None
+
     def close(self) -> None:
         """Kill the child, if one runs. The sandbox may be used again; it will start another."""
         if self._child is not None:

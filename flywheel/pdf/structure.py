@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flywheel.document import Box, Line, PageFacts, Region
 from flywheel.pdf.frames import Frame
-from flywheel.pdf.reading_order import in_reading_order
+from flywheel.pdf.reading_order import columns, in_reading_order
 from flywheel.pdf.results import InkEvidence, PageText
 from flywheel.scripts import histogram
 
@@ -97,7 +97,7 @@ def _blocks(data: Any, scale: float) -> tuple[list[list[Line]], set[str]]:
             place = Box(x, y, x + box["w"] * scale, y + box["h"] * scale)
             pieces.append(Piece(text, place, row["y"] * scale, font["size"] * scale, bool(row["wmode"])))
         if pieces:
-            blocks.append(_joined(pieces))
+            blocks.extend(columns(_joined(pieces)))
     return blocks, fonts
 
 
@@ -118,9 +118,9 @@ def _joined(pieces: list[Piece]) -> list[Line]:
     return [Line(piece.text, piece.box) for piece in whole]
 
 
-def _ink_map(gray: bytes, rows: int, columns: int) -> NDArray[np.bool_]:
+def _ink_map(gray: bytes, rows: int, width: int) -> NDArray[np.bool_]:
     """H x W; True where a pixel differs from the paper, which is the most common level."""
-    pixels = np.frombuffer(gray, dtype=np.uint8).reshape(rows, columns)
+    pixels = np.frombuffer(gray, dtype=np.uint8).reshape(rows, width)
     sampled = pixels.ravel()[::SAMPLED_PIXELS]
     paper = int(np.bincount(sampled, minlength=256).argmax()) if sampled.size else 255
     is_ink = np.abs(np.arange(256) - paper) > INK_CONTRAST

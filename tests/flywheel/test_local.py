@@ -21,6 +21,7 @@ import psycopg
 import pytest
 import redis
 
+import flywheel
 from flywheel.errors import Conflict, SetupError
 from flywheel.local import PROGRAMS, Policy, Program, StackStatus, find, postgres_server, start, status, stop
 from flywheel.local.ports import free_port
@@ -139,7 +140,7 @@ def test_secrets_are_for_their_owner_alone(data_dir: Path) -> None:
 
 def test_a_second_up_says_so_and_does_no_harm(data_dir: Path) -> None:
     with start(data_dir, programs=(SLEEPER,), policy=QUICK) as first:
-        with pytest.raises(Conflict, match="ready in .* already"):
+        with pytest.raises(Conflict, match=r"ready in .* already"):
             start(data_dir, programs=(SLEEPER,), policy=QUICK)
         direct = subprocess.run(
             [sys.executable, "-m", "flywheel.local", str(data_dir)], capture_output=True, text=True, check=False
@@ -244,6 +245,7 @@ def test_up_recovers_from_a_killed_supervisor_and_guard(data_dir: Path) -> None:
     _, guard, _ = program(stack.status, "guard")
     for pid in (guard, stack.status.pid):
         psutil.Process(pid).kill()
+    eventually("the supervisor is gone", lambda: status(data_dir).state == "killed")
     (data_dir / "work" / "pids").unlink()
     with start(data_dir, programs=(STUBBORN,), policy=QUICK) as again:
         assert gone(pids)
@@ -258,6 +260,7 @@ def test_down_clears_up_after_a_killed_supervisor(data_dir: Path) -> None:
     _, guard, _ = program(stack.status, "guard")
     for pid in (guard, stack.status.pid):
         psutil.Process(pid).kill()
+    eventually("the supervisor is gone", lambda: status(data_dir).state == "killed")
     assert stop(data_dir)
     assert gone(pids)
 
@@ -346,12 +349,29 @@ print("it works")
 """
 
 
+@pytest.fixture
+def passable_interpreter() -> Iterator[None]:
+    """When root's Python lives in root's own home, others may pass that home for the length of the test."""
+    closed = {
+        directory: stat.S_IMODE(directory.stat().st_mode)
+        for executable in (Path(sys.executable), Path(sys.executable).resolve(), Path(flywheel.__file__))
+        for directory in executable.parents
+        if not directory.stat().st_mode & stat.S_IXOTH
+    }
+    for directory, mode in closed.items():
+        directory.chmod(mode | stat.S_IXOTH)
+    yield
+    for directory, mode in closed.items():
+        directory.chmod(mode)
+
+
+@pytest.mark.usefixtures("passable_interpreter")
 def test_the_stack_works_as_an_ordinary_user() -> None:
     """Run by root, as `nobody`; else as whoever runs the tests."""
     account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     parent = Path(tempfile.mkdtemp(prefix="flywheel-user-"))
     os.chown(parent, account.pw_uid, account.pw_gid)
-    identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     try:
         done = subprocess.run(
             [sys.executable, "-c", AS_ORDINARY_USER, str(parent / "stack")],

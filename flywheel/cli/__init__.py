@@ -1,0 +1,34 @@
+"""The command line: everything a person does with the service, through the client and nothing else.
+
+Commands live in one module a noun. Those import their libraries when they run, so
+that `flywheel --help` answers at once. Exit codes: 0 done, 1 the work failed, 2 the
+call was wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from flywheel.cli.application import build
+
+__all__ = ["app", "main"]
+
+app = build()
+
+
+def main() -> None:
+    """The `flywheel` command."""
+    from flywheel.cli.failures import exit_code, tell
+    from flywheel.errors import FlywheelError
+
+    try:
+        app()
+    except FlywheelError as error:
+        tell(error, as_json="--json" in sys.argv)
+        sys.exit(exit_code(error))
+    except BrokenPipeError:  # the reader of our output, `head` perhaps, has had enough
+        sys.stderr.close()
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nstopped; what was submitted or started goes on in the background", file=sys.stderr)
+        sys.exit(130)

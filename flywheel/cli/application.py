@@ -1,0 +1,91 @@
+"""The commands, gathered: names, order and panels of `flywheel --help`."""
+
+from __future__ import annotations
+
+import typer
+
+from flywheel.cli import audit, demo, exports, keys, pages, promotions, queues, readings, rounds, stack, submit
+
+HELP = """Labels PDFs for OCR training, and trains the recognisers that label them better.
+
+Submit documents; every page gets a label and a verdict with a reason. Start a round for a language; its
+new checkpoint, when it is better, is promoted and reads what nothing could read before. Export the rest.
+"""
+EPILOG = "\n\n".join(
+    (
+        "[bold]First steps[/]",
+        "flywheel demo                                       the whole loop on a drawn corpus",
+        "flywheel up --detach                                start the embedded stack here",
+        "flywheel submit books/ --corpus books --language bo --wait",
+        "flywheel pages books --verdict rejected             which pages, and why",
+        "flywheel round start --language bo --wait           learn from the accepted ones",
+        "flywheel export books --format parquet --to out/",
+        "Every command takes --json. Exit codes: 0 done, 1 the work failed, 2 the call was wrong.",
+    )
+)
+STACK, INTAKE, LOOP, OUT, ADMIN = "The stack", "Documents and pages", "The loop", "Results", "Administration"
+
+
+def build() -> typer.Typer:
+    """The application. Importing its modules costs no more than Typer itself."""
+    app = typer.Typer(
+        help=HELP,
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for panel, commands in {
+        STACK: (demo.demo, stack.up, stack.down, stack.status),
+        INTAKE: (submit.submit, queues.queues, pages.corpora, pages.pages, pages.page, audit.audit),
+        LOOP: (promotions.checkpoints, promotions.promote, promotions.rollback),
+        OUT: (readings.read, readings.evaluate, exports.export),
+    }.items():
+        for command in commands:
+            epilog = EXAMPLES.get(command.__name__)
+            app.command(rich_help_panel=panel, epilog=epilog, no_args_is_help=False)(command)
+    app.add_typer(rounds.app, name="round", rich_help_panel=LOOP)
+    app.add_typer(keys.app, name="keys", rich_help_panel=ADMIN)
+    return app
+
+
+def _examples(*lines: str) -> str:
+    return "\n\n".join(("[bold]Examples[/]", *lines))
+
+
+EXAMPLES = {
+    "demo": _examples("flywheel demo --data-dir /tmp/turn --report turn.json"),
+    "up": _examples(
+        "flywheel up                       in the foreground; Ctrl-C ends it all",
+        "flywheel up --detach              in the background; `flywheel down` ends it",
+    ),
+    "submit": _examples(
+        "flywheel submit book.pdf --corpus books --language bo --wait",
+        "flywheel submit scans/ more.zip --corpus scans --language en",
+        "Files the corpus holds already are reported and not stored twice, so a call may be repeated.",
+    ),
+    "queues": _examples("flywheel queues --watch"),
+    "pages": _examples(
+        "flywheel pages books                              how it stands, and why",
+        "flywheel pages books --verdict rejected           those pages",
+        "flywheel pages books --reason garbled_characters --json",
+    ),
+    "page": _examples("flywheel page 42 --image page.png      with the label drawn on it"),
+    "audit": _examples("flywheel audit books"),
+    "promote": _examples("flywheel promote line-bo-3"),
+    "rollback": _examples("flywheel rollback --language bo"),
+    "read": _examples(
+        "flywheel read leaf.png --language bo",
+        "flywheel read book.pdf --checkpoint line-bo-3 --json",
+    ),
+    "evaluate": _examples(
+        "flywheel evaluate --checkpoint line-bo-3 truth/",
+        "truth/ holds pairs: a.png and a.txt, b.pdf and b.txt ...",
+    ),
+    "export": _examples(
+        "flywheel export books --format parquet --to out/",
+        'python -c "import datasets; print(datasets.load_dataset(\'out/\'))"',
+    ),
+}

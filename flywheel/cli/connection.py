@@ -1,0 +1,68 @@
+"""Which server: the embedded stack in a directory, or the one that FLYWHEEL_API_URL names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flywheel.errors import SetupError
+
+if TYPE_CHECKING:
+    from flywheel.client import Client
+
+DEFAULT_DIR = Path(".flywheel")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        show_default=False,
+        help="The embedded stack's directory [FLYWHEEL_DATA_DIR; .flywheel].",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def data_directory(given: Path | None) -> Path:
+    """The directory of the embedded stack."""
+    return given or Path(os.environ.get("FLYWHEEL_DATA_DIR") or DEFAULT_DIR)
+
+
+def connect(given: Path | None) -> Client:
+    """A client of the server in question: --data-dir, else FLYWHEEL_API_URL, else the default directory.
+
+    Raises SetupError that says what to do when there is none.
+    """
+    from flywheel.client import Client
+
+    url = os.environ.get("FLYWHEEL_API_URL")
+    if url and given is None:
+        key = os.environ.get("FLYWHEEL_API_KEY")
+        if not key:
+            raise SetupError("FLYWHEEL_API_URL is set, FLYWHEEL_API_KEY is not; set it to a key of that server")
+        return Client(url, key)
+    return Client(*_embedded(data_directory(given)))
+
+
+def _embedded(directory: Path) -> tuple[str, str]:
+    """URL and key of the stack that runs in `directory`."""
+    try:
+        from flywheel import local
+    except ImportError as error:
+        raise SetupError(
+            f"the embedded stack is not installed ({error.name}); set FLYWHEEL_API_URL and FLYWHEEL_API_KEY, "
+            "or install flywheel-ocr[embedded]"
+        ) from error
+    stack = local.find(directory)
+    if stack is None:
+        state = local.status(directory)
+        doing = "is starting" if state.state == "starting" else "does not run"
+        raise SetupError(
+            f"the stack in {directory} {doing}; run `flywheel up --data-dir {directory} --detach`, "
+            "or set FLYWHEEL_API_URL and FLYWHEEL_API_KEY for another"
+        )
+    return stack.api_url, stack.api_key

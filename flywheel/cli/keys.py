@@ -1,0 +1,69 @@
+"""keys: who may use the API, and for what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flywheel.cli.connection import AsJson, DataDir, connect
+
+app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+
+@app.command(epilog="[bold]Example[/]\n\nflywheel keys create --scope read --scope submit --name scanner")
+def create(
+    scope: Annotated[list[str], typer.Option("--scope", "-s", help="read, submit, review, train or admin; again for more.")],
+    name: Annotated[str, typer.Option("--name", help="Whose it is, for people.")] = "made with the command line",
+    days: Annotated[int | None, typer.Option("--days", min=1, max=36500, help="Good for so long; else for ever.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. It is shown once."""
+    from datetime import UTC, datetime, timedelta
+
+    from flywheel.cli import show
+
+    expires = datetime.now(UTC) + timedelta(days=days) if days else None
+    with connect(data_dir) as client:
+        made = client.create_key(name, scope, expires)
+    if as_json:
+        show.print_json(made)
+        return
+    show.say(made.key)
+    show.note("keep it: it is not stored and cannot be shown again")
+
+
+@app.command("list")
+def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the keys, without their secrets."""
+    from flywheel.cli import show
+
+    with connect(data_dir) as client:
+        found = client.keys()
+    if as_json:
+        show.print_json(found)
+        return
+    made = show.table("id", "name", "scopes", "made", "ends")
+    for key in found:
+        ends = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
+        ends = f"[red]revoked {key.revoked_at:%Y-%m-%d}[/]" if key.revoked_at else ends
+        made.add_row(key.id, show.plainly(key.name), " ".join(key.scopes), f"{key.created_at:%Y-%m-%d}", ends)
+    show.say(made)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a key, for good, within seconds."""
+    from flywheel.cli import show
+
+    with connect(data_dir) as client:
+        client.revoke_key(key_id)
+    if as_json:
+        show.print_json({"id": key_id, "revoked": True})
+    else:
+        show.say(f"revoked {key_id}")

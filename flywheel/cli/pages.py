@@ -1,0 +1,171 @@
+"""corpora, pages, page: what there is, how it was judged and why, and one page in full."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flywheel.cli.connection import AsJson, DataDir, connect
+
+if TYPE_CHECKING:
+    from flywheel.document import Label
+    from flywheel.wire import Page, PageDetail
+
+SHOWN = 40
+
+
+def corpora(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the corpora."""
+    from flywheel.cli import show
+
+    with connect(data_dir) as client:
+        found = client.corpora()
+    if as_json:
+        show.print_json(found)
+        return
+    if not found:
+        show.say("no corpus yet; `flywheel submit FILE --corpus NAME` makes one")
+        return
+    made = show.table("corpus", ">documents", ">pages", "since")
+    for corpus in found:
+        since = corpus.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
+        made.add_row(show.plainly(corpus.name), show.count(corpus.documents), show.count(corpus.pages), since)
+    show.say(made)
+
+
+def pages(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", show_default=False)],
+    verdict: Annotated[
+        str | None, typer.Option("--verdict", metavar="V", help="accepted, rejected or review.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="R", help="A code, e.g. no_text_layer.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="S", help="pending, labelled, waiting or quarantined.")
+    ] = None,
+    document: Annotated[int | None, typer.Option("--document", metavar="ID", help="Of one document only.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help=f"At most so many [{SHOWN}; with --json all].")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain a corpus: its pages by state, verdict and reason, and the pages themselves."""
+    from flywheel.cli import show
+    from flywheel.cli.submit import show_summary
+
+    most = limit or (None if as_json else SHOWN)
+    with connect(data_dir) as client:
+        summary = client.summary(corpus)
+        filters: dict[str, Any] = {"verdict": verdict, "reason": reason, "state": state, "document": document}
+        batch = min(most + 1, 1000) if most else 1000
+        found = list(islice(client.pages(corpus, **filters, batch=batch), most + 1 if most else None))
+    listed = found[:most]
+    if as_json:
+        show.print_json({"corpus": corpus, "summary": summary, "pages": listed})
+        return
+    if not any(filters.values()):
+        show_summary(summary)
+    _show_pages(listed)
+    if len(found) > len(listed):
+        show.say("[dim]there are more: --limit N, or --verdict, --reason, --state, --document to choose[/]")
+    elif listed:
+        show.say("[dim]`flywheel page ID` shows one in full[/]")
+
+
+def _show_pages(listed: list[Page]) -> None:
+    from flywheel.cli import show
+
+    if not listed:
+        show.say("no page fits")
+        return
+    made = show.table(">page", "document", ">no.", "state", "verdict", "*reason")
+    for page in listed:
+        why = f"{page.reason or ''}[dim]{' - ' + show.plainly(page.detail) if page.detail else ''}[/]"
+        made.add_row(
+            str(page.id),
+            show.plainly(page.document),
+            str(page.number + 1),
+            show.coloured(page.state),
+            show.coloured(page.verdict),
+            why,
+        )
+    show.say(made)
+
+
+def page(
+    page_id: Annotated[int, typer.Argument(metavar="ID", show_default=False, min=1)],
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="FILE", help="Write the page with its label drawn on it.")
+    ] = None,
+    dpi: Annotated[float, typer.Option("--dpi", min=20, max=400, help="Of that picture.")] = 110,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one page: facts, labels, where the current one came from, and its text."""
+    from flywheel.cli import show
+    from flywheel.document import encode
+
+    with connect(data_dir) as client:
+        found = client.page(page_id)
+        label = client.page_label(page_id) if found.labels else None
+        if image is not None:
+            kind = "jpeg" if image.suffix.lower() in (".jpg", ".jpeg") else "png"
+            image.write_bytes(client.page_image(page_id, dpi=dpi, annotated=True, format=kind))
+    if as_json:
+        show.print_json({**found.model_dump(mode="json"), "label": encode(label) if label else None})
+        return
+    _show_page(found, label)
+    if image is not None:
+        show.note(f"wrote {image}")
+
+
+def _show_page(found: PageDetail, label: Label | None) -> None:
+    from flywheel.cli import show
+
+    show.say("", show.facts_table(_facts(found), title=f"Page {found.id}"))
+    if found.labels:
+        made = show.table(">label", "kind", "by", "verdict", ">lines", ">confidence", "*reason", title="Labels")
+        for item in found.labels:
+            sure = "-" if item.confidence is None else f"{item.confidence:.3f}"
+            mark = f"[bold]{item.id} *[/]" if item.current else str(item.id)
+            by = item.checkpoint_id or item.producer
+            made.add_row(
+                mark, item.kind, by, show.coloured(item.verdict), str(item.lines), sure, item.reason
+            )
+        show.say(made)
+    if len(found.lineage) > 1:
+        show.say(show.facts_table([(f"{a.kind} {a.id}", a.detail) for a in found.lineage], title="Lineage of *"), "")
+    if label is not None:
+        show.say("[bold]Text[/]", show.plainly(label.text) or "[dim](none)[/]", "")
+
+
+def _facts(found: PageDetail) -> list[tuple[str, object]]:
+    from flywheel.cli import show
+
+    facts = found.facts
+    scripts = ", ".join(f"{script} {number}" for script, number in (facts.get("scripts") or {}).items())
+    fonts = ", ".join(facts.get("fonts") or [])
+    size = f"{found.width:.0f} x {found.height:.0f} pt" if found.width and found.height else None
+    said = " - ".join(part for part in (found.reason, found.detail or found.explanation) if part)
+    return [
+        ("document", show.plainly(f"{found.document}, page {found.number + 1} ({found.corpus})")),
+        ("state", f"{show.coloured(found.state)}  {show.coloured(found.verdict)}"),
+        ("because", show.plainly(said)),
+        ("language, script", f"{found.language or '-'}, {found.script or '-'}"),
+        ("size", f"{size or '-'}, rotated {facts.get('rotation', 0)}"),
+        ("ink", show.rate(found.ink)),
+        ("text layer", _text_layer(facts)),
+        ("scripts in it", scripts),
+        ("fonts", show.plainly(fonts)),
+    ]
+
+
+def _text_layer(facts: dict[str, Any]) -> str | None:
+    if "has_text" not in facts:
+        return None
+    if not facts["has_text"]:
+        return "none"
+    return f"{facts.get('characters', 0)} characters" + (", the page is an image" if facts.get("image_only") else "")

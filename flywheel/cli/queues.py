@@ -1,0 +1,65 @@
+"""queues: how much work is open, once or live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flywheel.cli.connection import AsJson, DataDir, connect
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from flywheel.wire import QueueDepth
+
+REFRESH_SECONDS = 1.0
+
+
+def queues(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and follow the changes.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the open work of every stop of the loop, in shards of pages."""
+    from flywheel.cli import show
+
+    with connect(data_dir) as client:
+        if as_json and not watch:
+            show.print_json(client.queues())
+            return
+        if not watch:
+            show.say(_render(client.queues()))
+            return
+        import json
+        import time
+
+        from rich.live import Live
+
+        if as_json:  # one line a look, for a program that reads along
+            while True:
+                print(json.dumps(show.plain(client.queues())), flush=True)
+                time.sleep(REFRESH_SECONDS)
+        with Live(_render(client.queues()), console=show.console(), auto_refresh=False) as live:
+            while True:
+                time.sleep(REFRESH_SECONDS)
+                live.update(_render(client.queues()), refresh=True)
+
+
+def _render(depths: list[QueueDepth]) -> RenderableType:
+    from flywheel.cli import show
+
+    if not depths:
+        return "[green]idle[/]  nothing is queued and nothing is running"
+    made = show.table("queue", "stop", ">ready", ">running", ">put off", ">pages", ">oldest waits")
+    for depth in depths:
+        made.add_row(
+            depth.queue,
+            depth.stop,
+            show.count(depth.ready),
+            f"[green]{show.count(depth.running)}[/]" if depth.running else "0",
+            f"[yellow]{show.count(depth.delayed)}[/]" if depth.delayed else "0",
+            show.count(depth.pages),
+            show.duration(depth.oldest_seconds) if depth.ready else "-",
+        )
+    return made

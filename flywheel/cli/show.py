@@ -1,0 +1,213 @@
+"""How things look: tables, counts, shares, progress; and JSON instead of all of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from flywheel.reasons import Reason
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress
+    from rich.table import Table
+
+COLOURS = {
+    "accepted": "green",
+    "labelled": "green",
+    "finished": "green",
+    "promote": "green",
+    "ready": "green",
+    "submitted": "green",
+    "running": "green",
+    "rejected": "red",
+    "refused": "red",
+    "failed": "red",
+    "quarantined": "red",
+    "review": "yellow",
+    "waiting": "yellow",
+    "duplicate": "yellow",
+    "rollback": "yellow",
+    "pending": "cyan",
+}
+
+
+def print_json(value: Any) -> None:
+    """Models, dataclasses' dictionaries and lists of them, indented."""
+    json.dump(plain(value), sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def plain(value: Any) -> Any:
+    """The JSON form of models, at any depth."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def say(*parts: RenderableType) -> None:
+    """To standard output."""
+    console().print(*parts)
+
+
+def note(text: str) -> None:
+    """To standard error: what is not the result."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(text, style="dim", markup=False)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table. A column that begins with > holds numbers, one with * may wrap."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(
+            column.lstrip(">*"),
+            justify="right" if column.startswith(">") else "left",
+            no_wrap=column.startswith(">"),
+            overflow="fold",
+            ratio=1 if column.startswith("*") else None,
+        )
+    return made
+
+
+def coloured(word: str | None) -> str:
+    """A state, verdict or status in its colour."""
+    if not word:
+        return "[dim]-[/]"
+    colour = COLOURS.get(word)
+    return f"[{colour}]{word}[/]" if colour else word
+
+
+def plainly(text: object) -> str:
+    """Text from outside, with nothing in it taken for markup."""
+    from rich.markup import escape
+
+    return escape(str(text))
+
+
+def count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}".replace(",", " ")
+
+
+def rate(fraction: float | None) -> str:
+    """An error rate: 0.0213 -> "2.13 %"."""
+    return "-" if fraction is None else f"{fraction:.2%}".replace("%", " %")
+
+
+def bar(share: float | None, width: int = 12) -> str:
+    """A share of 1 as a bar of eighths."""
+    if share is None:
+        return ""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+
+
+def size(number: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people: 75 -> "1:15"."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def explanation(reason: str) -> str:
+    """What a reason's code means."""
+    try:
+        return Reason(reason).explanation  # type: ignore[call-arg]
+    except ValueError:
+        return ""
+
+
+def reasons_table(counts: Mapping[str, int], title: str) -> Table:
+    """Counts by reason, with what each means."""
+    made = table(">pages", "reason", "*what it means", title=title)
+    for reason, number in counts.items():
+        made.add_row(count(number), reason, f"[dim]{explanation(reason)}[/]")
+    return made
+
+
+def facts_table(rows: Iterable[tuple[str, object]], title: str | None = None) -> Table:
+    """Names and values, without a heading."""
+    from rich.table import Table
+
+    made = Table.grid(padding=(0, 2))
+    if title:
+        made.title, made.title_justify, made.title_style = title, "left", "bold"
+    made.add_column(style="dim")
+    made.add_column(overflow="fold")
+    for name, value in rows:
+        made.add_row(name, "-" if value is None or value == "" else str(value))
+    return made
+
+
+def progress(unit: str, *, hidden: bool, by_bytes: bool = False) -> Progress:
+    """A bar on standard error with rate and time left; `hidden` for --json."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    amount: Sequence[Any] = (
+        (DownloadColumn(), TransferSpeedColumn())
+        if by_bytes
+        else (MofNCompleteColumn(), _rate_column(unit))
+    )
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        *amount,
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        disable=hidden,
+    )
+
+
+def _rate_column(unit: str) -> Any:
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        """Work a second, from the bar's own recent speed."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:,.1f} {unit}/s", style="cyan")
+
+    return RateColumn()

@@ -1,0 +1,33 @@
+"""Runs the stops in this process, hint by hint, until nothing is due: Postgres and the store are real."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+
+from flywheel import rounds
+from flywheel.database import transaction
+from flywheel.route import ROUTE
+from flywheel.tables import Lease, Shard
+from tasks.app import app
+
+
+def drain(*, only: str | None = None, most: int = 500) -> int:
+    """Perform what is due, in order, and what follows from it; returns the number of shards performed."""
+    for done in range(most):
+        with transaction() as session:
+            session.execute(update(Lease).where(Lease.worker.is_(None)).values(run_after=func.now()))
+            rounds.advance(session)
+        with transaction() as session:
+            query = (
+                select(Shard.id, Shard.stop)
+                .join(Lease, Lease.shard_id == Shard.id)
+                .where(Lease.worker.is_(None))
+                .order_by(Shard.id)
+            )
+            if only is not None:
+                query = query.where(Shard.stop == only)
+            row = session.execute(query.limit(1)).first()
+        if row is None:
+            return done
+        app.tasks[ROUTE[row.stop].task].run(row.id)
+    raise AssertionError(f"still not done after {most} shards")
