@@ -28,9 +28,8 @@ def promotion(run: Run) -> None:
             round_id=row.id,
             scores=row.scores,
         )
+        ledger.finish(session, run.claim)
         if decision.promote:
             rounds.step(session, row.id, "relabelling", "relabel", detail=decision.detail)
         else:
             ledger.end_round(session, row.id, "refused", decision.detail)
-            return
-        ledger.finish(session, run.claim)

@@ -86,6 +86,6 @@ EXAMPLES = {
     ),
     "export": _examples(
         "flywheel export books --format parquet --to out/",
-        'python -c "import datasets; print(datasets.load_dataset(\'out/\'))"',
+        "python -c \"import datasets; print(datasets.load_dataset('out/'))\"",
     ),
 }

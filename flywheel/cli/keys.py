@@ -13,9 +13,13 @@ app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
 @app.command(epilog="[bold]Example[/]\n\nflywheel keys create --scope read --scope submit --name scanner")
 def create(
-    scope: Annotated[list[str], typer.Option("--scope", "-s", help="read, submit, review, train or admin; again for more.")],
+    scope: Annotated[
+        list[str], typer.Option("--scope", "-s", help="read, submit, review, train or admin; again for more.")
+    ],
     name: Annotated[str, typer.Option("--name", help="Whose it is, for people.")] = "made with the command line",
-    days: Annotated[int | None, typer.Option("--days", min=1, max=36500, help="Good for so long; else for ever.")] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=36500, help="Good for so long; else for ever.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

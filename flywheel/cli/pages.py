@@ -41,7 +41,9 @@ def pages(
     verdict: Annotated[
         str | None, typer.Option("--verdict", metavar="V", help="accepted, rejected or review.")
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="R", help="A code, e.g. no_text_layer.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="R", help="A code, e.g. no_text_layer.")
+    ] = None,
     state: Annotated[
         str | None, typer.Option("--state", metavar="S", help="pending, labelled, waiting or quarantined.")
     ] = None,
@@ -132,12 +134,12 @@ def _show_page(found: PageDetail, label: Label | None) -> None:
             sure = "-" if item.confidence is None else f"{item.confidence:.3f}"
             mark = f"[bold]{item.id} *[/]" if item.current else str(item.id)
             by = item.checkpoint_id or item.producer
-            made.add_row(
-                mark, item.kind, by, show.coloured(item.verdict), str(item.lines), sure, item.reason
-            )
+            made.add_row(mark, item.kind, by, show.coloured(item.verdict), str(item.lines), sure, item.reason)
         show.say(made)
     if len(found.lineage) > 1:
-        show.say(show.facts_table([(f"{a.kind} {a.id}", a.detail) for a in found.lineage], title="Lineage of *"), "")
+        show.say(
+            show.facts_table([(f"{a.kind} {a.id}", a.detail) for a in found.lineage], title="Lineage of *"), ""
+        )
     if label is not None:
         show.say("[bold]Text[/]", show.plainly(label.text) or "[dim](none)[/]", "")
 
@@ -168,4 +170,6 @@ def _text_layer(facts: dict[str, Any]) -> str | None:
         return None
     if not facts["has_text"]:
         return "none"
-    return f"{facts.get('characters', 0)} characters" + (", the page is an image" if facts.get("image_only") else "")
+    return f"{facts.get('characters', 0)} characters" + (
+        ", the page is an image" if facts.get("image_only") else ""
+    )

@@ -184,9 +184,7 @@ def progress(unit: str, *, hidden: bool, by_bytes: bool = False) -> Progress:
     )
 
     amount: Sequence[Any] = (
-        (DownloadColumn(), TransferSpeedColumn())
-        if by_bytes
-        else (MofNCompleteColumn(), _rate_column(unit))
+        (DownloadColumn(), TransferSpeedColumn()) if by_bytes else (MofNCompleteColumn(), _rate_column(unit))
     )
     return Progress(
         SpinnerColumn(),

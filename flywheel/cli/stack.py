@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def up(
     data_dir: DataDir = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start PostgreSQL, Redis, the API and the workers in one directory."""

@@ -38,7 +38,8 @@ def submit(
     ],
     corpus: Annotated[str, typer.Option("--corpus", "-c", help="Where to; made when it is new.")],
     language: Annotated[
-        str | None, typer.Option("--language", "-l", metavar="TAG", help="The text's language, BCP-47: bo, zh, en ...")
+        str | None,
+        typer.Option("--language", "-l", metavar="TAG", help="The text's language, BCP-47: bo, zh, en ..."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until no page is pending, then sum up.")] = False,
     data_dir: DataDir = None,

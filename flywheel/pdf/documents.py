@@ -22,6 +22,7 @@ IMAGE_TYPES = {"image/png": "png", "image/jpeg": "jpeg", "image/tiff": "tiff"}
 MEMORY = re.compile(r"malloc|calloc|realloc|out of memory|bad_alloc", re.IGNORECASE)
 DAMAGED_IMAGE = re.compile(r"premature end|truncat|read error|bogus|corrupt|error: jpeg", re.IGNORECASE)
 ENCRYPTED = re.compile(r"encrypt|password", re.IGNORECASE)
+REPAIRED_BYTES = 256 << 20  # larger files are not read into memory to be repaired
 DECLARED_LIMIT = 20  # a damaged file may declare this many times the pages found, not more
 
 
@@ -76,7 +77,9 @@ class Reader:
         if number >= self._document.page_count:
             raise Refused(Reason.PAGE_CONTENT_MISSING, "the page's object is gone")
         page = self._document.load_page(number)
-        pymupdf.TOOLS.reset_mupdf_warnings()
+        pymupdf.TOOLS.mupdf_warnings()  # empties the list, and ends a count of repeats
+        if self._document.is_pdf and (missing := missing_parts(page, resources=self._repaired)):
+            raise Refused(Reason.PAGE_CONTENT_MISSING, missing)
         pages.check_size(page, self._settings)
         frame = pages.ANSWERS[request["do"]](page, request, self._settings)
         self._check_warnings(pymupdf.TOOLS.mupdf_warnings())
@@ -89,7 +92,7 @@ class Reader:
             raise Refused(Reason.PAGE_MEMORY, last)
         if self._image and DAMAGED_IMAGE.search(warnings):
             raise Refused(Reason.IMAGE_UNREADABLE, last)
-        if "content stream is not a stream" in warnings or (self._repaired and warnings):
+        if self._repaired and warnings:
             raise Refused(Reason.PAGE_CONTENT_MISSING, last)
 
     def _open(self, path: str, media: str) -> None:
@@ -99,7 +102,7 @@ class Reader:
             return
         self._close()
         self._image = media in IMAGE_TYPES
-        self._document = pymupdf.open(path, filetype=IMAGE_TYPES.get(media, "pdf"))
+        self._document = pymupdf.open(path, filetype=IMAGE_TYPES[media]) if self._image else open_pdf(path)
         if self._document.needs_pass:
             raise Refused(Reason.PDF_ENCRYPTED)
         if not self._image and not self._document.is_pdf:
@@ -180,6 +183,53 @@ def explain(error: Exception, *, image: bool, document: bool) -> tuple[Reason, s
     if document:
         return Reason.PDF_ENCRYPTED if ENCRYPTED.search(words) else Reason.PDF_UNREADABLE, words
     return Reason.PAGE_UNREADABLE, words
+
+
+def open_pdf(path: str) -> Any:
+    """MuPDF repairs a file that ends between two objects, and gives up on one that ends inside one."""
+    try:
+        return pymupdf.open(path, filetype="pdf")
+    except pymupdf.FileDataError:
+        if os.path.getsize(path) > REPAIRED_BYTES:
+            raise
+        with open(path, "rb") as file:
+            data = file.read()
+        end = data.rfind(b"endobj")
+        if end < 0:
+            raise
+        return pymupdf.open(stream=data[: end + len(b"endobj")], filetype="pdf")
+
+
+def missing_parts(page: Any, *, resources: bool) -> str:
+    """What the page refers to and the file no longer holds, in words; "" when all is there.
+
+    Content streams always; fonts and images too when asked, for damaged files.
+    """
+    mupdf = pymupdf.mupdf
+    node = pymupdf._as_pdf_page(page).obj()
+    if not mupdf.pdf_is_dict(node):
+        return "the page's object is gone"
+    contents = mupdf.pdf_dict_gets(node, "Contents")
+    parts = (
+        [mupdf.pdf_array_get(contents, k) for k in range(mupdf.pdf_array_len(contents))]
+        if mupdf.pdf_is_array(contents)
+        else [contents]
+        if contents.m_internal
+        else []
+    )
+    if not all(mupdf.pdf_is_stream(part) for part in parts):
+        return "a content stream is gone"
+    if not resources:
+        return ""
+    held = mupdf.pdf_dict_gets_inheritable(node, "Resources")
+    if held.m_internal and not mupdf.pdf_is_dict(held):
+        return "the page's resources are gone"
+    for kind in ("Font", "XObject"):
+        named = mupdf.pdf_dict_gets(held, kind)
+        for k in range(mupdf.pdf_dict_len(named) if mupdf.pdf_is_dict(named) else 0):
+            if not mupdf.pdf_is_dict(mupdf.pdf_dict_get_val(named, k)):
+                return f"{kind} {mupdf.pdf_to_name(mupdf.pdf_dict_get_key(named, k))} is gone"
+    return ""
 
 
 def leaves(document: Any, enough: int) -> int:

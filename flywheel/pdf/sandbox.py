@@ -138,7 +138,7 @@ class Sandbox:
                     if _is_crash(answer) and fallen != waiting[0]:
                         fallen = waiting[0]  # once more, in a fresh child
                         continue
-                    yield waiting.popleft(), answer
+                    yield waiting.popleft(), answer or self._refuse(head)
         except BaseException:
             self.close()  # an abandoned child may be in the middle of a page
             raise
@@ -146,16 +146,16 @@ class Sandbox:
             self._busy = False
         self._recycle()
 
-    def _batch(self, head: dict[str, Any], waiting: deque[int]) -> Iterator[Frame | PageFailure]:
-        """Answers of one child, up to its death; the caller removes answered pages from `waiting`."""
+    def _batch(self, head: dict[str, Any], waiting: deque[int]) -> Iterator[Frame | PageFailure | None]:
+        """Answers of one child, up to its death; the caller removes answered pages from `waiting`.
+
+        None stands for a child that died before it had the document open.
+        """
         numbers = [waiting[0]] if self._on_page else list(waiting)
         if self._on_page:
             self._on_page(numbers[0], self._ready().pid)
-        head = head | {"numbers": numbers}
-        if self._opened(head) is None and self._opened(head) is None:
-            if self._on_page is None:
-                self._refuse(head)
-            yield PageFailure(numbers[0], Reason.PAGE_CRASHED, self._epitaph)
+        if self._opened(head | {"numbers": numbers}) is None:
+            yield PageFailure(numbers[0], Reason.PAGE_CRASHED, self._epitaph) if self._on_page else None
             return
         child = self._ready()
         for number in numbers:
@@ -265,8 +265,8 @@ def _failure(number: int, frame: Frame) -> PageFailure:
     return PageFailure(number, _reason(frame.head, Reason.PAGE_UNREADABLE), detail)
 
 
-def _is_crash(answer: Frame | PageFailure) -> bool:
-    return isinstance(answer, PageFailure) and answer.reason is Reason.PAGE_CRASHED
+def _is_crash(answer: Frame | PageFailure | None) -> bool:
+    return answer is None or (isinstance(answer, PageFailure) and answer.reason is Reason.PAGE_CRASHED)
 
 
 def _reason(head: dict[str, Any], otherwise: Reason) -> Reason:

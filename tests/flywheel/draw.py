@@ -245,9 +245,9 @@ def nested_forms(depth: int = 12, fan: int = 10) -> bytes:
     )
 
 
-def double_flate(megabytes: int = 900) -> bytes:
+def double_flate(megabytes: int = 300) -> bytes:
     """A page of about a kilobyte on disk that unpacks, twice, to `megabytes` of drawing."""
-    unit = zlib.compressobj(9)
+    unit = zlib.compressobj(1)
     once = bytearray()
     block = b"0 0 1 1 re f\n" * (1 << 16)
     for _ in range(megabytes * (1 << 20) // len(block)):

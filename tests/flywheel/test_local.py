@@ -14,6 +14,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,18 @@ import redis
 
 import flywheel
 from flywheel.errors import Conflict, SetupError
-from flywheel.local import PROGRAMS, Policy, Program, StackStatus, find, postgres_server, start, status, stop
+from flywheel.local import (
+    PROGRAMS,
+    Policy,
+    Program,
+    Stack,
+    StackStatus,
+    find,
+    postgres_server,
+    start,
+    status,
+    stop,
+)
 from flywheel.local.ports import free_port
 from flywheel.local.processes import matching
 from flywheel.local.programs import from_plan, to_plan
@@ -49,11 +61,35 @@ STUBBORN = Program(
     grace=0.3,
 )
 SLEEPER = Program("sleeper", ("sleep", "1000"), grace=5)
+SHOWS = Program(
+    "shows",
+    (
+        "{python}",
+        "-c",
+        "import json, os, time\n"
+        "json.dump(dict(os.environ), open('building', 'w'))\n"
+        "os.replace('building', 'environment')\n"
+        "time.sleep(1000)",
+    ),
+    env={"EXTRA": "1"},
+    grace=5,
+)
+DYING = Program("dying", ("{python}", "-c", "raise SystemExit('no hope')"))
 QUICK = Policy(first_pause=0.05, longest_pause=0.2, healthy=60, give_up=4, ready=30)
 
 
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def seed() -> Iterator[Path]:
+    """A stack's directory, stopped: copying it is quicker than making another."""
+    with fresh_directory() as directory:
+        start(directory, programs=(), policy=QUICK).stop()
+        for name in ("stack.json", "lock"):
+            (directory / name).unlink()
+        yield directory
+
+
+@contextmanager
+def fresh_directory() -> Iterator[Path]:
     """As deep as real ones are; a Unix socket's path would not fit. Nothing may be left running in it."""
     parent = Path(tempfile.mkdtemp(prefix="flywheel-stack-"))
     directory = parent / ("deep-" * 12) / ("down-" * 12)
@@ -63,6 +99,24 @@ def data_dir() -> Iterator[Path]:
     finally:
         stop(directory)
         shutil.rmtree(parent)
+
+
+@pytest.fixture
+def data_dir(seed: Path) -> Iterator[Path]:
+    with fresh_directory() as directory:
+        directory.parent.mkdir()
+        subprocess.run(["cp", "-a", seed, directory], check=True)  # keeps the owner of Postgres' files
+        yield directory
+
+
+@pytest.fixture(scope="module")
+def running(seed: Path) -> Iterator[Stack]:
+    """A stack that several tests look at, and whose children they kill."""
+    with fresh_directory() as directory:
+        directory.parent.mkdir()
+        subprocess.run(["cp", "-a", seed, directory], check=True)
+        with start(directory, programs=(API, SLEEPER, SHOWS, DYING), policy=QUICK) as stack:
+            yield stack
 
 
 def remaining(directory: Path) -> list[psutil.Process]:
@@ -114,40 +168,32 @@ def test_up_gives_real_servers_and_down_leaves_nothing(data_dir: Path) -> None:
     assert not stop(data_dir)
 
 
-def test_the_programs_get_the_stacks_variables(data_dir: Path) -> None:
-    shows = Program(
-        "shows",
-        ("{python}", "-c", "import json, os; json.dump(dict(os.environ), open('environment', 'w'))"),
-        env={"EXTRA": "1"},
-    )
-    with start(data_dir, programs=(shows,), policy=QUICK) as stack:
-        written = data_dir / "work" / "environment"
-        eventually("the program wrote", lambda: written.exists() and written.read_text().endswith("}"))
-        seen = json.loads(written.read_text())
-        expected = stack.environment()
+def test_the_programs_get_the_stacks_variables(running: Stack) -> None:
+    written = running.data_dir / "work" / "environment"
+    eventually("the program wrote", written.exists)
+    seen = json.loads(written.read_text())
+    expected = running.environment()
     for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WORK_DIR"):
         assert seen[f"FLYWHEEL_{name}"] == expected[f"FLYWHEEL_{name}"]
     assert seen["EXTRA"] == "1"
 
 
-def test_secrets_are_for_their_owner_alone(data_dir: Path) -> None:
-    with start(data_dir, programs=(), policy=QUICK):
-        for name in ("stack.json", "api_key", "redis.conf", "postgres.password"):
-            assert stat.S_IMODE((data_dir / name).stat().st_mode) == 0o600
-        for name in ("store", "work", "logs", "postgres", "redis"):
-            assert stat.S_IMODE((data_dir / name).stat().st_mode) == 0o700
+def test_secrets_are_for_their_owner_alone(running: Stack) -> None:
+    for name in ("stack.json", "api_key", "redis.conf", "postgres.password"):
+        assert stat.S_IMODE((running.data_dir / name).stat().st_mode) == 0o600
+    for name in ("store", "work", "logs", "postgres", "redis"):
+        assert stat.S_IMODE((running.data_dir / name).stat().st_mode) == 0o700
 
 
-def test_a_second_up_says_so_and_does_no_harm(data_dir: Path) -> None:
-    with start(data_dir, programs=(SLEEPER,), policy=QUICK) as first:
-        with pytest.raises(Conflict, match=r"ready in .* already"):
-            start(data_dir, programs=(SLEEPER,), policy=QUICK)
-        direct = subprocess.run(
-            [sys.executable, "-m", "flywheel.local", str(data_dir)], capture_output=True, text=True, check=False
-        )
-        assert direct.returncode == 75
-        assert "already" in direct.stderr
-        assert status(data_dir).pid == first.status.pid
+def test_a_second_up_says_so_and_does_no_harm(running: Stack) -> None:
+    with pytest.raises(Conflict, match=r"ready in .* already"):
+        start(running.data_dir, programs=(SLEEPER,), policy=QUICK)
+    command = [sys.executable, "-m", "flywheel.local", str(running.data_dir)]
+    direct = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert direct.returncode == 75
+    assert "already" in direct.stderr
+    assert status(running.data_dir).pid == running.status.pid
+    assert status(running.data_dir).state == "ready"
 
 
 def test_data_key_and_api_address_survive_down_and_up(data_dir: Path) -> None:
@@ -163,37 +209,32 @@ def test_data_key_and_api_address_survive_down_and_up(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["sleeper", "postgres", "redis", "guard"])
-def test_a_child_that_is_killed_is_started_again(data_dir: Path, name: str) -> None:
-    with start(data_dir, programs=(SLEEPER,), policy=QUICK) as stack:
-        _, pid, _ = program(stack.status, name)
-        assert pid
-        psutil.Process(pid).kill()
-        eventually("a restart", lambda: program(status(data_dir), name)[2] == 1)
-        state, new, _ = program(status(data_dir), name)
-        assert state == "running"
-        assert new != pid
-        variables = stack.environment()
+def test_a_child_that_is_killed_is_started_again(running: Stack, name: str) -> None:
+    _, pid, _ = program(running.status, name)
+    assert pid
+    psutil.Process(pid).kill()
+    eventually("a restart", lambda: program(status(running.data_dir), name)[::2] == ("running", 1))
+    assert program(status(running.data_dir), name)[1] != pid
+    variables = running.environment()
 
-        def servers_answer() -> bool:
-            try:
-                psycopg.connect(variables["FLYWHEEL_DATABASE_URL"]).close()
-                with redis.Redis.from_url(variables["FLYWHEEL_REDIS_URL"]) as client:
-                    return bool(client.ping())
-            except (psycopg.OperationalError, redis.RedisError):
-                return False
+    def servers_answer() -> bool:
+        try:
+            psycopg.connect(variables["FLYWHEEL_DATABASE_URL"]).close()
+            with redis.Redis.from_url(variables["FLYWHEEL_REDIS_URL"]) as client:
+                return bool(client.ping())
+        except (psycopg.OperationalError, redis.RedisError):
+            return False
 
-        eventually("the servers at their old addresses", servers_answer)
+    eventually("the servers at their old addresses", servers_answer)
 
 
-def test_a_child_that_keeps_dying_is_given_up_and_the_rest_goes_on(data_dir: Path) -> None:
-    dying = Program("dying", ("{python}", "-c", "raise SystemExit('no hope')"))
-    with start(data_dir, programs=(dying, SLEEPER), policy=QUICK):
-        eventually("giving up", lambda: program(status(data_dir), "dying")[0] == "failed")
-        entry = next(entry for entry in status(data_dir).programs if entry.name == "dying")
-        assert (entry.restarts, entry.exit_code, entry.pid) == (QUICK.give_up - 1, 1, None)
-        assert Path(entry.log).read_text().count("no hope") == QUICK.give_up
-        assert program(status(data_dir), "sleeper")[0] == "running"
-        assert "given up" in (data_dir / "logs" / "supervisor.log").read_text()
+def test_a_child_that_keeps_dying_is_given_up_and_the_rest_goes_on(running: Stack) -> None:
+    eventually("giving up", lambda: program(status(running.data_dir), "dying")[0] == "failed")
+    entry = next(entry for entry in status(running.data_dir).programs if entry.name == "dying")
+    assert (entry.restarts, entry.exit_code, entry.pid) == (QUICK.give_up - 1, 1, None)
+    assert Path(entry.log).read_text().count("no hope") == QUICK.give_up
+    assert program(status(running.data_dir), "api")[0] == "running"
+    assert "dying ended 4 times in a row" in (running.data_dir / "logs" / "supervisor.log").read_text()
 
 
 def test_an_api_that_cannot_start_fails_the_up_and_quotes_its_log(data_dir: Path) -> None:
@@ -267,24 +308,21 @@ def test_down_clears_up_after_a_killed_supervisor(data_dir: Path) -> None:
 
 def test_a_stale_postmaster_pid_of_some_other_process_is_no_obstacle(data_dir: Path) -> None:
     """After a container's restart the recorded id often belongs to someone else."""
-    with start(data_dir, programs=(), policy=QUICK):
-        lines = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
-    lines[0] = str(os.getpid())
+    lines = [str(os.getpid()), str(data_dir / "postgres"), "1700000000", "5432", "", "127.0.0.1", "", "ready"]
     (data_dir / "postgres" / "postmaster.pid").write_text("\n".join(lines) + "\n")
     with start(data_dir, programs=(), policy=QUICK):
         assert status(data_dir).state == "ready"
 
 
-def test_an_initdb_that_was_cut_short_is_done_again(data_dir: Path) -> None:
-    (data_dir / "postgres.new").mkdir(parents=True)
-    (data_dir / "postgres.new" / "PG_VERSION").write_text("18\n")
-    with start(data_dir, programs=(), policy=QUICK):
-        assert not (data_dir / "postgres.new").exists()
+def test_an_initdb_that_was_cut_short_is_done_again() -> None:
+    with fresh_directory() as directory:
+        (directory / "postgres.new").mkdir(parents=True)
+        (directory / "postgres.new" / "PG_VERSION").write_text("18\n")
+        with start(directory, programs=(), policy=QUICK):
+            assert not (directory / "postgres.new").exists()
 
 
 def test_postgres_data_without_its_password_is_never_touched(data_dir: Path) -> None:
-    with start(data_dir, programs=(), policy=QUICK):
-        pass
     (data_dir / "postgres.password").unlink()
     with pytest.raises(SetupError, match=r"postgres\.password is gone"):
         start(data_dir, programs=(), policy=QUICK)

@@ -274,20 +274,29 @@ def test_a_page_whose_content_object_is_missing_is_not_a_blank_page(sandbox: San
     assert only(sandbox.text(saved(tmp_path, data), [0], layout=False)) is Reason.PAGE_CONTENT_MISSING
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("share", [0.3, 0.62, 0.95])
 def test_a_truncated_file_gives_its_whole_pages_and_says_of_the_rest_that_they_are_gone(
     sandbox: Sandbox, tmp_path: Path, share: float
 ) -> None:
-    truth = draw.latin_pdf(tmp_path / "whole.pdf", pages=20)
-    data = (tmp_path / "whole.pdf").read_bytes()
-    path = saved(tmp_path, data[: int(len(data) * share)], "cut.pdf")
+    count = 40
+    data = draw.small_pdf(*(b"BT /F 12 Tf 20 100 Td (page number %d) Tj ET" % k for k in range(count)))
+    path = saved(tmp_path, data[: int(data.index(b"xref\n") * share)])
     facts = sandbox.inspect(path)
     assert facts.repaired
-    found = texts(list(sandbox.text(path, range(facts.pages), layout=False)))
+    assert facts.pages == count
+    found = texts(list(sandbox.text(path, range(count), layout=False)))
     whole = [text for text in found if not isinstance(text, Reason)]
-    assert all(text.split() == " ".join(truth[k]).split() for k, text in enumerate(whole))
-    assert len(whole) >= 20 * share - 3
-    assert set(found[len(whole) :]) <= {Reason.PAGE_CONTENT_MISSING}
+    assert whole == [f"page number {k}" for k in range(len(whole))]
+    assert count * share - 3 <= len(whole) <= count * share
+    assert set(found[len(whole) :]) == {Reason.PAGE_CONTENT_MISSING}
+
+
+def test_a_page_whose_font_was_cut_off_is_not_shown_in_another(sandbox: Sandbox, tmp_path: Path) -> None:
+    draw.latin_pdf(tmp_path / "whole.pdf", pages=5)  # fpdf2 writes fonts behind the pages
+    data = (tmp_path / "whole.pdf").read_bytes()
+    path = saved(tmp_path, data[: data.index(b"/BaseFont") - 20], "cut.pdf")
+    found = texts(list(sandbox.text(path, range(5), layout=False)))
+    assert found == [Reason.PAGE_CONTENT_MISSING] * 5
 
 
 def test_a_page_number_beyond_the_end_fails_alone(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -307,9 +316,9 @@ def test_a_page_that_hangs_mupdf_times_out_and_its_neighbours_are_read(tmp_path:
         assert time.monotonic() - started < 15
 
 
-def test_a_page_that_unpacks_twice_to_a_gigabyte_times_out(tmp_path: Path) -> None:
+def test_a_page_that_unpacks_twice_to_hundreds_of_megabytes_times_out(tmp_path: Path) -> None:
     data = draw.double_flate()
-    assert len(data) < 20_000
+    assert len(data) < 4_000
     with Sandbox(SHORT) as sandbox:
         found = texts(list(sandbox.text(saved(tmp_path, data), range(3), layout=False)))
     assert found[0] == found[2] == "hello paper"
@@ -359,12 +368,10 @@ def test_a_child_killed_between_two_documents_costs_nothing(tmp_path: Path) -> N
 
 
 def test_a_page_that_needs_more_memory_than_its_limit_fails_alone(tmp_path: Path) -> None:
-    side = 16_000
-    data = draw.zlib.compress(bytes(side) * side, 1)
-    path = saved(tmp_path, draw.image_pdf(side, side, data, b"/Filter/FlateDecode"))
+    path = saved(tmp_path, draw.small_pdf(draw.HELLO, box=b"0 0 14400 14400"))
     good = saved(tmp_path, draw.small_pdf(draw.HELLO), "good.pdf")
-    with Sandbox(Limits(memory_bytes=400 << 20)) as sandbox:
-        assert only(sandbox.render(path, [0], 150)) is Reason.PAGE_MEMORY
+    with Sandbox(Limits(memory_bytes=400 << 20, pixel_limit=1_000_000_000)) as sandbox:
+        assert only(sandbox.render(path, [0], 140)) is Reason.PAGE_MEMORY
         assert texts(list(sandbox.text(good, [0], layout=False))) == ["hello paper"]
 
 

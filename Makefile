@@ -1,0 +1,66 @@
+# Set-up and the daily commands. `make` alone says what there is.
+#
+#   make demo TORCH_INDEX=URL     take torch from this package index (CPU-only builds, other CUDA versions)
+#   make test TESTS="-k store"    arguments for pytest
+
+VENV    := .venv
+PY      := $(VENV)/bin/python
+STAMP   := $(VENV)/.installed
+EXTRAS  ?= embedded,models,dev
+PIP     := $(PY) -m pip install --disable-pip-version-check --no-input --quiet -c constraints.txt
+INDEX   := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+TESTS   ?=
+CHAOS   ?=
+
+.PHONY: help venv demo test lint format types imports chaos bench up down clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: venv ## the whole loop on a drawn sample corpus: nothing else is needed
+	$(VENV)/bin/flywheel demo
+
+test: venv ## every test, against real servers that it starts itself
+	$(PY) -m pytest $(TESTS)
+
+venv: $(STAMP) ## the virtual environment in .venv, with pinned versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@deploy/make-venv $(VENV)
+	@echo "installing into $(VENV): a few minutes the first time"
+	@$(PIP) $(INDEX) "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	@$(PIP) $(INDEX) -e ".[$(EXTRAS)]"
+	@touch $@
+
+lint: venv ## ruff: faults and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: venv ## ruff: put the format right
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+types: venv ## mypy --strict
+	$(VENV)/bin/mypy
+
+imports: venv ## import-linter: which room may know which
+	$(VENV)/bin/lint-imports
+
+chaos: venv ## kill, flush, freeze and cut things while work goes on
+	$(PY) -m pytest tests/chaos $(CHAOS)
+
+bench: venv ## every benchmark; JSON lines
+	@for file in benchmarks/*.py; do echo "# $$file" >&2; $(PY) $$file || exit 1; done
+
+up: venv ## the embedded stack, in the background
+	$(VENV)/bin/flywheel up --detach
+
+down: venv ## ... and its end
+	$(VENV)/bin/flywheel down
+
+clean: ## caches and build products
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## ... and the virtual environment
+	rm -rf $(VENV)

@@ -1,0 +1,64 @@
+"""The Celery worker of benchmarks/control_plane.py: the real stops, but pages and labels are given.
+
+Everything is the service's own (claim, lease, gate, blob, rows, fencing token);
+only opening a PDF is left out.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from flywheel import labels, ledger, relabel, submission
+from flywheel.broker import Run, app, stop_task
+from flywheel.coarse import RawCounts
+from flywheel.database import transaction
+from flywheel.document import Box, Kind, Label, Line, PageFacts, Region
+from flywheel.gate import Gate
+from flywheel.labels import Result
+from flywheel.settings import settings
+from flywheel.store import Store, open_store
+from flywheel.tables import Document
+
+__all__ = ["app"]
+
+GATE = Gate()
+LINES = 30
+TEXT = "the ledger remembers what the worker forgot, line after line"
+
+
+@lru_cache(maxsize=1)
+def store() -> Store:
+    return open_store(settings().store_url, settings().work_dir)
+
+
+def given(page_id: int) -> tuple[Label, PageFacts]:
+    """A page of thirty lines, no two pages alike."""
+    lines = tuple(
+        Line(f"{page_id} {n} {TEXT}", Box(72, 72 + 20 * n, 520, 88 + 20 * n), 0.98) for n in range(LINES)
+    )
+    region = Region("text", Box.around(line.box for line in lines), lines)
+    label = Label(Kind.COARSE, "given", 595, 842, (region,), script="Latn", language="en")
+    return label, PageFacts(0, 595, 842, 0, 0.08, True, False, LINES * len(TEXT), ("Given",), {"Latn": 1800})
+
+
+@stop_task("ingest")
+def ingest(run: Run) -> None:
+    with transaction() as session:
+        document = session.get_one(Document, run.claim.document_id)
+        submission.admit(session, run.claim, int(document.name), {})
+        ledger.finish(session, run.claim)
+
+
+@stop_task("coarse")
+def coarse(run: Run) -> None:
+    results = []
+    for page_id in run.claim.page_ids:
+        label, facts = given(page_id)
+        results.append(
+            Result(page_id, label, GATE.judge_coarse(label, facts, RawCounts(facts.characters), "en"), facts)
+        )
+    packed = labels.keep(store(), [r.label for r in results])
+    with transaction() as session:
+        labels.record(session, run.claim, results, packed, "given")
+        relabel.assign(session, [r.page_id for r in results if not r.verdict.accepted])
+        ledger.finish(session, run.claim)

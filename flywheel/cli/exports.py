@@ -1,0 +1,123 @@
+"""export: a corpus as a training set, on this machine, every byte checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.errors import BlobCorrupt, Conflict, FlywheelError
+
+if TYPE_CHECKING:
+    from flywheel.client import Client
+    from flywheel.wire import Export
+
+MANIFEST = "manifest.json"
+LOADING = {
+    "parquet": "datasets.load_dataset({path!r})",
+    "webdataset": "datasets.load_dataset('webdataset', data_files={glob!r})",
+    "jsonl": "datasets.load_dataset('json', data_files={glob!r})",
+}
+
+
+class Format(StrEnum):
+    PARQUET = "parquet"
+    WEBDATASET = "webdataset"
+    JSONL = "jsonl"
+
+
+class ExportFailed(FlywheelError):
+    """The worker could not write it."""
+
+
+def export(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", show_default=False)],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="Where the files go; empty, or an older export.")
+    ],
+    format: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = Format.PARQUET,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a corpus's accepted pages out as a training set, with images and lineage."""
+    from flywheel.cli import show
+
+    _check_target(to)
+    with connect(data_dir) as client:
+        found = _follow(client, client.start_export(corpus, format.value).id, hidden=as_json)
+        if found.status != "finished":
+            raise ExportFailed(f"export {found.id} of {corpus} failed: {found.detail or 'the log has the cause'}")
+        _download(client, found, to, hidden=as_json)
+    check_manifest(to)
+    total = sum(file.size for file in found.files)
+    if as_json:
+        files = [file.model_dump() for file in found.files]
+        result = {"export": found.id, "format": format.value, "rows": found.rows, "path": str(to), "bytes": total}
+        show.print_json({**result, "files": files})
+        return
+    made = show.table("file", ">size", "sha256")
+    for file in found.files:
+        made.add_row(file.path, show.size(file.size), f"[dim]{file.sha256[:16]}[/]")
+    show.say(made)
+    show.say(f"[green]{show.count(found.rows)} rows[/], {show.size(total)} in {to}, every file checked")
+    glob = str(to / ("*.tar" if format is Format.WEBDATASET else "*.jsonl"))
+    show.say(f"[dim]{LOADING[format.value].format(path=str(to), glob=glob)}[/]")
+
+
+def _check_target(to: Path) -> None:
+    """Never write among files that are not an export's."""
+    if to.exists() and not to.is_dir():
+        raise typer.BadParameter(f"--to {to} is a file")
+    if to.is_dir() and any(to.iterdir()) and not (to / MANIFEST).exists():
+        raise Conflict(f"{to} holds files that are not an export's; name an empty directory")
+
+
+def _follow(client: Client, export_id: int, *, hidden: bool) -> Export:
+    from flywheel.cli import show
+
+    with show.progress("rows", hidden=hidden) as bar:
+        task = bar.add_task("writing", total=None)
+        for found in client.follow_export(export_id):
+            progress: dict[str, Any] = found.progress
+            bar.update(
+                task, completed=found.rows or progress.get("rows", 0), total=progress.get("of") or found.rows
+            )
+    return found
+
+
+def _download(client: Client, found: Export, to: Path, *, hidden: bool) -> None:
+    """Every file into place; the manifest last, so that a directory with one is whole."""
+    from flywheel.cli import show
+
+    to.mkdir(parents=True, exist_ok=True)
+    (to / MANIFEST).unlink(missing_ok=True)
+    root = to.resolve()
+    with show.progress("bytes", hidden=hidden, by_bytes=True) as bar:
+        task = bar.add_task("fetching", total=sum(file.size for file in found.files))
+        for file in sorted(found.files, key=lambda file: file.path == MANIFEST):
+            target = root / file.path
+            if not target.resolve().is_relative_to(root):
+                raise BlobCorrupt(f"the export names a file outside its directory: {file.path!r}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            client.download_export_file(found.id, file, target, lambda sent: bar.advance(task, sent))
+
+
+def check_manifest(directory: Path) -> None:
+    """Hold every file against the manifest's sha256. Raises BlobCorrupt naming the first that differs."""
+    try:
+        entries = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"]
+        named = [(str(entry["name"]), str(entry["sha256"])) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BlobCorrupt(f"{directory} has no readable {MANIFEST}: {error}") from error
+    for name, expected in named:
+        path = directory / name
+        if not path.is_file():
+            raise BlobCorrupt(f"{path} is named by the manifest and missing")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                raise BlobCorrupt(f"{path} does not match the manifest's sha256")

@@ -1,0 +1,175 @@
+"""read and evaluate: files read now, outside any corpus, and scored where the truth is known."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flywheel.cli.connection import AsJson, DataDir, connect
+
+if TYPE_CHECKING:
+    from flywheel.client import Client
+    from flywheel.wire import Reading
+
+SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+IN_FLIGHT = 4
+
+Checkpoint = Annotated[
+    str | None, typer.Option("--checkpoint", metavar="ID", help="Read with this one [the language's champion].")
+]
+Language = Annotated[str | None, typer.Option("--language", "-l", metavar="TAG", help="BCP-47 tag, e.g. bo.")]
+
+
+def read(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, show_default=False)],
+    checkpoint: Checkpoint = None,
+    language: Language = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Label one PDF or image now, without a corpus. Prints its text, or its labels with --json."""
+    from flywheel.cli import show
+
+    with connect(data_dir) as client:
+        started = client.start_reading(file, language=language, checkpoint=checkpoint)
+        with show.progress("readings", hidden=as_json) as bar:
+            task = bar.add_task(f"reading {file.name}", total=1)
+            *_, found = client.follow_reading(started.id)
+            bar.update(task, completed=1)
+    if as_json:
+        show.print_json(found)
+    else:
+        _print_text(found)
+    if found.status != "finished" or any(page.label is None for page in found.pages):
+        raise typer.Exit(1)
+
+
+def _print_text(found: Reading) -> None:
+    """Text to standard output, pages parted by form feeds; what could not be read to standard error."""
+    from flywheel.cli import show
+    from flywheel.document import decode_label
+
+    if found.status == "failed":
+        show.note(f"{found.name}: {found.reason}: {found.detail or show.explanation(found.reason or '')}")
+    for number, page in enumerate(found.pages):
+        if number:
+            sys.stdout.write("\f")
+        if page.label is not None:
+            sys.stdout.write(decode_label(page.label).text + "\n")
+            if page.verdict not in (None, "accepted"):
+                show.note(f"page {page.number + 1}: {page.verdict}: {page.reason}: {page.detail or ''}")
+        else:
+            show.note(f"page {page.number + 1}: {page.reason}: {page.detail or ''}")
+
+
+def evaluate(
+    truth_dir: Annotated[
+        Path, typer.Argument(metavar="TRUTH_DIR", exists=True, file_okay=False, show_default=False)
+    ],
+    checkpoint: Annotated[str, typer.Option("--checkpoint", metavar="ID", help="Which reader.")],
+    language: Language = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a checkpoint on pages whose text is known: CER and WER a file, and in all."""
+    from flywheel.cli import show
+
+    pairs = list(_pairs(truth_dir))
+    if not pairs:
+        raise typer.BadParameter(f"{truth_dir} holds no pair of a page and its text, like a.png and a.txt")
+    with connect(data_dir) as client:
+        found = _read_all(client, pairs, checkpoint, language, hidden=as_json)
+    rows = [_row(page, reading) for (page, _), reading in zip(pairs, found, strict=True)]
+    total = _total(rows)
+    if as_json:
+        show.print_json({"checkpoint": checkpoint, "files": rows, "total": total})
+    else:
+        _show_scores(rows, total, checkpoint)
+    if any(row["cer"] is None for row in rows):
+        raise typer.Exit(1)
+
+
+def _pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
+    """(page, text) for every page file with a .txt of the same name beside it."""
+    for page in sorted(directory.rglob("*")):
+        text = page.with_suffix(".txt")
+        if page.suffix.lower() in SUFFIXES and text.is_file():
+            yield page, text
+
+
+def _read_all(
+    client: Client, pairs: list[tuple[Path, Path]], checkpoint: str, language: str | None, *, hidden: bool
+) -> list[Reading]:
+    """A few at once, so that no reader waits for an upload."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from flywheel.cli import show
+
+    def one(pair: tuple[Path, Path]) -> Reading:
+        truth = pair[1].read_text(encoding="utf-8-sig")
+        started = client.start_reading(pair[0], language=language, checkpoint=checkpoint, truth=truth)
+        *_, found = client.follow_reading(started.id)
+        return found
+
+    with show.progress("files", hidden=hidden) as bar, ThreadPoolExecutor(IN_FLIGHT) as pool:
+        task = bar.add_task("reading", total=len(pairs))
+        found = []
+        try:
+            for reading in pool.map(one, pairs):
+                found.append(reading)
+                bar.advance(task)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found
+
+
+def _row(page: Path, reading: Reading) -> dict[str, Any]:
+    scores = reading.scores.model_dump() if reading.scores else {}
+    names = ("cer", "wer", "edits", "characters", "word_edits", "words")
+    failed = next((part for part in reading.pages if part.label is None), None)
+    reason = reading.reason or (failed.reason if failed else None)
+    return {"file": page.name, **{name: scores.get(name) for name in names}, "reason": reason}
+
+
+def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rates over all files: sums of edits by sums of characters, so that long files weigh more."""
+
+    def summed(name: str) -> int | None:
+        values = [row[name] for row in rows if row["cer"] is not None]
+        return sum(values) if values and None not in values else None
+
+    sums = {name: summed(name) for name in ("edits", "characters", "word_edits", "words")}
+    rates = {
+        rate: sums[edits] / sums[of] if sums[edits] is not None and sums[of] else None  # type: ignore[operator]
+        for rate, edits, of in (("cer", "edits", "characters"), ("wer", "word_edits", "words"))
+    }
+    return {"files": len(rows), **rates, **sums}
+
+
+def _show_scores(rows: list[dict[str, Any]], total: dict[str, Any], checkpoint: str) -> None:
+    from flywheel.cli import show
+
+    made = show.table("file", ">CER", ">WER", ">edits", ">characters", "*", title=f"Read with {checkpoint}")
+    for row in rows:
+        made.add_row(
+            show.plainly(row["file"]),
+            show.rate(row["cer"]),
+            show.rate(row["wer"]),
+            show.count(row["edits"]),
+            show.count(row["characters"]),
+            f"[red]{row['reason']}[/]" if row["reason"] else "",
+        )
+    made.add_section()
+    made.add_row(
+        f"[bold]{total['files']} files[/]",
+        f"[bold]{show.rate(total['cer'])}[/]",
+        show.rate(total["wer"]),
+        show.count(total["edits"]),
+        show.count(total["characters"]),
+    )
+    show.say(made)
