@@ -12,10 +12,10 @@ INDEX   := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 TESTS   ?=
 CHAOS   ?=
 
-.PHONY: help venv demo test lint format types imports chaos bench up down clean distclean
+.PHONY: help venv demo test lint format types imports chaos bench up down constraints clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## the whole loop on a drawn sample corpus: nothing else is needed
 	$(VENV)/bin/flywheel demo
@@ -57,6 +57,10 @@ up: venv ## the embedded stack, in the background
 
 down: venv ## ... and its end
 	$(VENV)/bin/flywheel down
+
+constraints: ## constraints.txt anew, from what .venv holds
+	{ sed '/^[^#]/,$$d' constraints.txt; $(PY) -m pip freeze --exclude-editable | sed 's/^torch==\([^+]*\).*/torch==\1/'; } > constraints.new
+	mv constraints.new constraints.txt
 
 clean: ## caches and build products
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -28,7 +28,7 @@ from rich.table import Table
 
 from flywheel import local, pictures, sample
 from flywheel.client import Client
-from flywheel.document import Label, Outcome, Verdict, decode_label
+from flywheel.document import Label, Outcome, Verdict
 from flywheel.errors import FlywheelError
 from flywheel.pictures import SheetItem
 from flywheel.reasons import Reason
@@ -195,7 +195,7 @@ def scanned_pages(client: Client, turn: Turn) -> list[ReadPage]:
     pages = [page for page in client.pages(turn.corpus) if page.document in truth]
     found = []
     for page in sorted(pages, key=lambda page: (page.document, page.number)):
-        label = decode_label(client.page_label(page.id))
+        label = client.page_label(page.id)
         drawn = normal(truth[page.document][page.number])
         said = normal(line.text for line in label.lines)
         found.append(ReadPage(page, label, Levenshtein.distance(drawn, said), len(drawn)))
@@ -244,7 +244,7 @@ def pick(pages: list[Page], count: int) -> list[Page]:
 def _sheet_item(client: Client, page: Page, note: str) -> SheetItem:
     data = client.page_image(page.id, dpi=SHEET_DPI, annotated=False, format="png")
     image = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
-    label = decode_label(client.page_label(page.id))
+    label = client.page_label(page.id)
     verdict = Verdict(Outcome(page.verdict or "review"), Reason(page.reason or "accepted"), page.detail or "")
     dpi = image.shape[1] / label.width * 72
     return SheetItem(image, dpi, label, verdict, f"{page.document} p{page.number + 1}", note)

@@ -34,6 +34,11 @@ class _Page:
     scripts: dict[str, int]  # of the text, written scripts only
     characters: int  # blanks left out
 
+    @property
+    def ink_area(self) -> float:
+        """In square points."""
+        return self.facts.ink * self.facts.width * self.facts.height
+
 
 def _seen(label: Label, facts: PageFacts) -> _Page:
     text = label.text
@@ -47,6 +52,7 @@ class Thresholds:
     """Shares are 0..1. Areas are in square points."""
 
     blank_ink: float = 0.0002  # a page with less ink shows nothing
+    speck_per_character: float = 2.0  # unless each character of its text has this much
     garbage_share: float = 0.01
     garbage_count: int = 3
     bare_share: float = 0.1  # characters on lines without any ink
@@ -137,10 +143,8 @@ class Gate:
         return _reject(Reason.GARBLED_CHARACTERS, f"{seen} of {counts.characters} characters ({share:.1%})")
 
     def _text_without_ink(self, page: _Page, counts: RawCounts) -> Verdict | None:
-        if page.facts.ink < self._t.blank_ink:
-            return _reject(
-                Reason.TEXT_WITHOUT_INK, f"{counts.characters} characters, {page.facts.ink:.3%} of the page is ink"
-            )
+        if (from_nothing := self._read_from_nothing(page)) is not None:
+            return from_nothing
         bare = counts.ink.bare_characters if counts.ink else 0
         if bare >= self._t.bare_count and bare > self._t.bare_share * counts.characters:
             detail = f"{bare} of {counts.characters} characters stand where there is no ink"
@@ -148,8 +152,7 @@ class Gate:
         return None
 
     def _too_much_text(self, page: _Page) -> Verdict | None:
-        characters = page.characters
-        area = page.facts.ink * page.facts.width * page.facts.height
+        characters, area = page.characters, page.ink_area
         if characters == 0 or area / characters >= self._t.ink_per_character:
             return None
         detail = f"{characters} characters on {area:.0f} square points of ink, {area / characters:.2f} each"
@@ -211,9 +214,12 @@ class Gate:
         return _reject(Reason.NO_LINES, f"{page.facts.ink:.1%} of the page is ink, no line was found")
 
     def _read_from_nothing(self, page: _Page) -> Verdict | None:
-        if page.facts.ink >= self._t.blank_ink:
+        """Text on a page without ink; a lone page number has little ink, but enough for itself."""
+        enough = self._t.speck_per_character * page.characters
+        if page.facts.ink >= self._t.blank_ink or page.ink_area > enough:
             return None
-        return _reject(Reason.TEXT_WITHOUT_INK, f"{page.characters} characters read from a page without ink")
+        detail = f"{page.characters} characters, {page.facts.ink:.3%} of the page is ink"
+        return _reject(Reason.TEXT_WITHOUT_INK, detail)
 
     def _repetition(self, page: _Page) -> Verdict | None:
         lines = [line.text for line in page.label.lines]

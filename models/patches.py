@@ -157,7 +157,7 @@ def _objection(
         return Reason.PATCH_MERGED
     if _is_split(inked, spread):
         return Reason.PATCH_SPLIT
-    if any(_outside(c.box, box) > STICKS_OUT * max(c.box.width, 1e-6) for c in inked):
+    if any(_outside(c.box, box) > STICKS_OUT * max(c.box.width, 0.3 * box.height) for c in inked):
         return Reason.PATCH_CLIPPED
     if box.width < NARROWEST_CHARACTER * box.height * sum(len(c.text) for c in inked):
         return Reason.PATCH_LONG

@@ -52,6 +52,7 @@ STATUS: tuple[tuple[type[FlywheelError], int, str], ...] = (  # the first that f
     (SetupError, 500, "setup_error"),
     (FlywheelError, 500, "internal_error"),
 )
+UNREAD = (401, 403, 413, 415)
 CODE_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -74,7 +75,10 @@ def install(application: FastAPI) -> None:
 
 
 def answer(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "detail": detail}}, status, dict(headers or {}))
+    """An error in the one form. Where the body may be unread the connection ends with it: else the server
+    would go on reading, and throwing away, whatever the caller goes on sending."""
+    closing = {"Connection": "close"} if status in UNREAD else {}
+    return JSONResponse({"error": {"code": code, "detail": detail}}, status, {**(headers or {}), **closing})
 
 
 def flywheel_error(request: Request, error: Exception) -> Response:
@@ -115,6 +119,6 @@ def disconnected(_: Request, __: Exception) -> Response:
 
 
 def unexpected(request: Request, error: Exception) -> Response:
-    """A defect of ours. The log has it; the caller is told no more than that."""
-    log.error("unexpected error", path=request.url.path, exc_info=error)
+    """A defect of ours. The caller is told no more than that; the server logs the traceback by itself."""
+    log.error("unexpected error", path=request.url.path, error=repr(error))
     return answer(500, Reason.INTERNAL_ERROR.value, "an unexpected error; the server's log has it")

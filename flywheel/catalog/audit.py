@@ -107,7 +107,6 @@ def _by_document(corpus_id: int) -> Select[*tuple[Any, ...]]:
 def _by_font(corpus_id: int) -> Select[*tuple[Any, ...]]:
     fonts = tables.Page.facts["fonts"]
     listed = case((func.jsonb_typeof(fonts) == "array", fonts), else_=None)
-    font = func.jsonb_array_elements_text(listed).column_valued("font")
+    font = func.jsonb_array_elements_text(listed).column_valued("font", joins_implicitly=True)
     keys = (font, *_judged())
-    counted = _pages(select(*keys, func.count(tables.Page.id.distinct())), corpus_id)
-    return counted.join(font, tables.Page.id.is_not(None)).group_by(*keys)
+    return _pages(select(*keys, func.count(tables.Page.id.distinct())), corpus_id).group_by(*keys)

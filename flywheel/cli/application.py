@@ -6,20 +6,21 @@ import typer
 
 from flywheel.cli import audit, demo, exports, keys, pages, promotions, queues, readings, rounds, stack, submit
 
-HELP = """Labels PDFs for OCR training, and trains the recognisers that label them better.
-
-Submit documents; every page gets a label and a verdict with a reason. Start a round for a language; its
-new checkpoint, when it is better, is promoted and reads what nothing could read before. Export the rest.
-"""
-EPILOG = "\n\n".join(
+HELP = (
+    "Labels PDFs for OCR training, and trains the recognisers that label them better.\n\n"
+    "Submit documents: every page gets a label, and a verdict with a reason. Start a round for a language: "
+    "a checkpoint that does better is promoted, and reads what nothing could read before. Export the result."
+)
+EPILOG = "\n".join(
     (
         "[bold]First steps[/]",
-        "flywheel demo                                       the whole loop on a drawn corpus",
-        "flywheel up --detach                                start the embedded stack here",
-        "flywheel submit books/ --corpus books --language bo --wait",
-        "flywheel pages books --verdict rejected             which pages, and why",
-        "flywheel round start --language bo --wait           learn from the accepted ones",
-        "flywheel export books --format parquet --to out/",
+        "  flywheel demo                                     the whole loop, on a drawn corpus",
+        "  flywheel up --detach                              start the embedded stack here",
+        "  flywheel submit books/ -c books -l bo --wait      label a folder of PDFs and scans",
+        "  flywheel pages books --verdict rejected           which pages, and why",
+        "  flywheel round start -l bo --wait                 learn from the accepted ones",
+        "  flywheel export books --to out/                   a training set, as Parquet",
+        "",
         "Every command takes --json. Exit codes: 0 done, 1 the work failed, 2 the call was wrong.",
     )
 )
@@ -52,7 +53,7 @@ def build() -> typer.Typer:
 
 
 def _examples(*lines: str) -> str:
-    return "\n\n".join(("[bold]Examples[/]", *lines))
+    return "\n".join(("[bold]Examples[/]", *(f"  {line}" for line in lines)))
 
 
 EXAMPLES = {

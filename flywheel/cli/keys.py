@@ -11,7 +11,7 @@ from flywheel.cli.connection import AsJson, DataDir, connect
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
 
-@app.command(epilog="[bold]Example[/]\n\nflywheel keys create --scope read --scope submit --name scanner")
+@app.command(epilog="[bold]Example[/]\n  flywheel keys create --scope read --scope submit --name scanner")
 def create(
     scope: Annotated[
         list[str], typer.Option("--scope", "-s", help="read, submit, review, train or admin; again for more.")

@@ -26,8 +26,8 @@ RoundId = Annotated[int, typer.Argument(metavar="ID", show_default=False, min=1)
 
 
 @app.command(
-    epilog="[bold]Examples[/]\n\nflywheel round start --language bo --wait\n\n"
-    "flywheel round start -l bo -c books -c scans --recipe line --set seconds=600"
+    epilog="[bold]Examples[/]\n  flywheel round start --language bo --wait\n"
+    "  flywheel round start -l bo -c books -c scans --recipe line --set seconds=600"
 )
 def start(
     language: Annotated[str, typer.Option("--language", "-l", metavar="TAG", help="BCP-47 tag, e.g. bo.")],

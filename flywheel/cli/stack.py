@@ -52,7 +52,7 @@ def _start(directory: Path, detach: bool, quiet: bool) -> Stack:
 
     console = Console(stderr=True, quiet=quiet)
     with console.status("starting") as status:
-        return local.start(directory, attached=not detach, on_progress=lambda message: status.update(message))
+        return local.start(directory, attached=not detach, on_progress=status.update)
 
 
 def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:

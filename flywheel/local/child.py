@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -72,6 +74,10 @@ class Child:
 
     def _died(self, exit_code: int) -> None:
         self._exit_code = exit_code
+        if self.process is not None:
+            # Pool processes of a worker that was killed would go on beside those of the next one.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         lived = time.monotonic() - self._born
         self._fast_deaths = self._fast_deaths + 1 if lived < self._policy.healthy else 1
         if self._fast_deaths >= self._policy.give_up:

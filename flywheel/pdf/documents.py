@@ -59,7 +59,7 @@ class Reader:
         except Exception as error:  # whatever MuPDF throws is the document's fault
             self._close()
             reason, detail = explain(error, image=media in IMAGE_TYPES, document=True)
-            return {"is": "refused", "reason": reason.value, "detail": detail}
+            return {"is": "refused", "reason": reason.value, "detail": detail.replace(path, "the file")}
 
     def page(self, number: int, request: dict[str, Any]) -> tuple[Any, ...]:
         """A page's frame: head, then bodies."""

@@ -177,7 +177,11 @@ def _by_blocks(blocks: list[list[Line]], images: list[Box], page_area: float) ->
 
 
 def _by_layout(found: list[tuple[Box, str]], blocks: list[list[Line]], images: list[Box]) -> tuple[Region, ...]:
-    """Give each line to the region that holds most of it; what no region holds stays by block."""
+    """Give each line to the region that holds most of it; what no region holds stays by block.
+
+    The model's own order across columns is not relied on (it mixed two columns of a page
+    that a cut between them reads right).
+    """
     held: list[list[Line]] = [[] for _ in found]
     regions: list[Region] = []
     for block in blocks:
@@ -191,32 +195,27 @@ def _by_layout(found: list[tuple[Box, str]], blocks: list[list[Line]], images: l
                 left.append(line)
         if left:
             regions.append(Region("text", Box.around(line.box for line in left), tuple(left)))
-    ordered = []
     for (box, category), lines in zip(found, held, strict=True):
-        if category not in CATEGORIES:
-            raise ValueError(f"no such category: {category!r}")
-        if category == "picture" and lines and not _pictured(box, images):
-            category = "text"  # noqa: PLW2901  # the model takes dense text for a picture at times
         if lines or category == "picture":
-            ordered.append(Region(category, box, tuple(lines)))
-    return tuple(_inserted(ordered, regions))
+            regions.append(_region(box, category, lines, images))
+    heads = [region for region in regions if region.category == "header"]
+    feet = [region for region in regions if region.category == "footer"]
+    body = [region for region in regions if region.category not in ("header", "footer")]
+    return (*heads, *in_reading_order(body), *feet)
+
+
+def _region(box: Box, category: str, lines: list[Line], images: list[Box]) -> Region:
+    if category not in CATEGORIES:
+        raise ValueError(f"no such category: {category!r}")
+    if category == "picture" and lines and not _pictured(box, images):
+        category = "text"  # the model takes dense text for a picture at times
+    if category != "table":
+        lines = [line for column in columns(lines) for line in column]
+    return Region(category, box, tuple(lines))
 
 
 def _pictured(box: Box, images: list[Box]) -> bool:
     return sum(box.intersection(image) for image in images) >= 0.3 * box.area
-
-
-def _inserted(ordered: list[Region], extra: list[Region]) -> list[Region]:
-    """Put each extra region before the first one that starts below it in its columns."""
-    for region in extra:
-        for k, other in enumerate(ordered):
-            overlaps = min(region.box.x1, other.box.x1) > max(region.box.x0, other.box.x0)
-            if overlaps and other.box.y0 > region.box.y0:
-                ordered.insert(k, region)
-                break
-        else:
-            ordered.append(region)
-    return ordered
 
 
 def _box(numbers: Any) -> Box:

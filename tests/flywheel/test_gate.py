@@ -115,7 +115,6 @@ def test_a_stamp_on_a_scan_is_no_label_of_it(sandbox: Sandbox, tmp_path: Path) -
 LINES = [draw.latin_line(random.Random(k), 60) for k in range(12)]
 GARBLED = {
     "private use": {ord("e"): "\ue123", ord("t"): "\ue124"},
-    "controls": {ord("e"): "\x07", ord("a"): "\x01"},
     "replacement": {ord("o"): "\ufffd"},
     "surrogates": {ord("n"): "\ud812"},
     "unassigned": {ord("s"): "\u0f48"},
@@ -129,6 +128,18 @@ def test_a_text_layer_of_no_characters_is_garbled(
     path = tmp_path / "a.pdf"
     path.write_bytes(draw.lying_pdf(LINES, mapping))
     expect(verdict(sandbox, path), Reason.GARBLED_CHARACTERS, "characters (")
+
+
+def test_controls_are_garbage_too_and_one_stray_character_is_not() -> None:
+    good = reading(LINES, None)
+    many = coarse.RawCounts(characters=700, control=30)
+    expect(
+        GATE.judge_coarse(good, FACTS, many, "en"),
+        Reason.GARBLED_CHARACTERS,
+        "30 control of 700 characters (4.3%)",
+    )
+    assert GATE.judge_coarse(good, FACTS, coarse.RawCounts(characters=20, private_use=2), "en").accepted
+    assert GATE.judge_coarse(good, FACTS, coarse.RawCounts(characters=2000, private_use=9), "en").accepted
 
 
 def test_text_in_another_script_than_the_language_is_wrong(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -148,7 +159,7 @@ def test_cyrillic_letters_inside_latin_words_are_foreign(sandbox: Sandbox, tmp_p
 
 def test_latin_letters_in_place_of_tibetan_stacks_are_foreign(sandbox: Sandbox, tmp_path: Path) -> None:
     rng = random.Random(1)
-    lines = [draw.tibetan_line(rng).replace("བསྒྲིགས", "བȍས").replace("སྒྲུབ", "ƥབ") for _ in range(12)]
+    lines = [draw.tibetan_line(rng).replace("བསྒྲིགས", "བȍས").replace("སྒྲུབ", "ƥབ") for _ in range(40)]
     found = verdict_of_text(lines, "bo")
     expect(found, Reason.FOREIGN_LETTERS)
 
@@ -220,9 +231,9 @@ def verdict_of_text(lines: list[str], language: str) -> Verdict:
 # Readings
 
 FACTS = PageFacts(
-    number=0, width=595, height=842, rotation=0, ink=0.08, has_text=True, image_only=True, characters=0
+    number=0, width=595, height=842, rotation=0, ink=0.08, has_text=True, image_only=False, characters=0
 )
-SCAN = replace(FACTS, has_text=False)
+SCAN = replace(FACTS, has_text=False, image_only=True)
 BOX = Box(50, 50, 500, 70)
 
 
@@ -248,6 +259,8 @@ def test_an_empty_scan_is_blank_and_ink_without_lines_is_not() -> None:
 def test_fluent_text_from_an_empty_page_has_no_ink() -> None:
     found = GATE.judge_reading(reading(tibetan()), replace(SCAN, ink=0.0), "bo")
     expect(found, Reason.TEXT_WITHOUT_INK)
+    page_number = GATE.judge_reading(reading(["7"]), replace(SCAN, ink=0.0001), "bo")
+    assert page_number.accepted
 
 
 def test_a_reading_longer_than_the_ink_could_be_is_too_much() -> None:

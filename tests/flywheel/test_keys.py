@@ -51,7 +51,7 @@ def test_a_key_opens_and_its_secret_is_not_in_the_table() -> None:
 )
 def test_anything_else_is_refused_without_saying_why(wrong: str) -> None:
     key_id, plain = make()
-    with pytest.raises(KeyRefused, match="^no such API key$"):
+    with pytest.raises(KeyRefused, match=r"^no such API key$"):
         check(wrong.format(id=key_id, secret=plain.split("_", 2)[2]))
 
 

@@ -21,6 +21,7 @@ import psutil
 import psycopg
 import pytest
 import redis
+import yaml
 
 import flywheel
 from flywheel.errors import Conflict, SetupError
@@ -42,6 +43,7 @@ from flywheel.local.programs import from_plan, to_plan
 from flywheel.local.recovery import belongs
 from flywheel.local.redis import redis_server
 from flywheel.route import QUEUES
+from flywheel.settings import Settings
 
 API = Program("api", ("{python}", "-m", "http.server", "--bind", "{host}", "{api_port}"), grace=5, serves_api=True)
 # Starts a grandchild in a session of its own, notes both ids, and refuses to end when asked.
@@ -72,6 +74,19 @@ SHOWS = Program(
         "time.sleep(1000)",
     ),
     env={"EXTRA": "1"},
+    grace=5,
+)
+POOL = Program(
+    "pool",
+    (
+        "{python}",
+        "-c",
+        "import os, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '1000'])\n"
+        "open('pool-building', 'w').write(f'{os.getpid()} {child.pid}')\n"
+        "os.replace('pool-building', 'pool')\n"
+        "time.sleep(1000)",
+    ),
     grace=5,
 )
 DYING = Program("dying", ("{python}", "-c", "raise SystemExit('no hope')"))
@@ -115,7 +130,7 @@ def running(seed: Path) -> Iterator[Stack]:
     with fresh_directory() as directory:
         directory.parent.mkdir()
         subprocess.run(["cp", "-a", seed, directory], check=True)
-        with start(directory, programs=(API, SLEEPER, SHOWS, DYING), policy=QUICK) as stack:
+        with start(directory, programs=(API, SLEEPER, SHOWS, POOL, DYING), policy=QUICK) as stack:
             yield stack
 
 
@@ -226,6 +241,16 @@ def test_a_child_that_is_killed_is_started_again(running: Stack, name: str) -> N
             return False
 
     eventually("the servers at their old addresses", servers_answer)
+
+
+def test_the_pool_of_a_worker_that_is_killed_does_not_outlive_it(running: Stack) -> None:
+    written = running.data_dir / "work" / "pool"
+    eventually("the pool is up", written.exists)
+    worker, pool = (int(pid) for pid in written.read_text().split())
+    written.unlink()
+    psutil.Process(worker).kill()
+    eventually("the next pool is up", written.exists)
+    assert gone([worker, pool])
 
 
 def test_a_child_that_keeps_dying_is_given_up_and_the_rest_goes_on(running: Stack) -> None:
@@ -436,6 +461,19 @@ def test_the_programs_serve_every_queue_of_the_route_and_survive_the_way_through
     assert served == set(QUEUES)
     assert sum(entry.serves_api for entry in PROGRAMS) == 1
     assert from_plan(json.loads(json.dumps(to_plan(PROGRAMS, QUICK)))) == (PROGRAMS, QUICK)
+
+
+def test_the_compose_file_runs_the_same_programs_with_the_same_arguments() -> None:
+    services = yaml.safe_load((Path(flywheel.__file__).parents[1] / "docker-compose.yml").read_text())["services"]
+    values = {"python": "python", "host": "0.0.0.0", "api_port": "8400"}
+    assert {entry.name: entry.command(values) for entry in PROGRAMS} == {
+        entry.name: services[entry.name]["command"] for entry in PROGRAMS
+    }
+    assert set(services) - {entry.name for entry in PROGRAMS} == {"postgres", "redis", "s3", "migrate"}
+    needed = {name for name, value in Settings.model_fields.items() if value.is_required()}
+    for name in ("migrate", *(entry.name for entry in PROGRAMS)):
+        given = {variable.removeprefix("FLYWHEEL_").lower() for variable in services[name]["environment"]}
+        assert needed <= given
 
 
 def test_braces_that_mean_something_else_are_left_alone() -> None:
