@@ -107,7 +107,7 @@ class Run:
         return False
 
     def _beat(self) -> None:
-        pause = ROUTE[self.claim.stop].lease / 4
+        pause = ledger.lease_seconds(self.claim.stop) / 4
         while not self._done.wait(pause):
             try:
                 with transaction() as session:
@@ -180,6 +180,7 @@ def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
         return "failed"
     except MemoryError:
         # Escaping, it would take the Celery worker's main process down (RELIABILITY, fault 23).
+        log.error("out of memory")
         _fail(claim, Reason.PAGE_MEMORY, "out of memory in the worker", retry=True)
         return "failed"
     except Exception as error:

@@ -20,9 +20,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import ColumnElement, Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
@@ -30,6 +31,7 @@ from flywheel.database import CHANNEL
 from flywheel.errors import LeaseLost
 from flywheel.reasons import Reason
 from flywheel.route import ROUTE
+from flywheel.settings import settings
 from flywheel.tables import Document, Export, LabelRow, Lease, Page, ReadingRow, Round, Shard
 
 DEFER_SECONDS = 60  # longest pause between tries while the surroundings are at fault
@@ -156,7 +158,7 @@ def claim(session: Session, shard_id: int, worker: str) -> Claim | None:
             worker=worker,
             token=Lease.token + 1,
             attempts=Lease.attempts + 1,
-            expires_at=func.now() + text(f"interval '{ROUTE[shard.stop].lease} seconds'"),
+            expires_at=_lease_end(shard.stop),
         )
         .returning(Lease.token, Lease.attempts)
     ).one_or_none()
@@ -177,18 +179,23 @@ def claim(session: Session, shard_id: int, worker: str) -> Claim | None:
     )
 
 
+def lease_seconds(stop: str) -> float:
+    """How long a claim of this stop lasts without a heartbeat."""
+    return ROUTE[stop].lease * settings().lease_scale
+
+
+def _lease_end(stop: str) -> ColumnElement[datetime]:
+    return func.now() + text(f"interval '{lease_seconds(stop):.3f} seconds'")
+
+
 def _held(held: Claim) -> list[Any]:
     return [Lease.shard_id == held.shard_id, Lease.token == held.token, Lease.worker == held.worker]
 
 
 def renew(session: Session, held: Claim) -> bool:
     """Push the lease's end out; False when it is no longer ours."""
-    seconds = ROUTE[held.stop].lease
     done = session.execute(
-        update(Lease)
-        .where(*_held(held))
-        .values(expires_at=func.now() + text(f"interval '{seconds} seconds'"))
-        .returning(Lease.shard_id)
+        update(Lease).where(*_held(held)).values(expires_at=_lease_end(held.stop)).returning(Lease.shard_id)
     )
     return done.first() is not None
 

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     shard_pages: int = Field(default=64, ge=1, le=512, description="pages in one shard")
     render_dpi: int = Field(default=150, ge=72, le=400, description="resolution a page is read at")
     pixel_limit: int = Field(default=40_000_000, description="most pixels of one rendered page")
+    coarse_layout: bool = Field(
+        default=True, description="find regions of sound text layers with the layout model"
+    )
     page_seconds: float = Field(default=20.0, gt=0, description="wall limit for one page in MuPDF")
     child_memory: int = Field(default=2 << 30, description="address space of a MuPDF child, bytes")
 
@@ -41,6 +44,7 @@ class Settings(BaseSettings):
 
     # Loop
     sweep_seconds: float = Field(default=2.0, gt=0, description="pause between sweeps when nothing wakes one")
+    lease_scale: float = Field(default=1.0, gt=0, description="lease lengths are multiplied by this")
     slots: int = Field(default=8, ge=1, description="hints a queue holds at most, about twice its slots")
     round_min_lines: int = Field(default=1000, description="new accepted lines that make a round due")
     round_interval_hours: float = Field(default=0.0, ge=0, description="time that makes a round due; 0: never")

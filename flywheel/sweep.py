@@ -50,7 +50,12 @@ class Sweep:
         return done + sum(self.dispatch(queue) for queue in QUEUES)
 
     def dispatch(self, queue: Queue) -> int:
-        """Fill a queue up to its slots; returns the number of hints sent."""
+        """Fill a queue up to its slots; returns the number of hints sent.
+
+        They are marked as sent first: while that transaction is open its shards are locked, and a
+        worker quick enough to take a hint then would find the shard taken and drop the hint. Hints
+        that were marked and never sent are stale soon, and sent again.
+        """
         try:
             waiting = broker.backlog(self.redis, queue)
             room = settings().slots - waiting
@@ -58,8 +63,8 @@ class Sweep:
                 return 0
             with transaction() as session:
                 hints = ledger.due(session, queue, room, STALE_SECONDS if waiting else IDLE_STALE_SECONDS)
-                if hints:
-                    broker.publish(hints)
+            if hints:
+                broker.publish(hints)
         except BrokerUnavailable as error:
             self.broker_down += 1
             log.warning("broker unavailable; hints wait in the database", queue=queue, error=str(error))

@@ -73,13 +73,6 @@ class TrainingJob:
     seed: int = 0
     threads: int | None = None
 
-    @property
-    def fingerprint(self) -> str:
-        """Names the run: a state saved by another data set, parent, recipe or seed is not resumed."""
-        shape = {**self.recipe.as_dict(), "seconds": 0, "steps": 0}  # a run may be given more time
-        parts = [self.dataset_hash, self.parent_id or str(self.parent), self.language, self.seed, shape]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -150,7 +143,8 @@ class Run:
             raise Rejected(Reason.NO_LINES, "the dataset has no line to train on")
         self.dataset_hash = job.dataset_hash or dataset.hash
         torch.manual_seed(job.seed)
-        state = newest_state(job.resume, job.fingerprint)
+        name = fingerprint(job, self.dataset_hash)
+        state = newest_state(job.resume, name)
         self.charset, self.network = _network(job, sorted(set("".join(map(normalise, lines.texts)))), state)
         height = self.network.config.height
         self.lines = TrainingLines(lines, self.charset, self.recipe, height, job.seed)
@@ -162,7 +156,7 @@ class Run:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
         )
-        self.state = state or State(self.charset, {}, {}, job=job.fingerprint)
+        self.state = state or State(self.charset, {}, {}, job=name)
         if state is not None:
             self.optimiser.load_state_dict(state.optimiser)
         self.loss: float | None = None
@@ -293,6 +287,15 @@ class Run:
         written = save(self.job.out, best, manifest)
         progress = self.progress()
         return TrainingResult(self.job.out, written, ARCHITECTURE, progress, progress.curve)
+
+
+def fingerprint(job: TrainingJob, dataset_hash: str) -> str:
+    """Names a run: a state of other data, parent, seed or shape is not resumed. Being given more time,
+    or being watched more closely, does not make it another run."""
+    recipe = job.recipe
+    shape = [recipe.network.as_dict(), recipe.batch_pixels, recipe.generations]
+    parent = job.parent_id or (load(job.parent).id if job.parent else None)
+    return hashlib.sha256(json.dumps([dataset_hash, parent, job.language, job.seed, shape]).encode()).hexdigest()
 
 
 def schedule(share: float, warm_up: float) -> float:

@@ -1,6 +1,7 @@
 """Patches: a page's line images with their true text, for training.
 
-    cut(image, dpi, characters, lines) -> PatchReport
+    cut(image, dpi, characters, lines) -> PatchReport        from a text layer's characters
+    cut_label(image, dpi, label, lines) -> PatchReport       from the lines of a reader's or person's label
 
 A line's box comes from the detector, for the text layer's line boxes lie (Tibetan fonts declare
 ascents and descents up to twice the line pitch). Its text is the text-layer characters whose
@@ -19,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.document import Box, Character, Label
+from flywheel.document import Box, Character, Label, Line
 from flywheel.reasons import Reason
 from models.lines.crop import crop
 from models.lines.detector import DetectedLine
@@ -29,7 +30,9 @@ LOWEST = 14  # pixels of a line's height; below, stacks cannot be told apart
 STRAY = 0.04  # of a line's characters may belong to another text-layer line (a footnote mark, a page number)
 WIDE_SPACE = 0.45  # of the line's height: a gap between characters that is written as a space
 NARROWEST_CHARACTER = 0.07  # of the line's height, a code point on average; stacks make Tibetan dense
-SAME_LINE = 0.6  # overlap over union of a label's box and a detected line, to be the same line
+BELOW = 0.2  # of a line's height: how far below its box a baseline may stand
+HOLDS = 0.5  # of the smaller box: a label's line and a detected line are about the same ink
+COVERED = 0.85  # of the longer width that the two must share
 STICKS_OUT = 0.5  # of a character's own width may lie beyond the line's ends
 
 
@@ -74,33 +77,25 @@ def cut(
 
 
 def cut_label(image: NDArray[np.uint8], dpi: float, label: Label, lines: Sequence[DetectedLine]) -> PatchReport:
-    """Patches of a page whose label carries text by box (a reader's or a person's).
+    """Patches of a page from a label whose lines carry their own boxes and text (readings, corrections).
 
-    Each line of the label is cut along the detected line it overlaps best, which knows the slant.
-    Lines without a match are dropped as PATCH_CLIPPED, empty ones as PATCH_EMPTY.
+    A label's line and a detected line belong together when they share most of the smaller of both and
+    reach equally far, and no other claims either. Dropped are detected lines under PATCH_EMPTY (no such
+    label line), PATCH_MERGED (several), PATCH_SPLIT (the label's line goes on in another), PATCH_SMALL
+    and PATCH_LONG.
     """
     report = PatchReport()
-    scale = POINTS / dpi
-    boxes = [line.box.scaled(scale) for line in lines]
-    for line in label.lines:
-        overlaps = [_overlap(line.box, box) for box in boxes]
-        best = max(range(len(boxes)), key=overlaps.__getitem__, default=None)
-        if not line.text.strip():
-            report.dropped[Reason.PATCH_EMPTY] += 1
-        elif best is None or overlaps[best] < SAME_LINE:
-            report.dropped[Reason.PATCH_CLIPPED] += 1
-        elif lines[best].height < LOWEST:
-            report.dropped[Reason.PATCH_SMALL] += 1
-        else:
-            text = unicodedata.normalize("NFC", " ".join(line.text.split()))
-            report.patches.append(Patch(crop(image, lines[best]), text, boxes[best]))
+    boxes = [line.box.scaled(POINTS / dpi) for line in lines]
+    written = [line for line in label.lines if line.text.strip()]
+    for line, box in zip(lines, boxes, strict=True):
+        mine = [w for w in written if _shared(w.box, box) > HOLDS]
+        reason = _label_objection(line, box, mine, boxes)
+        if reason is not None:
+            report.dropped[reason] += 1
+            continue
+        text = unicodedata.normalize("NFC", " ".join(mine[0].text.split()))
+        report.patches.append(Patch(crop(image, line), text, box))
     return report
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union, 0..1."""
-    shared = one.intersection(other)
-    return shared / max(1e-6, one.area + other.area - shared)
 
 
 def text_of(characters: Sequence[Character], height: float) -> str:
@@ -118,16 +113,43 @@ def text_of(characters: Sequence[Character], height: float) -> str:
 
 
 def _assign(characters: Iterable[Character], boxes: Sequence[Box]) -> list[list[Character]]:
-    """Each character to the one box that holds its origin: of several, the one whose lower part it is in.
+    """Each character to the one box that holds its origin: of several, the one whose middle is nearer.
 
-    Grown boxes of neighbouring lines overlap by a sliver; a baseline stands well inside its own.
+    Grown boxes of neighbouring lines overlap by a sliver, and a baseline stands well inside its own.
+    A lone digit's box ends at its baseline, or a hair above; so boxes are taken a little lower.
     """
     held: list[list[Character]] = [[] for _ in boxes]
+    lower = [Box(b.x0, b.y0, b.x1, b.y1 + BELOW * b.height) for b in boxes]
     for character in characters:
-        inside = [i for i, box in enumerate(boxes) if box.contains(character.x, character.y)]
+        inside = [i for i, box in enumerate(lower) if box.contains(character.x, character.y)]
         if inside:
             held[min(inside, key=lambda i: _off_centre(boxes[i], character.y))].append(character)
     return held
+
+
+def _label_objection(line: DetectedLine, box: Box, mine: Sequence[Line], boxes: Sequence[Box]) -> Reason | None:
+    if not mine:
+        return Reason.PATCH_EMPTY
+    if len(mine) > 1:
+        return Reason.PATCH_MERGED
+    if sum(_shared(mine[0].box, other) > HOLDS for other in boxes) > 1 or _reach(mine[0].box, box) < COVERED:
+        return Reason.PATCH_SPLIT
+    if line.height < LOWEST:
+        return Reason.PATCH_SMALL
+    if box.width < NARROWEST_CHARACTER * box.height * len(mine[0].text):
+        return Reason.PATCH_LONG
+    return None
+
+
+def _shared(one: Box, other: Box) -> float:
+    """How much of the smaller of two boxes lies in the other, 0..1."""
+    return one.intersection(other) / max(1e-6, min(one.area, other.area))
+
+
+def _reach(one: Box, other: Box) -> float:
+    """How much of the longer one's width the two share, 0..1."""
+    shared = min(one.x1, other.x1) - max(one.x0, other.x0)
+    return shared / max(1e-6, one.width, other.width)
 
 
 def _off_centre(box: Box, y: float) -> float:

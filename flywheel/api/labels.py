@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,12 +12,16 @@ from flywheel.api.access import Id, Reader, Reviewer, store
 from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import pages
+from flywheel.cleaning import clean
 from flywheel.database import transaction
-from flywheel.document import Kind, Label, decode_label, encode
+from flywheel.document import Kind, Label, Line, Region, decode_label, encode
 
 router = APIRouter(route_class=StrictRoute)
 
 LINES = 20_000  # more than any page has
+CATEGORIES = frozenset(
+    ("text", "title", "list", "table", "picture", "caption", "formula", "header", "footer", "footnote")
+)
 
 
 @router.get("/labels/{label_id}", summary="A label's text and boxes, in page points")
@@ -65,4 +70,12 @@ def _human(data: dict[str, Any]) -> Label:
     boxes = [region.box for region in label.regions] + [line.box for line in label.lines]
     if any(box.x0 > box.x1 or box.y0 > box.y1 for box in boxes):
         raise Unprocessable("invalid_label", "a box is x0, y0, x1, y1 with x0 <= x1 and y0 <= y1")
-    return label
+    if unknown := {region.category for region in label.regions} - CATEGORIES:
+        raise Unprocessable("invalid_label", f"no such category: {', '.join(sorted(unknown))}")
+    return replace(label, regions=tuple(_cleaned(region) for region in label.regions))
+
+
+def _cleaned(region: Region) -> Region:
+    """Its text like any other text from outside; a reader's confidences do not outlive the correction."""
+    lines = (Line(clean(line.text), line.box) for line in region.lines)
+    return Region(region.category, region.box, tuple(line for line in lines if line.text))

@@ -13,6 +13,8 @@ from flywheel.cli.application import build
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
 app = build()
 
 
@@ -29,6 +31,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, `head` perhaps, has had enough
         sys.stderr.close()
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("\nstopped; what was submitted or started goes on in the background", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("interrupted; what a running stack was given goes on without us", file=sys.stderr)
+        raise

@@ -32,7 +32,7 @@ def audit(
         return
     show.say(
         f"{show.count(found.pages)} pages, {show.count(found.with_text)} with a text layer; "
-        f"[red]{show.count(found.lying)}[/] of those lie ({show.rate(found.lying / found.with_text)})"
+        f"[red]{show.count(found.lying)}[/] of those lie ({found.lying / found.with_text:.0%})"
     )
     _show_rows("Documents", found.documents)
     _show_rows("Fonts", found.fonts)

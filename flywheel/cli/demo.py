@@ -18,18 +18,20 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Turn the flywheel once: draw a corpus, label it, train, promote, relabel, export."""
+    import contextlib
+    import json
+    import sys
     import tempfile
 
-    from flywheel import demo as turning
     from flywheel.cli import show
+    from flywheel.demo import run
 
     directory = data_directory(data_dir)
     if not as_json:
-        turning.run(directory, report)
+        run(directory, report)
         return
     with tempfile.TemporaryDirectory() as scratch:
         written = report or Path(scratch) / "report.json"
-        turning.run(directory, written)
-        import json
-
+        with contextlib.redirect_stdout(sys.stderr):  # the show goes on, beside the JSON
+            run(directory, written)
         show.print_json(json.loads(written.read_text()))

@@ -127,7 +127,7 @@ def page(
 def _show_page(found: PageDetail, label: Label | None) -> None:
     from flywheel.cli import show
 
-    show.say("", show.facts_table(_facts(found), title=f"Page {found.id}"))
+    show.say(show.facts_table(_facts(found), title=f"Page {found.id}"))
     if found.labels:
         made = show.table(">label", "kind", "by", "verdict", ">lines", ">confidence", "*reason", title="Labels")
         for item in found.labels:
@@ -137,11 +137,10 @@ def _show_page(found: PageDetail, label: Label | None) -> None:
             made.add_row(mark, item.kind, by, show.coloured(item.verdict), str(item.lines), sure, item.reason)
         show.say(made)
     if len(found.lineage) > 1:
-        show.say(
-            show.facts_table([(f"{a.kind} {a.id}", a.detail) for a in found.lineage], title="Lineage of *"), ""
-        )
+        steps = [(f"{step.kind} {step.id}", step.detail) for step in found.lineage]
+        show.say(show.facts_table(steps, title="Lineage of *"))
     if label is not None:
-        show.say("[bold]Text[/]", show.plainly(label.text) or "[dim](none)[/]", "")
+        show.say("\n[bold]Text[/]\n", show.plainly(label.text) or "[dim](none)[/]", "")
 
 
 def _facts(found: PageDetail) -> list[tuple[str, object]]:

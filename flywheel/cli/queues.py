@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +14,7 @@ from flywheel.cli.connection import AsJson, DataDir, connect
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from flywheel.client import Client
     from flywheel.wire import QueueDepth
 
 REFRESH_SECONDS = 1.0
@@ -25,25 +29,32 @@ def queues(
     from flywheel.cli import show
 
     with connect(data_dir) as client:
-        if as_json and not watch:
-            show.print_json(client.queues())
-            return
         if not watch:
-            show.say(_render(client.queues()))
+            depths = client.queues()
+            show.print_json(depths) if as_json else show.say(_render(depths))
             return
-        import json
-        import time
+        with contextlib.suppress(KeyboardInterrupt):
+            _watch_json(client) if as_json else _watch(client)
 
-        from rich.live import Live
 
-        if as_json:  # one line a look, for a program that reads along
-            while True:
-                print(json.dumps(show.plain(client.queues())), flush=True)
-                time.sleep(REFRESH_SECONDS)
-        with Live(_render(client.queues()), console=show.console(), auto_refresh=False) as live:
-            while True:
-                time.sleep(REFRESH_SECONDS)
-                live.update(_render(client.queues()), refresh=True)
+def _watch(client: Client) -> None:
+    from rich.live import Live
+
+    from flywheel.cli import show
+
+    with Live(_render(client.queues()), console=show.console(), auto_refresh=False) as live:
+        while True:
+            time.sleep(REFRESH_SECONDS)
+            live.update(_render(client.queues()), refresh=True)
+
+
+def _watch_json(client: Client) -> None:
+    """One line a look, for a program that reads along."""
+    from flywheel.cli import show
+
+    while True:
+        print(json.dumps(show.plain(client.queues())), flush=True)
+        time.sleep(REFRESH_SECONDS)
 
 
 def _render(depths: list[QueueDepth]) -> RenderableType:

@@ -137,18 +137,18 @@ def _row(page: Path, reading: Reading) -> dict[str, Any]:
 
 
 def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rates over all files: sums of edits by sums of characters, so that long files weigh more."""
+    """Rates over all files: sums of edits by sums of characters, so that long files weigh more.
 
-    def summed(name: str) -> int | None:
-        values = [row[name] for row in rows if row["cer"] is not None]
-        return sum(values) if values and None not in values else None
-
-    sums = {name: summed(name) for name in ("edits", "characters", "word_edits", "words")}
-    rates = {
-        rate: sums[edits] / sums[of] if sums[edits] is not None and sums[of] else None  # type: ignore[operator]
-        for rate, edits, of in (("cer", "edits", "characters"), ("wer", "word_edits", "words"))
-    }
-    return {"files": len(rows), **rates, **sums}
+    A server that counts no words leaves WER the mean of the files', weighted by characters.
+    """
+    scored = [row for row in rows if row["cer"] is not None]
+    edits, characters = (sum(row[name] for row in scored) for name in ("edits", "characters"))
+    total = {"files": len(rows), "cer": edits / characters if characters else None, "wer": None}
+    if scored and all(row["words"] for row in scored):
+        total["wer"] = sum(row["word_edits"] for row in scored) / sum(row["words"] for row in scored)
+    elif characters:
+        total["wer"] = sum(row["wer"] * row["characters"] for row in scored) / characters
+    return {**total, "edits": edits, "characters": characters}
 
 
 def _show_scores(rows: list[dict[str, Any]], total: dict[str, Any], checkpoint: str) -> None:
@@ -166,7 +166,7 @@ def _show_scores(rows: list[dict[str, Any]], total: dict[str, Any], checkpoint: 
         )
     made.add_section()
     made.add_row(
-        f"[bold]{total['files']} files[/]",
+        f"[bold]in all {total['files']}[/]",
         f"[bold]{show.rate(total['cer'])}[/]",
         show.rate(total["wer"]),
         show.count(total["edits"]),

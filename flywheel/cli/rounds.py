@@ -173,9 +173,9 @@ def show_round(found: RoundDetail) -> None:
     """A round in full."""
     from flywheel.cli import show
 
-    show.say("", show.facts_table(_facts(found), title=f"Round {found.id}"), "")
+    show.say(show.facts_table(_facts(found), title=f"Round {found.id}"))
     if drawn := _curve(found):
-        show.say("[bold]CER on the validation lines[/]", *drawn, "")
+        show.say("\n[bold]CER on the validation lines[/]\n", *drawn)
     if scores := _scores(found):
         show.say(scores)
     for decision in found.decisions:

@@ -60,8 +60,8 @@ def console() -> Console:
 
 
 def say(*parts: RenderableType) -> None:
-    """To standard output."""
-    console().print(*parts)
+    """To standard output, each part on lines of its own."""
+    console().print(*parts, sep="\n")
 
 
 def note(text: str) -> None:
@@ -76,7 +76,13 @@ def table(*columns: str, title: str | None = None) -> Table:
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"\n{title}" if title else None,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
     for column in columns:
         made.add_column(
             column.lstrip(">*"),
@@ -161,7 +167,7 @@ def facts_table(rows: Iterable[tuple[str, object]], title: str | None = None) ->
 
     made = Table.grid(padding=(0, 2))
     if title:
-        made.title, made.title_justify, made.title_style = title, "left", "bold"
+        made.title, made.title_justify, made.title_style = f"\n{title}\n", "left", "bold"
     made.add_column(style="dim")
     made.add_column(overflow="fold")
     for name, value in rows:

@@ -91,7 +91,7 @@ def _show_status(found: StackStatus) -> None:
     if found.state != "ready":
         show.say(f"[dim]start it with `flywheel up --data-dir {found.data_dir} --detach`[/]")
         return
-    show.say(f"API {found.api_url}  [dim]key in {found.key_file}[/]")
+    show.say(f"[dim]key in {found.key_file}[/]")
     made = show.table("program", "state", ">pid", ">restarts", ">for", "log")
     for program in found.programs:
         age = show.duration(time.time() - program.since)

@@ -34,7 +34,7 @@ class Row:
 
 def submit(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, help="PDF, PNG, JPEG, TIFF, ZIP, or folders.")
+        list[Path], typer.Argument(metavar="PATH", exists=True, help="PDF, PNG, JPEG, TIFF, ZIP, or folders.")
     ],
     corpus: Annotated[str, typer.Option("--corpus", "-c", help="Where to; made when it is new.")],
     language: Annotated[
@@ -177,8 +177,10 @@ def show_summary(summary: Summary) -> None:
     ]
     if verdicts:
         rows.append(("labels", ", ".join(verdicts)))
-    show.say("", show.facts_table(rows, title=f"Corpus {show.plainly(summary.corpus)}"))
+    show.say(show.facts_table(rows, title=f"Corpus {show.plainly(summary.corpus)}"))
     if pages.by_reason:
         show.say(show.reasons_table(pages.by_reason, "Pages by reason"))
     if documents.by_reason:
         show.say(show.reasons_table(documents.by_reason, "Documents in quarantine"))
+    if pages.waiting:
+        show.say("[dim]what waits has no reader yet: `flywheel round start --language TAG` trains one[/]")

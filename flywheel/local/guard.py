@@ -6,6 +6,7 @@ the supervisor is gone, and not even the grandchildren may outlive it.
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,14 +15,18 @@ from flywheel.errors import Conflict
 from flywheel.local.record import locked
 from flywheel.local.recovery import clear_away
 
+log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Wait for the supervisor's end, then clear away; a next stack that is there already has done so."""
     data_dir = Path(sys.argv[1])
     while sys.stdin.buffer.read(1):
         pass
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log.warning("the supervisor is gone")
     with suppress(Conflict), locked(data_dir):
-        clear_away(data_dir)
+        log.warning("cleared away: %s", clear_away(data_dir) or "nothing")
 
 
 if __name__ == "__main__":

@@ -143,8 +143,24 @@ def end_all(processes: Iterable[psutil.Process], seconds: float, first: signal.S
     for process in alive:
         with suppress(psutil.Error):
             process.send_signal(first)
-    _, alive = psutil.wait_procs(alive, timeout=seconds)
+    alive = _still_there(alive, seconds)
     for process in alive:
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(alive, timeout=5)
+    _still_there(alive, 5)
+
+
+def _still_there(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended after `seconds`. A zombie has: whoever must reap it may take its time."""
+    deadline = time.monotonic() + seconds
+    while processes and time.monotonic() < deadline:
+        processes = [process for process in processes if not _has_ended(process)]
+        time.sleep(0.02 if processes else 0)
+    return processes
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -10,7 +10,7 @@ from flywheel.local import postgres, redis
 from flywheel.local.processes import end_all, matching
 from flywheel.local.record import MARK
 
-PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL for processes without a supervisor
+PATIENCE = 4.0  # seconds between SIGTERM and SIGKILL for processes without a supervisor
 
 
 def clear_away(data_dir: Path, seconds: float = PATIENCE) -> list[int]:

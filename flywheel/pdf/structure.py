@@ -66,7 +66,7 @@ def page_text(number: int, frame: Frame) -> PageText:
         has_text=characters > 0,
         image_only=evidence.image_cover >= FULL_PAGE and not (characters and bool(head["visible_text"])),
         characters=characters,
-        fonts=tuple(sorted({SUBSET_PREFIX.sub("", font)[:100] for font in fonts})),
+        fonts=tuple(sorted({SUBSET_PREFIX.sub("", font)[:100] for font in fonts if font})),
         scripts=histogram(whole),
     )
     return PageText(facts=facts, regions=regions, ink=evidence, layout=bool(found))
@@ -123,9 +123,8 @@ def _ink_map(gray: bytes, rows: int, width: int) -> NDArray[np.bool_]:
     pixels = np.frombuffer(gray, dtype=np.uint8).reshape(rows, width)
     sampled = pixels.ravel()[::SAMPLED_PIXELS]
     paper = int(np.bincount(sampled, minlength=256).argmax()) if sampled.size else 255
-    is_ink = np.abs(np.arange(256) - paper) > INK_CONTRAST
-    found: NDArray[np.bool_] = is_ink[pixels]
-    return found
+    is_ink = bytes(abs(level - paper) > INK_CONTRAST for level in range(256))
+    return np.frombuffer(gray.translate(is_ink), dtype=np.bool_).reshape(rows, width)
 
 
 def _evidence(

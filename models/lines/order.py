@@ -24,8 +24,8 @@ from flywheel.document import Box
 Found = tuple[Box, float]  # a line's box and its confidence
 
 SAME_ROW = 0.55  # shared height, of the lower of the two
-WORD_GAP = 0.8  # of the height: joined whatever stands above and below
-LONG_GAP = 4.0  # of the height: joined when a neighbouring line runs across the gap
+WORD_GAP = 0.15  # of the height, between boxes already grown: joined whatever stands above and below
+LONG_GAP = 4.0  # of the height: joined when more of the lines around run across the gap than break there
 NEAR = 2.5  # heights within which a line is a neighbour
 DOUBLE = 1.75  # times the page's median height: two lines in one box
 SHARED_X = 0.15  # of the narrower width: less is a touch, not an overlap
@@ -89,14 +89,17 @@ def _one_line(left: Box, right: Box, rows: Sequence[Found]) -> bool:
 
 
 def _bridged(left: Box, right: Box, height: float, rows: Sequence[Found]) -> bool:
-    """Whether a line just above or below runs across the gap between two pieces."""
+    """Whether, of the lines just above and below, more run across the gap between two pieces than end at it.
+
+    Where lines end, the gap is a gutter. (Measured: joining at half a height without asking ran 5 of
+    36 rows of a two-column page together, which the detector had kept apart.)
+    """
     middle = (_middle(left) + _middle(right)) / 2
-    return any(
-        box.x0 < left.x1 - height
-        and box.x1 > right.x0 + height
-        and 0.5 * height < abs(_middle(box) - middle) < NEAR * height
-        for box, _ in rows
-    )
+    near = [box for box, _ in rows if 0.5 * height < abs(_middle(box) - middle) < NEAR * height]
+    across = sum(box.x0 < left.x1 - height and box.x1 > right.x0 + height for box in near)
+    ending = sum(left.x1 - height < box.x1 < right.x0 + height / 2 for box in near)
+    starting = sum(left.x1 - height / 2 < box.x0 < right.x0 + height for box in near)
+    return across > max(ending, starting)
 
 
 def _together(one: Found, other: Found) -> Found:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,7 +18,7 @@ from sqlalchemy import func, select
 
 from flywheel import keys
 from flywheel.client import Client
-from flywheel.database import transaction
+from flywheel.database import engine, transaction
 from flywheel.document import Outcome, encode
 from flywheel.ledger import queue_depths
 from flywheel.settings import settings
@@ -123,31 +124,29 @@ HTML, SVG = b"<!DOCTYPE html><html><body>hello</body></html>", b"<svg xmlns='htt
 PDF_IN_ZIP_IN_ZIP = a_zip({"inner.zip": a_zip({"a.pdf": a_pdf()})})
 
 
-@pytest.mark.parametrize(
-    ("data", "name", "expected"),
-    [
-        (b"", "a.pdf", (422, "empty_file")),
-        (HTML, "a.pdf", (415, "not_pdf")),
-        (a_png(), "a.pdf", (415, "not_pdf")),
-        (SVG, "a.pdf", (415, "not_pdf")),
-        (b"# A heading\n\nand text\n", "a.pdf", (415, "not_pdf")),
-        (a_zip({"a.pdf": a_pdf()}), "a.pdf", (415, "not_pdf")),
-        (b"plain text", "a.txt", (415, "unsupported_type")),
-        (b"\x00\x01\x02\x03", "a.bin", (415, "unsupported_type")),
-        (a_pdf(), "a\x00.pdf", (422, "invalid_text")),
-        (a_pdf(), "n" * 5000, (422, "invalid_text")),
-        (a_zip({"../../evil.pdf": a_pdf()}), "a.zip", (422, "archive_unsafe_path")),
-        (a_zip({"/etc/evil.pdf": a_pdf()}), "a.zip", (422, "archive_unsafe_path")),
-        (a_zip({"big.pdf": b"0" * 5_000_000})[:4000], "a.zip", (422, "archive_unreadable")),
-        (PDF_IN_ZIP_IN_ZIP, "a.zip", (422, "archive_limit")),
-        (a_zip({"a.txt": b"only text"}), "a.zip", (415, "unsupported_type")),
-        (a_zip({}), "a.zip", (422, "empty_file")),
-    ],
-)
-def test_files_that_cannot_be_documents_are_refused_and_leave_nothing(
-    http: httpx.Client, data: bytes, name: str, expected: tuple[int, str]
-) -> None:
-    assert code(send(http, data, name)) == expected
+BAD_FILES = [
+    (b"", "a.pdf", (422, "empty_file")),
+    (HTML, "a.pdf", (415, "not_pdf")),
+    (a_png(), "a.pdf", (415, "not_pdf")),
+    (SVG, "a.pdf", (415, "not_pdf")),
+    (b"# A heading\n\nand text\n", "a.pdf", (415, "not_pdf")),
+    (a_zip({"a.pdf": a_pdf()}), "a.pdf", (415, "not_pdf")),
+    (b"plain text", "a.txt", (415, "unsupported_type")),
+    (b"\x00\x01\x02\x03", "a.bin", (415, "unsupported_type")),
+    (a_pdf(), "a\x00.pdf", (422, "invalid_text")),
+    (a_pdf(), "n" * 5000, (422, "invalid_text")),
+    (a_zip({"../../evil.pdf": a_pdf()}), "a.zip", (422, "archive_unsafe_path")),
+    (a_zip({"/etc/evil.pdf": a_pdf()}), "a.zip", (422, "archive_unsafe_path")),
+    (a_zip({"big.pdf": b"0" * 5_000_000})[:4000], "a.zip", (422, "archive_unreadable")),
+    (PDF_IN_ZIP_IN_ZIP, "a.zip", (422, "archive_limit")),
+    (a_zip({"a.txt": b"only text"}), "a.zip", (415, "unsupported_type")),
+    (a_zip({}), "a.zip", (422, "empty_file")),
+]
+
+
+def test_files_that_cannot_be_documents_are_refused_and_leave_nothing(http: httpx.Client) -> None:
+    answers = [code(send(http, data, name)) for data, name, _ in BAD_FILES]
+    assert answers == [expected for _, _, expected in BAD_FILES]
     assert nothing_was_kept()
 
 
@@ -306,31 +305,29 @@ def test_a_revoked_key_is_out_at_once(http: httpx.Client) -> None:
 DEEP = b'{"language": "bo", "overrides": ' + b'{"a":' * 200_000 + b"1" + b"}" * 200_001
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b'{"language": "bo", "overrides": {"rate": NaN}}', (422, "invalid_json")),
-        (b'{"language": "bo", "overrides": {"rate": 1e400}}', (422, "invalid_json")),
-        (b'{"language": "bo", "overrides": {"steps": 9223372036854775808}}', (422, "invalid_json")),
-        (b'{"language": "bo", "overrides": {"steps": ' + b"9" * 10_000 + b"}}", (422, "invalid_json")),
-        (DEEP, (422, "invalid_json")),
-        (b'{"language": "bo", "overrides": {"a": "\\u0000"}}', (422, "invalid_text")),
-        (b'{"language": "bo", "overrides": {"\\ud800": 1}}', (422, "invalid_text")),
-        (b'{"language": "bo"', (422, "invalid_json")),
-        (b"\xff\xfe{", (422, "invalid_json")),
-        (b"[]", (422, "invalid_request")),
-        (b'{"language": "not a tag"}', (422, "invalid_request")),
-        (b'{"language": "bo", "misspelt": 1}', (422, "invalid_request")),
-        (b'{"language": "bo", "recipe": "../../etc"}', (422, "invalid_request")),
-        (b'{"language": "bo", "corpora": ["nowhere"]}', (404, "not_found")),
-        (b'{"language": "bo"}', (409, "conflict")),
-    ],
-)
-def test_bodies_are_held_to_what_json_and_the_tables_can_hold(
-    http: httpx.Client, body: bytes, expected: tuple[int, str]
-) -> None:
-    response = http.post("/v1/rounds", content=body, headers={"Content-Type": "application/json"})
-    assert code(response) == expected
+BAD_BODIES = [
+    (b'{"language": "bo", "overrides": {"rate": NaN}}', (422, "invalid_json")),
+    (b'{"language": "bo", "overrides": {"rate": 1e400}}', (422, "invalid_json")),
+    (b'{"language": "bo", "overrides": {"steps": 9223372036854775808}}', (422, "invalid_json")),
+    (b'{"language": "bo", "overrides": {"steps": ' + b"9" * 10_000 + b"}}", (422, "invalid_json")),
+    (DEEP, (422, "invalid_json")),
+    (b'{"language": "bo", "overrides": {"a": "\\u0000"}}', (422, "invalid_text")),
+    (b'{"language": "bo", "overrides": {"\\ud800": 1}}', (422, "invalid_text")),
+    (b'{"language": "bo"', (422, "invalid_json")),
+    (b"\xff\xfe{", (422, "invalid_json")),
+    (b"[]", (422, "invalid_request")),
+    (b'{"language": "not a tag"}', (422, "invalid_request")),
+    (b'{"language": "bo", "misspelt": 1}', (422, "invalid_request")),
+    (b'{"language": "bo", "recipe": "../../etc"}', (422, "invalid_request")),
+    (b'{"language": "bo", "corpora": ["nowhere"]}', (404, "not_found")),
+    (b'{"language": "bo"}', (409, "conflict")),
+]
+
+
+def test_bodies_are_held_to_what_json_and_the_tables_can_hold(http: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    answers = [code(http.post("/v1/rounds", content=body, headers=headers)) for body, _ in BAD_BODIES]
+    assert answers == [expected for _, expected in BAD_BODIES]
     assert stored(Round) == 0
 
 
@@ -340,43 +337,40 @@ def test_a_json_body_is_bounded(http: httpx.Client) -> None:
     assert code(response) == (413, "too_large")
 
 
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/v1/corpora/books/pages?limit=-1", (422, "invalid_request")),
-        ("/v1/corpora/books/pages?limit=1000000000", (422, "invalid_request")),
-        ("/v1/corpora/books/pages?limit=1e9", (422, "invalid_request")),
-        ("/v1/corpora/books/pages?cursor=AAAA", (422, "invalid_cursor")),
-        ("/v1/corpora/books/pages?cursor=%F0%9F%92%A9", (422, "invalid_cursor")),
-        ("/v1/corpora/books/pages?verdict=good", (422, "invalid_request")),
-        ("/v1/corpora/books/pages?reason=%00", (422, "invalid_text")),
-        ("/v1/corpora/books%00/pages", (422, "invalid_text")),
-        ("/v1/corpora/nowhere/pages", (404, "not_found")),
-        ("/v1/corpora/nowhere", (404, "not_found")),
-        ("/v1/corpora/nowhere/audit", (404, "not_found")),
-        ("/v1/documents/4711", (404, "not_found")),
-        ("/v1/pages/4711", (404, "not_found")),
-        ("/v1/pages/4711/label", (404, "not_found")),
-        ("/v1/pages/4711/image", (404, "not_found")),
-        ("/v1/pages/0", (422, "invalid_request")),
-        ("/v1/pages/9223372036854775808", (422, "invalid_request")),
-        ("/v1/pages/nan", (422, "invalid_request")),
-        ("/v1/pages/1/image?dpi=nan", (422, "invalid_request")),
-        ("/v1/pages/1/image?dpi=100000", (422, "invalid_request")),
-        ("/v1/labels/4711", (404, "not_found")),
-        ("/v1/rounds/4711", (404, "not_found")),
-        ("/v1/checkpoints/nobody", (404, "not_found")),
-        ("/v1/exports/4711", (404, "not_found")),
-        ("/v1/exports/4711/files/a", (404, "not_found")),
-        ("/v1/readings/4711", (404, "not_found")),
-        ("/v1/nonsense", (404, "not_found")),
-    ],
-)
-def test_every_bad_address_has_its_status_and_code(
-    http: httpx.Client, path: str, expected: tuple[int, str]
-) -> None:
+BAD_ADDRESSES = {
+    "/v1/corpora/books/pages?limit=-1": (422, "invalid_request"),
+    "/v1/corpora/books/pages?limit=1000000000": (422, "invalid_request"),
+    "/v1/corpora/books/pages?limit=1e9": (422, "invalid_request"),
+    "/v1/corpora/books/pages?cursor=AAAA": (422, "invalid_cursor"),
+    "/v1/corpora/books/pages?cursor=%F0%9F%92%A9": (422, "invalid_cursor"),
+    "/v1/corpora/books/pages?verdict=good": (422, "invalid_request"),
+    "/v1/corpora/books/pages?reason=%00": (422, "invalid_text"),
+    "/v1/corpora/books%00/pages": (422, "invalid_text"),
+    "/v1/corpora/nowhere/pages": (404, "not_found"),
+    "/v1/corpora/nowhere": (404, "not_found"),
+    "/v1/corpora/nowhere/audit": (404, "not_found"),
+    "/v1/documents/4711": (404, "not_found"),
+    "/v1/pages/4711": (404, "not_found"),
+    "/v1/pages/4711/label": (404, "not_found"),
+    "/v1/pages/4711/image": (404, "not_found"),
+    "/v1/pages/0": (422, "invalid_request"),
+    "/v1/pages/9223372036854775808": (422, "invalid_request"),
+    "/v1/pages/nan": (422, "invalid_request"),
+    "/v1/pages/1/image?dpi=nan": (422, "invalid_request"),
+    "/v1/pages/1/image?dpi=100000": (422, "invalid_request"),
+    "/v1/labels/4711": (404, "not_found"),
+    "/v1/rounds/4711": (404, "not_found"),
+    "/v1/checkpoints/nobody": (404, "not_found"),
+    "/v1/exports/4711": (404, "not_found"),
+    "/v1/exports/4711/files/a": (404, "not_found"),
+    "/v1/readings/4711": (404, "not_found"),
+    "/v1/nonsense": (404, "not_found"),
+}
+
+
+def test_every_bad_address_has_its_status_and_code(http: httpx.Client) -> None:
     make_document(1, corpus="books")
-    assert code(http.get(path)) == expected
+    assert {path: code(http.get(path)) for path in BAD_ADDRESSES} == BAD_ADDRESSES
 
 
 def test_a_cursor_of_another_query_is_refused(http: httpx.Client) -> None:
@@ -398,6 +392,14 @@ def test_a_database_that_does_not_answer_is_503_with_a_time_to_come_back(
     assert code(response) == (503, "unavailable")
     assert int(response.headers["Retry-After"]) > 0
     assert code(http.get("/healthz")) == (503, "unavailable")
+
+
+def test_a_server_out_of_connections_is_503_and_recovers(http: httpx.Client) -> None:
+    with ExitStack() as held:
+        for _ in range(20):  # pool_size + max_overflow
+            held.enter_context(engine().connect())
+        assert code(http.get("/v1/corpora")) == (503, "unavailable")
+    assert http.get("/v1/corpora").status_code == 200
 
 
 def test_a_store_that_does_not_answer_is_503_and_leaves_no_row(
@@ -477,6 +479,12 @@ def test_a_persons_label_stands_and_the_machines_is_kept(client: Client) -> None
     ]
 
 
+def test_a_correction_is_cleaned_like_any_text_from_outside(client: Client) -> None:
+    _, (page_id,) = make_document(1, corpus="books")
+    client.correct(page_id, make_label("  cafe\u0301\u202e  au lait\n"))
+    assert client.page_label(page_id).text == "caf\u00e9 au lait"
+
+
 def test_a_label_may_be_accepted_and_rejected(client: Client) -> None:
     _, pages = make_document(2, corpus="books")
     give_labels(pages[:1], Outcome.REJECTED)
@@ -499,24 +507,25 @@ def test_accepting_a_page_without_a_label_is_a_conflict(http: httpx.Client) -> N
 BOX = [0, 0, 10, 10]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"regions": None},
-        {"regions": [{"category": "text", "box": [1, 2, 3], "lines": []}]},
-        {"regions": [{"category": "text", "box": [5, 0, 1, 9], "lines": []}]},
-        {"regions": [{"category": "text", "box": BOX, "lines": [{"text": "a", "box": "wide"}]}]},
-        {"regions": ["text"]},
-        {"width": 0},
-        {"width": "wide"},
-        {"height": 1e9},
-    ],
-)
-def test_a_correction_that_is_no_label_is_refused(http: httpx.Client, change: dict[str, Any]) -> None:
+BAD_LABELS: list[dict[str, Any]] = [
+    {"regions": None},
+    {"regions": [{"category": "text", "box": [1, 2, 3], "lines": []}]},
+    {"regions": [{"category": "text", "box": [5, 0, 1, 9], "lines": []}]},
+    {"regions": [{"category": "text", "box": BOX, "lines": [{"text": "a", "box": "wide"}]}]},
+    {"regions": ["text"]},
+    {"regions": [{"category": "poem", "box": BOX, "lines": []}]},
+    {"width": 0},
+    {"width": "wide"},
+    {"height": 1e9},
+]
+
+
+def test_a_correction_that_is_no_label_is_refused(http: httpx.Client) -> None:
     _, (page_id,) = make_document(1, corpus="books")
-    label = {**encode(make_label()), **change}
-    response = http.post(f"/v1/pages/{page_id}/labels", json={"label": label})
-    assert code(response) == (422, "invalid_label")
+    for change in BAD_LABELS:
+        label = {**encode(make_label()), **change}
+        response = http.post(f"/v1/pages/{page_id}/labels", json={"label": label})
+        assert code(response) == (422, "invalid_label"), change
     assert (stored(LabelRow), stored(Review)) == (0, 0)
 
 

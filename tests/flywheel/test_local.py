@@ -144,7 +144,7 @@ def remaining(directory: Path) -> list[psutil.Process]:
     return matching(of_stack)
 
 
-def eventually(what: str, probe: Callable[[], object], seconds: float = 20) -> None:
+def eventually(what: str, probe: Callable[[], object], seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not probe():
         assert time.monotonic() < deadline, f"not in {seconds} s: {what}"

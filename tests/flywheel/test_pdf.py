@@ -23,7 +23,7 @@ from flywheel.pdf.frames import HEADER, Lost, receive, send
 from flywheel.reasons import Reason
 from tests.flywheel import draw
 
-SHORT = Limits(page_seconds=1.5)
+SHORT = Limits(page_seconds=2.5)
 
 
 @pytest.fixture(scope="module")

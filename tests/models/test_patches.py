@@ -7,10 +7,10 @@ import unicodedata
 
 import pytest
 
-from flywheel.document import Box, Character
+from flywheel.document import Box, Character, Kind, Label, Line, Region
 from flywheel.reasons import Reason
 from models.lines.detector import DetectedLine, LineDetector
-from models.patches import cut, text_of
+from models.patches import cut, cut_label, text_of
 from tests.models.drawing import DrawnPage, column, draw_page
 
 
@@ -79,12 +79,10 @@ def test_a_text_line_in_two_detected_lines_is_dropped_as_split_on_both_sides(
 def test_characters_beyond_the_end_of_the_detected_line_drop_it_as_clipped(
     page: DrawnPage, lines: list[DetectedLine]
 ) -> None:
-    wide = [
-        dataclasses.replace(c, box=Box(c.box.x0, c.box.y0, c.box.x1 + 80, c.box.y1))
-        if c.line == 0 and c.x == max(d.x for d in page.characters() if d.line == 0)
-        else c
-        for c in page.characters()
-    ]
+    characters = page.characters()
+    last = max((c for c in characters if c.line == 0), key=lambda c: c.x)
+    reaching = dataclasses.replace(last, box=Box(last.box.x0, last.box.y0, last.box.x1 + 80, last.box.y1))
+    wide = [reaching if c is last else c for c in characters]
     assert cut(page.image, page.dpi, wide, lines).dropped == {Reason.PATCH_CLIPPED: 1}
 
 
@@ -114,3 +112,38 @@ def test_a_gap_that_the_pen_jumped_is_a_space_and_runs_of_spaces_are_one() -> No
     jumped = [character("a", 0), character("b", 20)]
     written = [character("a", 0), character(" ", 5), character(" ", 10), character("b", 15)]
     assert text_of(jumped, 12) == text_of(written, 12) == "a b"
+
+
+def test_a_lone_digit_whose_baseline_is_its_boxs_lower_edge_is_kept(detector: LineDetector) -> None:
+    page = draw_page([*column(100, 100, 4, 14, seed=1), (600, 620, "༥")])
+    report = cut(page.image, page.dpi, page.characters(), detector.find(page.image))
+    assert report.patches[-1].text == "༥"
+
+
+def label_of(page: DrawnPage, boxes: list[Box], texts: list[str]) -> Label:
+    written = tuple(Line(t, b.scaled(72 / page.dpi)) for t, b in zip(texts, boxes, strict=True))
+    region = Region("text", Box.around(x.box for x in written), written)
+    return Label(Kind.HUMAN, "person", *page.points, (region,))
+
+
+def test_a_corrected_label_gives_its_text_to_the_lines_its_boxes_cover(
+    page: DrawnPage, lines: list[DetectedLine]
+) -> None:
+    texts = [f"line {i}" for i in range(6)]
+    report = cut_label(page.image, page.dpi, label_of(page, [x.box for x in lines], texts), lines)
+    assert [p.text for p in report.patches] == texts
+    assert not report.dropped
+
+
+def test_label_lines_that_do_not_fit_the_detected_ones_are_dropped_by_reason(
+    page: DrawnPage, lines: list[DetectedLine]
+) -> None:
+    first, second = lines[0].box, lines[1].box
+    half = Box(first.x0, first.y0, (first.x0 + first.x1) / 2, first.y1)
+    rest = Box(half.x1, first.y0, first.x1, first.y1)
+    both = Box.around((second, lines[2].box))
+    boxes = [half, rest, both, lines[3].box, lines[4].box]
+    label = label_of(page, boxes, ["a", "b", "c", "d", "e"])
+    report = cut_label(page.image, page.dpi, label, lines)
+    assert [p.text for p in report.patches] == ["d", "e"]
+    assert report.dropped == {Reason.PATCH_MERGED: 1, Reason.PATCH_SPLIT: 2, Reason.PATCH_EMPTY: 1}

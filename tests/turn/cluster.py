@@ -1,0 +1,121 @@
+"""Two ways to run the service for the whole-loop test: embedded, and on servers started apart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from flywheel import database, keys, local
+from flywheel.client import Client
+from flywheel.local.ports import free_port
+from flywheel.local.programs import Program, argv_values
+
+
+@dataclass
+class Cluster:
+    """Where the API is, and how to hurt the workers."""
+
+    url: str
+    key: str
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    programs: dict[str, list[str]] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    logs: Path = Path()
+
+    def client(self) -> Client:
+        return Client(self.url, self.key)
+
+    def start(self, name: str) -> None:
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                self.programs[name],
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill_and_restart(self, *names: str) -> None:
+        """SIGKILL to every process of these programs, at once, and new ones in their place."""
+        for name in names:
+            kill_tree(self.processes[name])
+        for name in names:
+            self.start(name)
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL a process and all that came from it."""
+    try:
+        found = psutil.Process(process.pid)
+        tree = [*found.children(recursive=True), found]
+    except psutil.NoSuchProcess:
+        tree = []
+    for member in tree:
+        try:
+            member.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue
+    process.wait(10)
+
+
+@contextmanager
+def embedded(directory: Path) -> Iterator[Cluster]:
+    """The embedded stack in a directory of its own."""
+    with local.start(directory / "stack", attached=True) as stack:
+        yield Cluster(stack.api_url, stack.api_key)
+
+
+@contextmanager
+def separate(directory: Path, database_url: str, redis_url: str, store_url: str) -> Iterator[Cluster]:
+    """The same programs, given three URLs, without a supervisor."""
+    host, port = "127.0.0.1", free_port()
+    work = directory / "work"
+    environment = {
+        "FLYWHEEL_DATABASE_URL": database_url,
+        "FLYWHEEL_REDIS_URL": redis_url,
+        "FLYWHEEL_STORE_URL": store_url,
+        "FLYWHEEL_WORK_DIR": str(work),
+    }
+    values = argv_values(str(directory), str(work), host, port)
+    cluster = Cluster(
+        f"http://{host}:{port}",
+        keys.create_embedded_key(database_url),
+        programs={program.name: program.command(values) for program in local.PROGRAMS},
+        environment=environment,
+        logs=directory,
+    )
+    try:
+        for program in local.PROGRAMS:
+            _start(cluster, program)
+        _await_api(cluster)
+        yield cluster
+    finally:
+        for process in cluster.processes.values():
+            kill_tree(process)
+        database.engine(database_url).dispose()
+
+
+def _start(cluster: Cluster, program: Program) -> None:
+    cluster.environment |= dict(program.env)
+    cluster.start(program.name)
+
+
+def _await_api(cluster: Cluster) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            httpx.get(f"{cluster.url}/healthz").raise_for_status()
+            return
+        except httpx.HTTPError:
+            assert cluster.processes["api"].poll() is None, (cluster.logs / "api.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "the API did not come up"
+            time.sleep(0.1)
