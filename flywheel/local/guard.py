@@ -1,4 +1,4 @@
-"""`python -m flywheel.local.guard DIR`: clears a stack away when its supervisor is killed.
+"""`python -m flywheel.local.guard DIR RUN`: clears a stack away when its supervisor is killed.
 
 Its standard input is a pipe whose other end the supervisor alone holds. When that end closes,
 the supervisor is gone, and not even the grandchildren may outlive it.
@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Wait for the supervisor's end, then clear away; a next stack that is there already has done so."""
-    data_dir = Path(sys.argv[1])
+    data_dir, run = Path(sys.argv[1]), sys.argv[2]
     while sys.stdin.buffer.read(1):
         pass
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     log.warning("the supervisor is gone")
-    with suppress(Conflict), locked(data_dir):
+    with suppress(Conflict), locked(data_dir, dying=run):
         log.warning("cleared away: %s", clear_away(data_dir) or "nothing")
 
 

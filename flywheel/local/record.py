@@ -88,32 +88,39 @@ def read_record(data_dir: Path) -> StackStatus | None:
 
 
 @contextmanager
-def locked(data_dir: Path, seconds: float = 20.0) -> Iterator[None]:
+def locked(data_dir: Path, seconds: float = 20.0, dying: str = "") -> Iterator[None]:
     """Exclusive use of the directory, until the block or the process ends.
 
-    Waits while the rest of a killed stack is cleared away. Raises Conflict when a live one holds it.
+    Waits while the rest of a killed stack is cleared away. Raises Conflict when a live one holds it,
+    unless that is the run `dying`, which is only not quite dead yet.
     """
     handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        wait_for("the lock", lambda: _try_lock(handle, data_dir), seconds)
+        wait_for("the lock", lambda: _try_lock(handle, data_dir, dying), seconds)
         yield
     finally:
         os.close(handle)
 
 
-def _try_lock(handle: int, data_dir: Path) -> bool | None:
+def _try_lock(handle: int, data_dir: Path, dying: str) -> bool | None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        refuse_live(data_dir)
+        refuse_live(data_dir, dying)
         return None
     return True
 
 
-def refuse_live(data_dir: Path) -> None:
-    """Raises Conflict when another process supervises a stack in this directory."""
+def refuse_live(data_dir: Path, dying: str = "") -> None:
+    """Raises Conflict when another process supervises a stack in this directory, in a run other than `dying`."""
     found = read_record(data_dir)
-    if found is not None and found.alive and found.pid != os.getpid() and found.state != "stopped":
+    if (
+        found is not None
+        and found.run != dying
+        and found.alive
+        and found.pid != os.getpid()
+        and found.state != "stopped"
+    ):
         raise Conflict(f"a stack is {found.state} in {data_dir} already (process {found.pid})")
 
 

@@ -155,7 +155,7 @@ class Supervisor:
     def _start_guard(self) -> None:
         """A process that outlives us just long enough to clear up, should we be killed."""
         reading, self._guard_line = os.pipe()
-        command = [sys.executable, "-m", "flywheel.local.guard", str(self.data_dir)]
+        command = [sys.executable, "-m", "flywheel.local.guard", str(self.data_dir), self._run]
         log_file = self.logs / "guard.log"
 
         def start() -> subprocess.Popen[bytes]:

@@ -25,7 +25,7 @@ from models.recognition.network import ARCHITECTURE, LineNetwork, NetworkConfig,
 from models.recognition.protocol import Reading, reading_of
 
 BLANK = 0
-BATCH_PIXELS = 24_000  # of width in one batch: about 32 lines of a book page
+BATCH_PIXELS = 12_000  # of width in one batch, about 16 lines of a book page; larger ones leave the cache
 NARROWEST, WIDEST = 16, 8192  # pixels of width at the network's height
 WIDTH_STEP = 32  # batches are padded to multiples, so few shapes occur
 FAINTEST = 24.0  # gray levels between paper and ink; below this, noise is not stretched to ink

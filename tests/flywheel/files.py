@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from flywheel.tables import Document, Page
 
 
 def a_pdf(text: str = "A line of plain text") -> bytes:
-    """A born-digital page of 200 x 100 points."""
+    """A born-digital page of 200 x 100 points, byte for byte the same each time."""
     pdf = FPDF(unit="pt", format=(200, 100))
+    pdf.set_creation_date(datetime(2026, 1, 1, tzinfo=UTC))
     pdf.add_page()
     pdf.set_font("Helvetica", size=12)
     pdf.text(20, 50, text)
