@@ -53,7 +53,8 @@ app.conf.update(
     task_store_errors_even_if_ignored=False,
     task_serializer="json",
     accept_content=["json"],
-    task_queues=[Queue(name) for name in QUEUES],
+    task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+    task_routes={stop.task: {"queue": stop.queue} for stop in ROUTE.values()},
     task_default_queue="control",
     worker_prefetch_multiplier=1,
     worker_disable_prefetch=True,
@@ -128,7 +129,7 @@ def stop_task(name: str) -> Callable[[Callable[[Run], None]], Any]:
         def hinted(shard_id: int) -> None:
             perform(function, shard_id)
 
-        return app.task(name=stop.task, queue=stop.queue, time_limit=stop.limit, ignore_result=True)(hinted)
+        return app.task(name=stop.task, time_limit=stop.limit, ignore_result=True)(hinted)
 
     return decorate
 
@@ -180,7 +181,7 @@ def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
         return "failed"
     except MemoryError:
         # Escaping, it would take the Celery worker's main process down (RELIABILITY, fault 23).
-        log.error("out of memory")
+        log.exception("out of memory")
         _fail(claim, Reason.PAGE_MEMORY, "out of memory in the worker", retry=True)
         return "failed"
     except Exception as error:

@@ -75,6 +75,15 @@ def upgrade(url: str, revision: str = "head") -> None:
     command.upgrade(alembic_config(url), revision)
 
 
+def main() -> None:
+    """`python -m flywheel.database`: bring the tables of FLYWHEEL_DATABASE_URL up to date."""
+    upgrade(settings().database_url)
+
+
 def downgrade(url: str, revision: str = "base") -> None:
     """Take the database's tables back to `revision`."""
     command.downgrade(alembic_config(url), revision)
+
+
+if __name__ == "__main__":
+    main()

@@ -245,7 +245,7 @@ def _sheet_item(client: Client, page: Page, note: str) -> SheetItem:
     data = client.page_image(page.id, dpi=SHEET_DPI, annotated=False, format="png")
     image = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
     label = client.page_label(page.id)
-    verdict = Verdict(Outcome(page.verdict or "review"), Reason(page.reason or "accepted"), page.detail or "")
+    verdict = Verdict(Outcome(page.verdict or "review"), Reason.of(page.reason or "accepted"), page.detail or "")
     dpi = image.shape[1] / label.width * 72
     return SheetItem(image, dpi, label, verdict, f"{page.document} p{page.number + 1}", note)
 
@@ -311,7 +311,7 @@ def verdicts(summary: Summary, title: str) -> Table:
     for reason, count in summary.documents.by_reason.items():
         rows[reason] = rows.get(reason, 0) + count
     for reason, count in sorted(rows.items(), key=lambda pair: -pair[1]):
-        table.add_row(reason, str(count), Reason(reason).explanation)
+        table.add_row(reason, str(count), Reason.of(reason).explanation)
     return table
 
 

@@ -12,6 +12,9 @@
     |-- BlobMissing         no blob under this key
     |-- BlobCorrupt         the blob's bytes do not match its key
     |-- Conflict            the call contradicts what is recorded (API: 409)
+    |-- KeyRefused          an API key that is unknown, expired or revoked (401; flywheel/keys.py)
+    |-- ScopeMissing        an API key without the scope that is asked for (403; flywheel/keys.py)
+    |-- CursorRefused       a cursor that the server did not make (422; flywheel/catalog/cursor.py)
     |-- NotFound            no such corpus, page, round ... (API: 404)
     |-- SetupError          the machine or the settings are at fault; the text says what to do
     `-- ApiError            what the client raises when the server refuses

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from flywheel.database import transaction
 from flywheel.errors import FlywheelError, NotFound
+from flywheel.settings import settings
 from flywheel.tables import ApiKey
 
 Scope = Literal["read", "submit", "review", "train", "admin"]
@@ -141,3 +142,12 @@ def _remember(plain: str, row: ApiKey, seconds: float) -> None:
         _cache.move_to_end(_digest(plain))
         while len(_cache) > CACHE_KEYS:
             _cache.popitem(last=False)
+
+
+def main() -> None:
+    """`python -m flywheel.keys`: the first key of a cluster, for everything, to standard output."""
+    print(create_embedded_key(settings().database_url))
+
+
+if __name__ == "__main__":
+    main()

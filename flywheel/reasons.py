@@ -20,6 +20,14 @@ class Reason(StrEnum):
         member.explanation = explanation
         return member
 
+    @classmethod
+    def of(cls, value: str) -> Reason:
+        """The reason with this code; raises ValueError for an unknown one."""
+        for member in cls:
+            if member.value == value:
+                return member
+        raise ValueError(f"no reason is called {value!r}")
+
     # A label that passed
     ACCEPTED = "accepted", "the text agrees with the ink, the script and the orthography"
     BLANK = "blank", "no ink and no text: an empty page, labelled as such"

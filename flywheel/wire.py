@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Format = Literal["parquet", "webdataset", "jsonl"]
+Format = Literal["parquet", "webdataset", "jsonl", "paddleocr", "alto", "labelstudio"]
 
 LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 

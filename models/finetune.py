@@ -148,6 +148,8 @@ class Run:
         self.charset, self.network = _network(job, sorted(set("".join(map(normalise, lines.texts)))), state)
         height = self.network.config.height
         self.lines = TrainingLines(lines, self.charset, self.recipe, height, job.seed)
+        if not len(self.lines):
+            raise Rejected(Reason.NO_LINES, f"none of {len(lines)} lines is wide enough for its text")
         validation = dataset.lines("validation", most_generation=0)
         self.validation = ValidationLines(
             validation if len(validation) else lines, self.recipe.validation_lines, job.seed

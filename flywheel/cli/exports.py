@@ -29,6 +29,9 @@ class Format(StrEnum):
     PARQUET = "parquet"
     WEBDATASET = "webdataset"
     JSONL = "jsonl"
+    PADDLEOCR = "paddleocr"
+    ALTO = "alto"
+    LABELSTUDIO = "labelstudio"
 
 
 class ExportFailed(FlywheelError):
@@ -66,7 +69,8 @@ def export(
     show.say(made)
     show.say(f"[green]{show.count(found.rows)} rows[/], {show.size(total)} in {to}, every file checked")
     glob = str(to / ("*.tar" if format is Format.WEBDATASET else "*.jsonl"))
-    show.say(f"[dim]{LOADING[format.value].format(path=str(to), glob=glob)}[/]")
+    if format.value in LOADING:
+        show.say(f"[dim]{LOADING[format.value].format(path=str(to), glob=glob)}[/]")
 
 
 def _check_target(to: Path) -> None:

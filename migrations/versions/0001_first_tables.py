@@ -150,9 +150,7 @@ def upgrade() -> None:
         "rounds",
         ["language"],
         unique=True,
-        postgresql_where=sa.text(
-            "status IN ('patching', 'freezing', 'training', 'promoting', 'relabelling')"
-        ),
+        postgresql_where=sa.text("status IN ('patching', 'freezing', 'training', 'promoting', 'relabelling')"),
     )
     op.create_table(
         "checkpoints",
@@ -229,9 +227,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("action IN ('promote', 'refuse', 'rollback')", name=op.f("ck_promotions_action")),
-        sa.ForeignKeyConstraint(
-            ["checkpoint_id"], ["checkpoints.id"], name=op.f("fk_promotions_checkpoint_id")
-        ),
+        sa.ForeignKeyConstraint(["checkpoint_id"], ["checkpoints.id"], name=op.f("fk_promotions_checkpoint_id")),
         sa.ForeignKeyConstraint(["previous_id"], ["checkpoints.id"], name=op.f("fk_promotions_previous_id")),
         sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_promotions_round_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promotions")),
@@ -252,9 +248,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("status IN ('pending', 'finished', 'failed')", name=op.f("ck_readings_status")),
-        sa.ForeignKeyConstraint(
-            ["checkpoint_id"], ["checkpoints.id"], name=op.f("fk_readings_checkpoint_id")
-        ),
+        sa.ForeignKeyConstraint(["checkpoint_id"], ["checkpoints.id"], name=op.f("fk_readings_checkpoint_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_readings")),
     )
     op.create_table(
@@ -268,9 +262,7 @@ def upgrade() -> None:
         sa.Column("export_id", sa.BigInteger(), nullable=True),
         sa.Column("reading_id", sa.BigInteger(), nullable=True),
         sa.Column("checkpoint_id", sa.Text(), nullable=True),
-        sa.Column(
-            "page_ids", sa.ARRAY(sa.BigInteger()), server_default=sa.text("'{}'::bigint[]"), nullable=False
-        ),
+        sa.Column("page_ids", sa.ARRAY(sa.BigInteger()), server_default=sa.text("'{}'::bigint[]"), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -346,9 +338,7 @@ def upgrade() -> None:
         sa.Column("token", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["shard_id"], ["shards.id"], name=op.f("fk_leases_shard_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["shard_id"], ["shards.id"], name=op.f("fk_leases_shard_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("shard_id", name=op.f("pk_leases")),
         postgresql_with={
             "fillfactor": 50,
@@ -437,9 +427,7 @@ def downgrade() -> None:
     op.drop_index(
         "uq_rounds_language_running",
         table_name="rounds",
-        postgresql_where=sa.text(
-            "status IN ('patching', 'freezing', 'training', 'promoting', 'relabelling')"
-        ),
+        postgresql_where=sa.text("status IN ('patching', 'freezing', 'training', 'promoting', 'relabelling')"),
     )
     op.drop_table("rounds")
     op.drop_table("exports")

@@ -99,9 +99,7 @@ class Cluster:
         """A program of the service; `more` is added to its environment."""
         name = f"{name}-{len(self.members)}"
         log = self.directory / f"{name}.log"
-        process = spawn(
-            argv, log=log, cwd=ROOT, env={**self.environment, **more}, death_signal=signal.SIGKILL
-        )
+        process = spawn(argv, log=log, cwd=ROOT, env={**self.environment, **more}, death_signal=signal.SIGKILL)
         self.members.append(Member(name, process, log))
         return self.members[-1]
 
@@ -112,10 +110,14 @@ class Cluster:
         argv = [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", queues, "-n", name]
         return self.start("worker", [*argv, "-c", str(processes), *QUIET], **self._fault(fault), **more)
 
-    def sweep(self, fault: str = "", **more: str) -> Member:
-        module = "tests.chaos.sabotage" if fault else "flywheel.sweep"
-        argv = [sys.executable, "-m", module, *(["flywheel.sweep"] if fault else [])]
-        return self.start("sweep", argv, **self._fault(fault), **more)
+    def sweep(self, fault: str = "") -> Member:
+        return self.program("flywheel.sweep", fault=fault)
+
+    def program(self, module: str, *arguments: str, fault: str = "", **more: str) -> Member:
+        """Any `python -m module arguments`."""
+        runner = ["tests.chaos.sabotage"] if fault else []
+        argv = [sys.executable, "-m", *runner, module, *arguments]
+        return self.start(module.rsplit(".", maxsplit=1)[-1], argv, **self._fault(fault), **more)
 
     def _fault(self, fault: str) -> dict[str, str]:
         return {"CHAOS_FAULT": fault, "CHAOS_DIR": str(self.directory)} if fault else {}

@@ -43,7 +43,6 @@ def programs(environment: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(programs: Cluster) -> Iterator[Cluster]:
-    """Whatever a test does to it, the invariants hold in the end."""
+    """A test ends when its work has settled; then the invariants hold, whatever was done to it."""
     yield programs
-    programs.settle()
     invariants.check(programs)

@@ -29,7 +29,7 @@ def test_fault_21_a_page_that_hangs_the_pdf_library_is_quarantined_and_its_neigh
     cluster.sweep()
     worker = cluster.worker(FLYWHEEL_PAGE_SECONDS="4")
     cluster.settle()
-    assert [row for row in standing(hostile)] == [
+    assert standing(hostile) == [
         ("labelled", "accepted"),
         ("quarantined", "page_timeout"),
         ("labelled", "accepted"),
@@ -53,14 +53,14 @@ def test_fault_22_a_page_that_crashes_the_pdf_library_is_quarantined_and_its_nei
 def test_fault_19_a_document_whose_bytes_changed_is_quarantined_and_never_labelled(cluster: Cluster) -> None:
     cluster.books(2, 3)
     with transaction() as session:
-        keys = dict(session.execute(select(Document.id, Document.blob_key)).tuples().all())
+        keys = {row.id: row.blob_key for row in session.execute(select(Document)).scalars()}
     (rotten, _), (sound, _) = cluster.acknowledged
     flip(Path(cluster.environment["FLYWHEEL_STORE_URL"].removeprefix("file://")) / keys[rotten])
     cluster.sweep()
     cluster.worker(processes=1)
     cluster.settle()
     with transaction() as session:
-        states = dict(session.execute(select(Document.id, Document.reason)).tuples().all())
+        states = {row.id: row.reason for row in session.execute(select(Document)).scalars()}
     assert states == {rotten: "blob_corrupt", sound: None}
     assert standing(rotten) == []
     assert standing(sound) == [("labelled", "accepted")] * 3

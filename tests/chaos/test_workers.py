@@ -75,7 +75,7 @@ def test_fault_11_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(cl
     cluster.books(1, 6)
     cluster.sweep()
     frozen = cluster.worker("page:3 stop 1", processes=1)
-    cluster.wait("the freeze", lambda: (cluster.directory / "fault.0").exists())
+    cluster.wait("the freeze", (cluster.directory / "fault.0").exists)
     cluster.worker()
     cluster.settle()
     with transaction() as session:
@@ -94,7 +94,8 @@ def test_fault_13_one_hint_given_to_ten_consumers_is_worked_on_once(cluster: Clu
         with transaction() as session:
             ids = session.execute(select(Shard.id).where(Shard.state == "open")).scalars().all()
         broker.publish([(shard_id, stop) for shard_id in ids for _ in range(10)])
-        cluster.wait("the stop's end", lambda s=stop: cluster.count(Shard, Shard.stop == s, Shard.state == "open") == 0)
+        done = Shard.stop == stop, Shard.state == "finished"
+        cluster.wait("the stop's end", lambda done=done: cluster.count(Shard, *done) == 1)
     assert len((cluster.directory / "pages").read_text().splitlines()) == pages
     assert cluster.labels() == pages
 

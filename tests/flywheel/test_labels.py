@@ -65,9 +65,9 @@ def test_a_stale_token_records_nothing() -> None:
     _, pages = make_document(1)
     held = claim("coarse", pages)
     result = Result(pages[0], make_label(), Verdict(Outcome.ACCEPTED, Reason.ACCEPTED))
+    stale, packed = replace(held, token=held.token - 1), labels.keep(store(), [result.label])
     with pytest.raises(LeaseLost), transaction() as session:
-        stale = replace(held, token=held.token - 1)
-        labels.record(session, stale, [result], labels.keep(store(), [result.label]), "settings")
+        labels.record(session, stale, [result], packed, "settings")
     assert standing(pages[0]) == ("pending", None, None)
 
 

@@ -134,6 +134,16 @@ def test_a_dataset_without_lines_is_refused(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.NO_LINES
 
 
+def test_lines_too_narrow_for_their_text_are_refused_rather_than_looped_over(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    narrow = PatchRow("d", 0, 0, syllables(40, 0), draw_line("ཀ་"))
+    write_patches(tmp_path / "data" / "a.parquet", [narrow])
+    write_manifest(tmp_path / "data", splits={"d": "train"}, language="bo")
+    with pytest.raises(Rejected) as caught:
+        train(job(tmp_path))
+    assert caught.value.reason is Reason.NO_LINES
+
+
 def test_two_readers_are_compared_on_the_same_held_out_lines(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", lines=24, words=2)
     result = train(job(tmp_path, steps=150))

@@ -31,6 +31,11 @@ def test_runs_of_white_space_are_one_space_and_ends_do_not_count() -> None:
     assert normalise("  a \n\t b ") == "a b"
 
 
+def test_the_two_tshegs_that_are_drawn_alike_are_one_but_a_missing_one_is_an_error() -> None:
+    assert score(["ཀ༌ཁ་"], ["ཀ་ཁ་"]).edits == 0
+    assert score(["ཀ་ཁ་"], ["ཀཁ་"]).edits == 1
+
+
 def test_the_interval_is_over_documents_when_there_are_five() -> None:
     truths, readings = ["aaaaaaaaaa"] * 50, ["aaaaaaaaaa"] * 40 + ["bbbbbbbbbb"] * 10
     documents = [str(i // 10) for i in range(50)]  # one document of five is all wrong
