@@ -47,7 +47,7 @@ imports: venv ## import-linter: which room may know which
 	$(VENV)/bin/lint-imports
 
 chaos: venv ## kill, flush, freeze and cut things while work goes on
-	$(PY) -m pytest tests/chaos $(CHAOS)
+	FLYWHEEL_CHAOS=full $(PY) -m pytest tests/chaos $(CHAOS)
 
 bench: venv ## every benchmark; JSON lines
 	@for file in benchmarks/*.py; do echo "# $$file" >&2; $(PY) $$file || exit 1; done

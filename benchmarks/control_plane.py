@@ -11,24 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-import psycopg
-from sqlalchemy import func, select
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from flywheel import database, submission
+from benchmarks.cluster import cluster, wait_until_settled
+from flywheel import submission
 from flywheel.database import transaction
-from flywheel.local import postgres_server, redis_server
 from flywheel.settings import settings
 from flywheel.store import open_store
-from flywheel.tables import LabelRow, Lease, Page
 
 PAPER_CLUSTER = 33_000_000 / 86_400  # pages a second, DeepSeek-OCR section 1
-ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -37,50 +32,13 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=250, help="pages a document")
     parser.add_argument("--workers", type=int, default=2, help="Celery worker processes")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="flywheel-bench-", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        with postgres_server(directory / "postgres") as postgres, redis_server(directory / "redis") as redis:
-            with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-                connection.execute("CREATE DATABASE bench")
-            environment = {
-                "FLYWHEEL_DATABASE_URL": postgres.url("bench"),
-                "FLYWHEEL_REDIS_URL": redis.url(),
-                "FLYWHEEL_STORE_URL": (directory / "store").as_uri(),
-                "FLYWHEEL_WORK_DIR": str(directory / "work"),
-                "PYTHONPATH": str(ROOT),
-            }
-            os.environ.update(environment)
-            database.upgrade(environment["FLYWHEEL_DATABASE_URL"])
-            print(json.dumps(measure(directory, arguments), indent=2))
-            database.engine().dispose()
-
-
-def measure(directory: Path, arguments: argparse.Namespace) -> dict[str, object]:
-    """Submit everything, wait until every page is labelled and no lease is left; the figures."""
-    command = [sys.executable, "-m", "celery", "-A", "benchmarks.given_labels", "worker", "-Q", "cpu"]
-    quiet = [
-        "--concurrency",
-        str(arguments.workers),
-        "--without-gossip",
-        "--without-mingle",
-        "--loglevel",
-        "WARNING",
-    ]
-    worker = subprocess.Popen([*command, *quiet], cwd=ROOT)
-    sweep = subprocess.Popen([sys.executable, "-m", "flywheel.sweep"], cwd=ROOT)
-    try:
-        run(directory, 1, 1)  # warms processes up: imports, connections, plans
+    with cluster("benchmarks.given_labels", arguments.workers) as directory:
+        run(directory, 1, 1)  # warms the processes up: imports, connections, plans
         started = time.perf_counter()
         run(directory, arguments.documents, arguments.pages)
         seconds = time.perf_counter() - started
-    finally:
-        for process in (worker, sweep):
-            process.terminate()
-        for process in (worker, sweep):
-            process.wait(30)
     pages = arguments.documents * arguments.pages
-    return {
+    report = {
         "pages": pages,
         "seconds": round(seconds, 2),
         "pages_per_second": round(pages / seconds, 1),
@@ -88,6 +46,7 @@ def measure(directory: Path, arguments: argparse.Namespace) -> dict[str, object]
         "workers": arguments.workers,
         "cores": os.cpu_count(),
     }
+    print(json.dumps(report, indent=2))
 
 
 def run(directory: Path, documents: int, pages: int) -> None:
@@ -107,23 +66,7 @@ def run(directory: Path, documents: int, pages: int) -> None:
                 media_type="application/pdf",
                 language="en",
             )
-    deadline = time.monotonic() + 600
-    while not settled():
-        if time.monotonic() > deadline:
-            raise SystemExit("not done after ten minutes")
-        time.sleep(0.05)  # the measured side is in other processes: polling its rows is all there is
-
-
-def settled() -> bool:
-    with transaction() as session:
-        leases = session.execute(select(func.count()).select_from(Lease)).scalar_one()
-        if leases:
-            return False
-        pages = session.execute(select(func.count()).select_from(Page)).scalar_one()
-        labels = session.execute(select(func.count()).select_from(LabelRow)).scalar_one()
-    if pages != labels:
-        raise SystemExit(f"{pages} pages but {labels} labels")
-    return True
+    wait_until_settled()
 
 
 if __name__ == "__main__":

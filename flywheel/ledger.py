@@ -232,20 +232,26 @@ def release(session: Session, held: Claim) -> None:
 def defer(session: Session, held: Claim, detail: str) -> None:
     """Give the shard back uncharged, to be had again after a growing pause."""
     pause = func.least(DEFER_SECONDS, func.power(2, func.least(Lease.deferrals, 10)))
-    _free(
+    freed = _free(
         session,
         held,
         attempts=Lease.attempts - 1,
         deferrals=Lease.deferrals + 1,
         run_after=func.now() + pause * text("interval '1 second'"),
     )
-    session.execute(update(Shard).where(Shard.id == held.shard_id).values(detail=detail))
+    if freed:
+        session.execute(update(Shard).where(Shard.id == held.shard_id).values(detail=detail))
 
 
-def _free(session: Session, held: Claim, **values: Any) -> None:
-    session.execute(
-        update(Lease).where(*_held(held)).values(worker=None, expires_at=None, published_at=None, **values)
+def _free(session: Session, held: Claim, **values: Any) -> bool:
+    """Let go of the lease; False when it was not ours any more."""
+    done = session.execute(
+        update(Lease)
+        .where(*_held(held))
+        .values(worker=None, expires_at=None, published_at=None, **values)
+        .returning(Lease.shard_id)
     )
+    return done.first() is not None
 
 
 def fail(session: Session, held: Claim, reason: Reason, detail: str, *, retry: bool) -> None:

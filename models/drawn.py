@@ -1,10 +1,10 @@
 """Lines drawn on the spot: a true text in another face, so a model does not learn one font alone.
 
-    DrawnLines(language).draw(text, generator) -> gray line image, or None when the face lacks it
+    DrawnLines().draw(text, generator) -> gray line image, or None when the face lacks a character
 
-The face lies inside the PyMuPDF wheel (Noto Serif Tibetan for Tibetan, its serif otherwise); its
-variants are geometric: condensed or wide, slanted, emboldened, in several sizes. Pillow shapes
-through raqm, where the wheel has it; without shaping nothing is drawn.
+The face is Noto Serif Tibetan, which lies inside the PyMuPDF wheel; its variants are geometric:
+condensed or wide, slanted, emboldened, in several sizes. Texts of other scripts are not drawn, so
+for them a recipe's drawn_share changes nothing. Pillow shapes through raqm (`can_draw`).
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ from flywheel.document import Box
 from models.lines.order import join_fragments, reading_order, split_double_lines
 
 MODEL = "PP-OCRv6_det_small.onnx"
-WORKING_DPI = 105.0  # measured: as complete as 150 on book pages and pecha leaves, seven times as fast
+# Measured on 12 drawn scans (326 lines): 105 and 150 dpi both find every line of text; 105 misses
+# two lone page digits, 150 one at twice the cost.
+WORKING_DPI = 105.0
 STRIDE = 32  # the network's: both sides must be multiples
 SIDE_LIMIT = 2240  # pixels of the longer side that the network sees
 SHORT_SIDE = 64

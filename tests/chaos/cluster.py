@@ -141,11 +141,11 @@ class Cluster:
         """The client was told that this document is in."""
         self.acknowledged.append((document_id, sha256))
 
-    def books(self, count: int, pages: int, lines: int = 3) -> int:
-        """Submit `count` sound documents, no two alike; returns the number of their pages."""
-        for seed in range(count):
-            path = self.directory / f"book-{pages}-{lines}-{seed}.pdf"
-            draw.latin_pdf(path, pages, lines=lines, seed=random.Random(f"{pages} {seed}").randrange(1 << 30))
+    def books(self, count: int, pages: int, lines: int = 3, lot: int = 0) -> int:
+        """Submit `count` sound documents, no two alike (in lots of the same size); returns the pages' number."""
+        for number in range(count):
+            path = self.directory / f"book-{pages}-{lines}-{lot}-{number}.pdf"
+            draw.latin_pdf(path, pages, lines=lines, seed=random.Random(path.name).randrange(1 << 30))
             self.submit(path)
         return count * pages
 

@@ -67,7 +67,7 @@ def test_fault_5_a_submission_that_lost_its_answer_is_sent_again_and_is_in_once(
     api(cluster, port)
     answer = send()
     assert answer.status_code == code, answer.text
-    cluster.note(answer.json()["documents"][0]["id"], submission_hash(path))
+    cluster.note(answer.json()["documents"][0]["document_id"], submission_hash(path))
     cluster.sweep()
     cluster.worker(processes=1)
     cluster.settle()

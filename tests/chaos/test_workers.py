@@ -20,6 +20,7 @@ def pages_of(state: str) -> list[tuple[int, str | None]]:
         return [(number, reason) for number, reason in session.execute(query).all()]
 
 
+@pytest.mark.timeout(900)
 def test_fault_1_workers_killed_again_and_again_under_load_lose_no_page(cluster: Cluster, kills: int) -> None:
     pages = cluster.books(4 * kills, 12)
     cluster.sweep()
@@ -96,7 +97,8 @@ def test_fault_13_one_hint_given_to_ten_consumers_is_worked_on_once(cluster: Clu
         broker.publish([(shard_id, stop) for shard_id in ids for _ in range(10)])
         done = Shard.stop == stop, Shard.state == "finished"
         cluster.wait("the stop's end", lambda done=done: cluster.count(Shard, *done) == 1)
-    assert len((cluster.directory / "pages").read_text().splitlines()) == pages
+    starts = (cluster.directory / "pages").read_text().splitlines()
+    assert len({start.split()[1] for start in starts}) == 1  # one process opened pages
     assert cluster.labels() == pages
 
 

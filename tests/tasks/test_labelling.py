@@ -225,7 +225,7 @@ def test_an_english_scan_is_read_by_the_reader_that_comes_with_the_service(tmp_p
     with transaction() as session:
         row = session.execute(select(LabelRow).where(LabelRow.stop == "recognition")).scalar_one()
         parent = session.get_one(LabelRow, row.parent_id)
-    assert (row.kind, row.checkpoint_id, row.generation) == ("fine", "ppocr-v6-small", 0)
+    assert (row.kind, row.checkpoint_id, row.generation) == ("fine", "ppocr-v6-small", 1)
     assert (parent.stop, parent.reason) == ("coarse", "no_text_layer")
     assert row.confidence is not None
     assert row.confidence > 0.9
