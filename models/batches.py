@@ -61,6 +61,11 @@ class TrainingLines:
     def __len__(self) -> int:
         return len(self._usable)
 
+    @property
+    def steps_per_epoch(self) -> float:
+        """About how many batches one pass takes."""
+        return max(1.0, sum(self._widths[i] for i in self._usable) / self._recipe.batch_pixels)
+
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Batches of one pass over the lines, from the `start`-th on; the same for the same number."""
         order = self._order(np.random.default_rng((self._seed, number)))

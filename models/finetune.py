@@ -158,6 +158,7 @@ class Run:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
         )
+        self.steps = planned_steps(self.recipe, self.lines.steps_per_epoch)
         self.state = state or State(self.charset, {}, {}, job=name)
         if state is not None:
             self.optimiser.load_state_dict(state.optimiser)
@@ -171,7 +172,7 @@ class Run:
 
     @property
     def share(self) -> float:
-        return min(1.0, max(self.seconds / self.recipe.seconds, self.state.step / self.recipe.steps))
+        return min(1.0, max(self.seconds / self.recipe.seconds, self.state.step / self.steps))
 
     def go(
         self,
@@ -298,6 +299,13 @@ def fingerprint(job: TrainingJob, dataset_hash: str) -> str:
     shape = [recipe.network.as_dict(), recipe.batch_pixels, recipe.generations]
     parent = job.parent_id or (load(job.parent).id if job.parent else None)
     return hashlib.sha256(json.dumps([dataset_hash, parent, job.language, job.seed, shape]).encode()).hexdigest()
+
+
+def planned_steps(recipe: Recipe, steps_per_epoch: float) -> int:
+    """How many steps a run takes if neither its time nor its target ends it."""
+    if not recipe.epochs:
+        return recipe.steps
+    return min(recipe.steps, max(recipe.least_steps, math.ceil(recipe.epochs * steps_per_epoch)))
 
 
 def schedule(share: float, warm_up: float) -> float:

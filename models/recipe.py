@@ -28,6 +28,8 @@ class Recipe:
     # How long: whichever comes first. The schedule follows the nearer of the two ends.
     seconds: float = 180.0  # of training, earlier attempts of a resumed run included
     steps: int = 20_000
+    epochs: float = 0.0  # passes over the lines, but no fewer steps than `least_steps`; 0: as `steps` says
+    least_steps: int = 1
     target_cer: float = 0.0  # stop early when degraded validation lines are read this well; 0: never
 
     # How
@@ -53,7 +55,7 @@ class Recipe:
         shares = (self.warm_up, self.degrade, self.drawn_share, self.target_cer)
         if not all(0 <= share <= 1 for share in shares):
             raise SetupError(f"recipe {self.name}: shares lie between 0 and 1")
-        if self.seconds <= 0 or self.steps < 1 or self.batch_pixels < 1:
+        if self.seconds <= 0 or self.steps < 1 or self.batch_pixels < 1 or self.epochs < 0:
             raise SetupError(f"recipe {self.name}: seconds, steps and batch_pixels are positive")
 
     @classmethod

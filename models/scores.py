@@ -44,6 +44,8 @@ class Scores:
     lines: int
     characters: int
     edits: int
+    words: int = 0
+    word_edits: int = 0
     documents: int = 0
     calibration_error: float | None = None
 
@@ -99,6 +101,8 @@ def score(
         lines=len(truths),
         characters=int(sizes.sum()),
         edits=int(edits.sum()),
+        words=words,
+        word_edits=word_edits,
         documents=len(set(documents)) if documents is not None else 0,
         calibration_error=calibration_error(edits, sizes, confidences) if confidences is not None else None,
     )

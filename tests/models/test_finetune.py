@@ -17,7 +17,7 @@ from flywheel.errors import Cancelled, Rejected
 from flywheel.reasons import Reason
 from models.checkpoint import load
 from models.dataset import PatchRow, write_manifest, write_patches
-from models.finetune import Progress, TrainingJob, compare_on, evaluate, schedule, train
+from models.finetune import Progress, TrainingJob, compare_on, evaluate, planned_steps, schedule, train
 from models.recipe import load_recipe
 from models.recognition.line import LineRecogniser
 from models.recognition.ppocr import PpocrRecogniser
@@ -199,3 +199,14 @@ def test_a_killed_run_goes_on_from_its_last_complete_checkpoint(tmp_path: Path) 
     assert result.progress.step == 60
     assert result.seconds > time.monotonic() - since - 5  # the killed run's seconds count
     assert load(result.directory).manifest.scores["steps"] == 60
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps_per_epoch", "expected"),
+    [(0, 85.0, 1000), (10, 85.0, 850), (1, 85.0, 300), (100, 85.0, 1000), (0.5, 999.0, 500)],
+)
+def test_epochs_decide_how_long_a_run_is_within_its_bounds(
+    epochs: float, steps_per_epoch: float, expected: int
+) -> None:
+    recipe = load_recipe("line").with_overrides({"epochs": epochs, "least_steps": 300, "steps": 1000})
+    assert planned_steps(recipe, steps_per_epoch) == expected
