@@ -1,4 +1,4 @@
-"""What the service's benchmarks run on: real Postgres, Redis, Celery workers and sweep in a directory that goes again."""
+"""What the service's benchmarks run on: real Postgres, Redis, Celery workers and sweep, in a scratch directory."""
 
 from __future__ import annotations
 

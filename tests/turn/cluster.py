@@ -17,6 +17,7 @@ import psutil
 from flywheel import database, keys, local
 from flywheel.client import Client
 from flywheel.local.ports import free_port
+from flywheel.local.processes import spawn
 from flywheel.local.programs import Program, argv_values
 
 
@@ -35,14 +36,13 @@ class Cluster:
         return Client(self.url, self.key)
 
     def start(self, name: str) -> None:
-        with (self.logs / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                self.programs[name],
-                env={**os.environ, **self.environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        """Start a program; it ends with this process, however that ends."""
+        self.processes[name] = spawn(
+            self.programs[name],
+            log=self.logs / f"{name}.log",
+            cwd=self.logs,
+            env={**os.environ, **self.environment},
+        )
 
     def kill_and_restart(self, *names: str) -> None:
         """SIGKILL to every process of these programs, at once, and new ones in their place."""
@@ -84,6 +84,7 @@ def separate(directory: Path, database_url: str, redis_url: str, store_url: str)
         "FLYWHEEL_REDIS_URL": redis_url,
         "FLYWHEEL_STORE_URL": store_url,
         "FLYWHEEL_WORK_DIR": str(work),
+        "FLYWHEEL_LEASE_SCALE": "0.1",  # a killed worker's shards are free again after 6 s
     }
     values = argv_values(str(directory), str(work), host, port)
     cluster = Cluster(

@@ -25,7 +25,7 @@ from tests.turn.cluster import Cluster, embedded, separate
 
 # A small corpus and a short round: enough to read scans, not to read them well.
 SCALE = 0.2
-RECIPE = {"seconds": 150, "target_cer": 0.06, "checkpoint_seconds": 4, "evaluate_seconds": 6}
+RECIPE = {"seconds": 120, "target_cer": 0.1, "checkpoint_seconds": 4, "evaluate_seconds": 5}
 READABLE = 0.15
 
 
