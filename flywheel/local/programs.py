@@ -66,7 +66,7 @@ class Policy:
     first_pause: float = 0.5
     longest_pause: float = 30.0
     healthy: float = 10.0
-    give_up: int = 6
+    give_up: int = 12
     ready: float = 90.0
 
 

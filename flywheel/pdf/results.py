@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.document import PageFacts, Region
+from flywheel.document import Box, Line, PageFacts, Region
 from flywheel.reasons import Reason
 
 
@@ -70,12 +70,26 @@ class InkEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PageText:
-    """A page's text layer in reading order, exactly as extracted (not yet cleaned), and its facts."""
+    """A page's text layer in reading order, exactly as extracted (not yet cleaned), and its facts.
+
+    `blocks` and `images` are the file's own, in its order: what a layout found later is applied to.
+    """
 
     facts: PageFacts
     regions: tuple[Region, ...]
     ink: InkEvidence
     layout: bool  # whether the layout model found the regions
+    plain: bool = False  # one column of even print, whose regions need no model
+    blocks: tuple[tuple[Line, ...], ...] = ()
+    images: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageLayout:
+    """Where the layout model sees what on page `number`: boxes with the category of `Region`."""
+
+    number: int
+    regions: tuple[tuple[Box, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

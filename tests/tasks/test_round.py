@@ -1,0 +1,230 @@
+"""Claims about a round's stops: refused, cancelled, stopped and resumed, and what its dataset holds.
+
+Patches are drawn lines put into the store as the patches stop leaves them; training is a few steps of a
+tiny network. That a round ends with a reader that reads is tests/turn's claim.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import func, select, update
+
+from flywheel import broker, ledger, promotion, rounds
+from flywheel.database import transaction
+from flywheel.errors import Stopping
+from flywheel.ledger import Work
+from flywheel.tables import (
+    CheckpointRow,
+    Dataset,
+    Document,
+    LabelRow,
+    Lease,
+    Page,
+    PatchSet,
+    Promotion,
+    Round,
+    Shard,
+)
+from models.dataset import PatchRow, write_patches
+from tasks import process
+from tasks.app import app
+from tests.flywheel.rows import give_labels, make_document, store
+from tests.models.drawing import draw_line, syllables
+from tests.tasks.drain import drain
+
+
+@pytest.fixture(autouse=True)
+def fresh(environment: dict[str, str]) -> None:
+    """A worker's warm things belong to one cluster."""
+    process.store.cache_clear()
+
+
+TINY = {
+    "network": {"height": 32, "widths": [4, 4, 8, 8], "dimension": 16, "dilations": [1]},
+    "drawn_share": 0.0,
+    "steps": 3,
+    "epochs": 0,
+    "checkpoint_seconds": 0.01,
+    "evaluate_seconds": 1000,
+}
+
+
+def give_patches(directory: Path, documents: int = 4, lines: int = 6) -> list[int]:
+    """Accepted labels with their patches in the store; returns the labels' ids."""
+    made = []
+    for number in range(documents):
+        document_id, pages = make_document(1, name=f"{number}.pdf")
+        [label_id] = give_labels(pages, lines=lines)
+        made.append(label_id)
+        with transaction() as session:
+            sha256 = session.get_one(Document, document_id).sha256
+        rows = [
+            PatchRow(sha256, pages[0], n, text, draw_line(text), 0, label_id, "fitz")
+            for n in range(lines)
+            for text in [syllables(5, seed=number * 100 + n)]
+        ]
+        write_patches(directory / "p.parquet", rows)
+        key = store().put_file(directory / "p.parquet")
+        with transaction() as session:
+            session.add(PatchSet(label_id=label_id, blob_key=key, lines=lines, dropped={"patch_empty": 1}))
+    return made
+
+
+def start(**overrides: Any) -> int:
+    with transaction() as session:
+        return rounds.start(session, language="bo", overrides={**TINY, **overrides})
+
+
+def the_round(round_id: int) -> Round:
+    with transaction() as session:
+        return session.get_one(Round, round_id)
+
+
+def test_a_checkpoint_that_reads_badly_is_refused_with_its_numbers_and_kept(tmp_path: Path) -> None:
+    labels = give_patches(tmp_path)
+    round_id = start()
+    drain()
+    row = the_round(round_id)
+    assert row.status == "refused"
+    assert "over the bar" in str(row.detail)
+    assert row.scores["after"]["lines"] >= 6
+    assert row.scores["before_reader"] == promotion.BUILTIN
+    with transaction() as session:
+        checkpoint = session.get_one(CheckpointRow, row.checkpoint_id)
+        assert (checkpoint.generation, checkpoint.round_id, checkpoint.language) == (1, round_id, "bo")
+        assert store().exists(str(checkpoint.tree_key))
+        [decision] = session.execute(select(Promotion)).scalars()
+        assert (decision.action, decision.checkpoint_id) == ("refuse", checkpoint.id)
+        assert promotion.champion(session, "bo") is None
+        dataset = session.get_one(Dataset, row.dataset_id)
+        assert set(session.execute(select(Shard.state)).scalars()) == {"finished"}
+    manifest = json.loads(store().get(dataset.manifest_key))
+    assert manifest["labels"] == labels
+    assert set(manifest["splits"].values()) == {"train", "validation", "heldout"}
+    assert dataset.counts["dropped"] == {"patch_empty": 4}
+    kept = pq.read_table(io.BytesIO(store().get(manifest["files"][0]["key"])))
+    assert kept.num_rows == 6
+
+
+def test_an_unknown_recipe_and_an_unknown_setting_fail_the_round_and_say_so(tmp_path: Path) -> None:
+    give_patches(tmp_path)
+    with transaction() as session:
+        unknown = rounds.start(session, language="bo", recipe="nothing")
+    drain()
+    assert the_round(unknown).status == "failed"
+    assert "nothing" in str(the_round(unknown).detail)
+    misspelt = start(lerning_rate=1.0)
+    drain()
+    assert the_round(misspelt).status == "failed"
+    assert "lerning_rate" in str(the_round(misspelt).detail)
+
+
+def test_too_few_documents_fail_the_round_and_say_how_many_are_needed(tmp_path: Path) -> None:
+    give_patches(tmp_path, documents=2)
+    round_id = start()
+    drain()
+    assert the_round(round_id).status == "failed"
+    assert "at least 3" in str(the_round(round_id).detail)
+
+
+def training_shard() -> int:
+    """The id of the open training shard, everything before it done."""
+    drain(only="dataset")
+    with transaction() as session:
+        return session.execute(select(Shard.id).where(Shard.stop == "training")).scalar_one()
+
+
+def wait_for_steps(round_id: int) -> int:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        row = the_round(round_id)
+        if row.resume_key and row.progress.get("step"):
+            return int(row.progress["step"])
+        time.sleep(0.02)  # training goes on in another thread: its row is what can be seen of it
+    raise AssertionError("training did not start")
+
+
+def test_cancelling_a_round_ends_its_training_at_once_and_leaves_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYWHEEL_LEASE_SCALE", "0.02")
+    broker.settings.cache_clear()
+    give_patches(tmp_path)
+    round_id = start(steps=100_000)
+    shard_id = training_shard()
+    worker = threading.Thread(target=app.tasks["tasks.training"].run, args=(shard_id,))
+    worker.start()
+    wait_for_steps(round_id)
+    with transaction() as session:
+        rounds.cancel(session, round_id)
+    worker.join(60)
+    assert not worker.is_alive()
+    assert the_round(round_id).status == "cancelled"
+    with transaction() as session:
+        count = select(func.count()).select_from(CheckpointRow).where(CheckpointRow.id != promotion.BUILTIN)
+        assert session.execute(count).scalar_one() == 0
+        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+
+
+def test_training_that_a_worker_gives_back_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_patches(tmp_path)
+    round_id = start(steps=100_000)
+    shard_id = training_shard()
+    ending = threading.Event()
+
+    def check(_: broker.Run) -> None:
+        if ending.is_set():
+            raise Stopping("the worker is shutting down")
+
+    monkeypatch.setattr(broker.Run, "check", check)
+    worker = threading.Thread(target=app.tasks["tasks.training"].run, args=(shard_id,))
+    worker.start()
+    before = wait_for_steps(round_id)
+    ending.set()
+    worker.join(60)
+    with transaction() as session:
+        lease = session.get_one(Lease, shard_id)
+        assert (lease.worker, lease.attempts) == (None, 0)
+        session.execute(update(Round).values(overrides={**TINY, "steps": before + 40}))
+    ending.clear()
+    drain()
+    row = the_round(round_id)
+    assert row.status == "refused"
+    assert row.progress["step"] == before + 40
+    assert row.progress["seconds"] > 0
+
+
+def test_a_persons_page_and_an_accepted_reading_are_learned_from_and_a_rejected_one_is_not(tmp_path: Path) -> None:
+    labels = give_patches(tmp_path)
+    with transaction() as session:
+        session.execute(update(LabelRow).where(LabelRow.id == labels[0]).values(kind="human"))
+        session.execute(update(LabelRow).where(LabelRow.id == labels[1]).values(verdict="rejected"))
+    round_id = start()
+    drain(only="dataset")
+    with transaction() as session:
+        dataset = session.get_one(Dataset, session.get_one(Round, round_id).dataset_id)
+    assert json.loads(store().get(dataset.manifest_key))["labels"] == [labels[0], *labels[2:]]
+
+
+def test_a_shard_of_a_cancelled_round_is_never_claimed() -> None:
+    _, pages = make_document(1)
+    give_labels(pages)
+    round_id = start()
+    with transaction() as session:
+        rounds.cancel(session, round_id)
+    with transaction() as session:
+        shard = session.execute(select(Shard).where(Shard.round_id == round_id)).scalar_one()
+        assert shard.state == "cancelled"
+        assert ledger.claim(session, shard.id, "late") is None
+        assert ledger.enqueue(session, [Work("coarse", page_ids=pages, salt="other")]) == 1
+        assert session.execute(select(Page.verdict)).scalar_one() == "accepted"
