@@ -14,16 +14,10 @@ from flywheel.pdf.results import PageLayout, PageText
 
 FULL_PAGE = 0.7  # images cover the page from this share of its area on
 PICTURE_SHARE = 0.01  # smaller images are ornaments, not regions
-CATEGORIES = frozenset(
-    ("text", "title", "list", "table", "picture", "caption", "formula", "header", "footer", "footnote")
-)
 
 
 def arranged(page: PageText, found: PageLayout) -> PageText:
-    """The same page with its lines in the regions the model found; a plain page, or one without any, as it is.
-
-    Raises ValueError for a category that is not one of `flywheel.document.Region`.
-    """
+    """The same page with its lines in the regions the model found; a plain page, or one without any, as it is."""
     if page.plain or not found.regions:
         return page
     return dataclasses.replace(page, regions=_by_layout(found, page.blocks, page.images), layout=True)
@@ -38,9 +32,7 @@ def by_blocks(blocks: Sequence[Sequence[Line]], images: Sequence[Box], page_area
     return tuple(in_reading_order(regions))
 
 
-def _by_layout(
-    found: PageLayout, blocks: Sequence[Sequence[Line]], images: Sequence[Box]
-) -> tuple[Region, ...]:
+def _by_layout(found: PageLayout, blocks: Sequence[Sequence[Line]], images: Sequence[Box]) -> tuple[Region, ...]:
     """Give each line to the region that holds most of it; what no region holds stays by block.
 
     The model's own order across columns is not relied on (it mixed two columns of a page
@@ -69,8 +61,6 @@ def _by_layout(
 
 
 def _region(box: Box, category: str, lines: list[Line], images: Sequence[Box]) -> Region:
-    if category not in CATEGORIES:
-        raise ValueError(f"no such category: {category!r}")
     if category == "picture" and lines and not _pictured(box, images):
         category = "text"  # the model takes dense text for a picture at times
     if category != "table":

@@ -60,7 +60,8 @@ def check_image(page: Any, settings: Any) -> None:
 
 
 def text(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
-    """Head with geometry, images and regions; bodies: MuPDF's text JSON, then the small gray rendering."""
+    """Head with geometry and images; bodies: MuPDF's text JSON, then the small gray rendering."""
+    del request
     display_list = page.get_displaylist()
     text_page = display_list.get_textpage(FLAGS)
     written = _text_json(text_page)
@@ -75,11 +76,15 @@ def text(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
         "rows": small.height,
         "columns": small.width,
     }
-    if request.get("layout") and b'"text":"' in written:
-        from flywheel.pdf import layout
-
-        head["regions"] = layout.regions(page)
     return head, written, small.samples
+
+
+def layout(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
+    """Head with the regions that the layout model finds. The images are those of a page that was read before."""
+    del request, settings
+    from flywheel.pdf import layout as model
+
+    return ({"is": "page", "regions": model.regions(page)},)
 
 
 def characters(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
@@ -110,6 +115,7 @@ def render(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]
 
 ANSWERS: dict[str, Callable[[Any, dict[str, Any], Any], tuple[Any, ...]]] = {
     "text": text,
+    "layout": layout,
     "characters": characters,
     "render": render,
 }

@@ -10,6 +10,7 @@ else goes to the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from flywheel.document import Box, Line, Region
 from flywheel.pdf.results import InkEvidence
@@ -62,7 +63,7 @@ def _is_number(rows: Sequence[tuple[Line, float, float]], height: float) -> bool
 def _is_even(rows: Sequence[tuple[Line, float, float]]) -> bool:
     """One size, and the same step from every baseline to the next."""
     sizes = [size for _, _, size in rows]
-    steps = [below[1] - above[1] for above, below in zip(rows, rows[1:], strict=False)]
+    steps = [below[1] - above[1] for above, below in pairwise(rows)]
     step = steps[0]
     return (
         max(sizes) <= (1 + SAME_SIZE) * min(sizes)

@@ -42,6 +42,8 @@ def in_reading_order(parts: Sequence[Part], depth: int = DEPTH) -> list[Part]:
 
 def columns(parts: Sequence[Part]) -> list[list[Part]]:
     """The parts by column, left to right, when every column has several; else all as one."""
+    if max(part.box.x0 for part in parts) < min(part.box.x1 for part in parts) - TOLERANCE:
+        return [list(parts)]  # one upright line crosses all of them, so no cut is possible
     found = _cut(parts, _x)
     return found if _are_columns(found) else [list(parts)]
 

@@ -83,6 +83,11 @@ class PageText:
     blocks: tuple[tuple[Line, ...], ...] = ()
     images: tuple[Box, ...] = ()
 
+    @property
+    def needs_layout(self) -> bool:
+        """Whether the layout model has anything to say: there is text, and it is not plain."""
+        return bool(self.blocks) and not self.plain
+
 
 @dataclass(frozen=True, slots=True)
 class PageLayout:

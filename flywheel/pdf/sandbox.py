@@ -19,10 +19,11 @@ from flywheel.cleaning import clean
 from flywheel.document import Box, Character, PageFacts
 from flywheel.errors import Rejected
 from flywheel.intake import sniff
+from flywheel.pdf.arrangement import arranged
 from flywheel.pdf.frames import Frame, Lost
 from flywheel.pdf.process import Child
-from flywheel.pdf.results import DocumentFacts, Limits, PageFailure, PageImage, PageText
-from flywheel.pdf.structure import page_text
+from flywheel.pdf.results import DocumentFacts, Limits, PageFailure, PageImage, PageLayout, PageText
+from flywheel.pdf.structure import page_layout, page_text
 from flywheel.reasons import Reason
 
 Result = TypeVar("Result")
@@ -87,10 +88,29 @@ class Sandbox:
             yield page.facts if isinstance(page, PageText) else page
 
     def text(self, path: Path, numbers: Iterable[int], *, layout: bool) -> Iterator[PageText | PageFailure]:
-        """Text layers, in the order asked for; with `layout`, in regions found by MuPDF's layout model."""
-        head = {"do": "text", "path": str(path), "layout": layout}
-        for number, frame in self._each(head, numbers):
+        """Text layers, in the order asked for; with `layout`, in regions found by MuPDF's layout model.
+
+        A page on which only the model fails comes in the file's own blocks. With `layout` all pages are
+        read before the first is handed out; `layout` for those that turn out to need it is cheaper.
+        """
+        if not layout:
+            yield from self._texts(path, numbers)
+            return
+        pages = list(self._texts(path, numbers))
+        wanted = [page.facts.number for page in pages if isinstance(page, PageText) and page.needs_layout]
+        found = {answer.number: answer for answer in self.layout(path, wanted)}
+        for page in pages:
+            answer = found.get(page.facts.number) if isinstance(page, PageText) else None
+            yield arranged(page, answer) if isinstance(page, PageText) and isinstance(answer, PageLayout) else page
+
+    def _texts(self, path: Path, numbers: Iterable[int]) -> Iterator[PageText | PageFailure]:
+        for number, frame in self._each({"do": "text", "path": str(path)}, numbers):
             yield frame if isinstance(frame, PageFailure) else _decoded(page_text, number, frame)
+
+    def layout(self, path: Path, numbers: Iterable[int]) -> Iterator[PageLayout | PageFailure]:
+        """Regions found by MuPDF's layout model, in the order asked for, for pages that were read before."""
+        for number, frame in self._each({"do": "layout", "path": str(path)}, numbers):
+            yield frame if isinstance(frame, PageFailure) else _decoded(page_layout, number, frame)
 
     def characters(self, path: Path, number: int) -> list[Character]:
         """Each character of the page's text layer with its origin on the baseline, as shown.
