@@ -25,8 +25,9 @@ _BLANKS = re.compile(r"\s+")
 
 def clean(text: str) -> str:
     """One line of text in NFC, without what cannot be stored, its blanks single and trimmed."""
-    if text.isascii() and text.isprintable() and "  " not in text:
-        return text.strip()
-    text = _HYPHEN_AT_END.sub("-", text)  # a soft hyphen is drawn where a line ends
-    text = _REMOVED.sub("", text)
-    return unicodedata.normalize("NFC", _BLANKS.sub(" ", text).strip())
+    if not text.isprintable() or "  " in text:  # what is removed is unprintable, and so are all other blanks
+        text = _HYPHEN_AT_END.sub("-", text)  # a soft hyphen is drawn where a line ends
+        text = _REMOVED.sub("", text)
+        text = _BLANKS.sub(" ", text)
+    text = text.strip()
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -6,6 +6,7 @@ must know and cleaning hides (controls, surrogates, glyphs without a character).
 
 from __future__ import annotations
 
+import operator
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -93,5 +94,12 @@ def _is_bullet(line: str) -> bool:
 
 
 def _cleaned(region: Region) -> Region:
-    lines = (Line(clean(line.text), line.box) for line in region.lines)
-    return Region(region.category, region.box, tuple(line for line in lines if line.text))
+    """The region with clean lines; itself, and each line itself, where there was nothing to clean."""
+    lines = tuple(line for line in map(_clean_line, region.lines) if line.text)
+    same = len(lines) == len(region.lines) and all(map(operator.is_, lines, region.lines))
+    return region if same else Region(region.category, region.box, lines)
+
+
+def _clean_line(line: Line) -> Line:
+    text = clean(line.text)
+    return line if text == line.text else Line(text, line.box)

@@ -19,7 +19,7 @@ from itertools import pairwise
 
 EXAMPLES = 5
 CACHED_UNITS = 1 << 16
-JOINERS = str.maketrans("", "", "\u200c\u200d")
+JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ def check(text: str, script: str) -> Findings:
     rules = rules_of(script)
     if rules is None:
         return Findings(script, 0, 0)
-    counts = Counter(rules.unit.findall(unicodedata.normalize("NFC", text).translate(JOINERS)))
+    text = unicodedata.normalize("NFC", text)
+    for joiner in JOINERS:
+        text = text.replace(joiner, "")
+    counts = Counter(rules.unit.findall(text))
     wrong = Counter({unit: count for unit, count in counts.items() if rules.impossible(unit)})
     examples = tuple(unit for unit, _ in wrong.most_common(EXAMPLES))
     return Findings(script, counts.total(), wrong.total(), examples)

@@ -21,6 +21,8 @@ from flywheel.reasons import Reason  # noqa: E402
 IMAGE_TYPES = {"image/png": "png", "image/jpeg": "jpeg", "image/tiff": "tiff"}
 MEMORY = re.compile(r"malloc|calloc|realloc|out of memory|bad_alloc", re.IGNORECASE)
 DAMAGED_IMAGE = re.compile(r"premature end|truncat|read error|bogus|corrupt|error: jpeg", re.IGNORECASE)
+QUOTED_PATH = re.compile(r"""(?:file )?(['"])the file\1""")  # MuPDF: Failed to open file '/...'
+PATH = re.compile(r"(?<![\w/.])/[\w.+@%=-]+(?:/[\w.+@%=-]+)+/?")
 ENCRYPTED = re.compile(r"encrypt|password", re.IGNORECASE)
 REPAIRED_BYTES = 256 << 20  # larger files are not read into memory to be repaired
 DECLARED_LIMIT = 20  # a damaged file may declare this many times the pages found, not more
@@ -59,7 +61,7 @@ class Reader:
         except Exception as error:  # whatever MuPDF throws is the document's fault
             self._close()
             reason, detail = explain(error, image=media in IMAGE_TYPES, document=True)
-            return {"is": "refused", "reason": reason.value, "detail": detail.replace(path, "the file")}
+            return {"is": "refused", "reason": reason.value, "detail": without_paths(detail, path)}
 
     def page(self, number: int, request: dict[str, Any]) -> tuple[Any, ...]:
         """A page's frame: head, then bodies."""
@@ -69,6 +71,7 @@ class Reader:
             reason, detail = explain(error, image=self._image, document=False)
             if self._repaired and reason is Reason.PAGE_UNREADABLE:
                 reason = Reason.PAGE_CONTENT_MISSING
+            detail = without_paths(detail, self._path)
             return ({"is": "failure", "number": number, "reason": reason.value, "detail": detail},)
 
     def _page(self, number: int, request: dict[str, Any]) -> tuple[Any, ...]:
@@ -94,6 +97,10 @@ class Reader:
             raise Refused(Reason.IMAGE_UNREADABLE, last)
         if self._repaired and warnings:
             raise Refused(Reason.PAGE_CONTENT_MISSING, last)
+
+    @property
+    def _path(self) -> str:
+        return self._key[0] if self._key else ""
 
     def _open(self, path: str, media: str) -> None:
         status = os.stat(path)
@@ -171,7 +178,7 @@ class Reader:
 
 def explain(error: Exception, *, image: bool, document: bool) -> tuple[Reason, str]:
     """The reason behind whatever was thrown, and its words."""
-    words = str(error)[:300]
+    words = str(error)
     if isinstance(error, Refused) or hasattr(error, "reason"):
         return error.reason, error.detail  # type: ignore[attr-defined]
     if isinstance(error, MemoryError) or MEMORY.search(words):
@@ -183,6 +190,12 @@ def explain(error: Exception, *, image: bool, document: bool) -> tuple[Reason, s
     if document:
         return Reason.PDF_ENCRYPTED if ENCRYPTED.search(words) else Reason.PDF_UNREADABLE, words
     return Reason.PAGE_UNREADABLE, words
+
+
+def without_paths(words: str, path: str) -> str:
+    """The words without `path` or any other local file's, which say nothing of the file that was submitted."""
+    words = words.replace(path, "the file") if path else words
+    return QUOTED_PATH.sub("the file", PATH.sub("the file", words))
 
 
 def open_pdf(path: str) -> Any:

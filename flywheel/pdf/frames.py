@@ -34,9 +34,8 @@ class Frame:
 def send(wire: socket.socket, head: dict[str, Any], *bodies: bytes | memoryview) -> None:
     """Write one frame, blocking. Raises OSError when the other end is gone."""
     text = json.dumps(head, separators=(",", ":")).encode("ascii")
-    wire.sendall(HEADER.pack(len(text), sum(len(body) for body in bodies)) + text)
-    for body in bodies:
-        wire.sendall(body)
+    header = HEADER.pack(len(text), sum(len(body) for body in bodies))
+    wire.sendall(b"".join((header, text, *bodies)))  # in one piece: every write wakes the reader
 
 
 def receive(wire: socket.socket, deadline: float | None = None, limit: int = REQUEST_BYTES) -> Frame:

@@ -1,15 +1,7 @@
-"""The PDF sandbox: what it reads, what it refuses and why, and what it survives."""
+"""The PDF sandbox: what it reads, and what it refuses and why."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,47 +11,15 @@ import pytest
 from flywheel.document import Box
 from flywheel.errors import Rejected
 from flywheel.pdf import Limits, PageFailure, PageImage, PageText, Sandbox
-from flywheel.pdf.frames import HEADER, Lost, receive, send
 from flywheel.reasons import Reason
 from tests.flywheel import draw
-
-SHORT = Limits(page_seconds=2.5)
+from tests.flywheel.pdf_pages import only, saved, texts
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as shared:
         yield shared
-
-
-def saved(directory: Path, data: bytes, name: str = "a.pdf") -> Path:
-    path = directory / name
-    path.write_bytes(data)
-    return path
-
-
-def texts(pages: list[PageText | PageFailure]) -> list[str | Reason]:
-    return [
-        page.reason if isinstance(page, PageFailure) else " ".join(r.text for r in page.regions) for page in pages
-    ]
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that waits to be reaped does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def wait_until_gone(pid: int, seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while alive(pid):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 # What it reads
@@ -77,14 +37,6 @@ def test_every_line_of_a_drawn_page_comes_back_in_order_with_its_box(sandbox: Sa
             assert line.box.height < 12  # of the outlines, not of the font
         assert page.facts.fonts == ("Helvetica",)
         assert page.facts.scripts == {"Latn": page.facts.characters}
-
-
-def test_the_layout_model_keeps_every_line_of_the_page(sandbox: Sandbox, tmp_path: Path) -> None:
-    truth = draw.tibetan_pdf(tmp_path / "a.pdf", pages=2)
-    for page, lines in zip(sandbox.text(tmp_path / "a.pdf", range(2), layout=True), truth, strict=True):
-        assert isinstance(page, PageText)
-        assert page.layout
-        assert [line.text for region in page.regions for line in region.lines] == lines
 
 
 def test_two_columns_are_read_one_after_the_other(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -251,12 +203,6 @@ def test_a_file_that_cannot_be_used_is_rejected_with_its_reason(
     assert caught.value.reason is reason
 
 
-def only(pages: Iterator[object]) -> Reason:
-    """The reason of the one page that failed."""
-    (failure,) = [page for page in pages if isinstance(page, PageFailure)]
-    return failure.reason
-
-
 def test_a_page_of_a_billion_points_is_too_large(sandbox: Sandbox, tmp_path: Path) -> None:
     path = saved(tmp_path, draw.small_pdf(draw.HELLO, box=b"0 0 1000000000 1000000000"))
     assert only(sandbox.facts(path, [0])) is Reason.PAGE_TOO_LARGE
@@ -304,232 +250,27 @@ def test_a_page_number_beyond_the_end_fails_alone(sandbox: Sandbox, tmp_path: Pa
     assert texts(list(sandbox.text(path, [0, 7], layout=False))) == ["hello paper", Reason.PAGE_UNREADABLE]
 
 
-# What it survives
-
-
-def test_a_page_that_hangs_mupdf_times_out_and_its_neighbours_are_read(tmp_path: Path) -> None:
-    path = saved(tmp_path, draw.nested_forms())
-    with Sandbox(SHORT) as sandbox:
-        started = time.monotonic()
-        found = texts(list(sandbox.text(path, range(3), layout=False)))
-        assert found == ["hello paper", Reason.PAGE_TIMEOUT, "hello paper"]
-        assert time.monotonic() - started < 15
-
-
-def test_a_page_that_unpacks_twice_to_hundreds_of_megabytes_times_out(tmp_path: Path) -> None:
-    data = draw.double_flate()
-    assert len(data) < 4_000
-    with Sandbox(SHORT) as sandbox:
-        found = texts(list(sandbox.text(saved(tmp_path, data), range(3), layout=False)))
-    assert found[0] == found[2] == "hello paper"
-    assert found[1] in (Reason.PAGE_TIMEOUT, Reason.PAGE_MEMORY)
-
-
-def test_a_page_that_crashes_mupdf_fails_alone(tmp_path: Path) -> None:
-    draw.latin_pdf(tmp_path / "a.pdf", pages=4, lines=2)
-    crashed: list[int] = []
-
-    def crash(number: int, pid: int) -> None:
-        if number == 2:
-            crashed.append(pid)
-            os.kill(pid, signal.SIGSEGV)
-
-    with Sandbox(on_page=crash) as sandbox:
-        pages = list(sandbox.text(tmp_path / "a.pdf", range(4), layout=False))
-    assert [isinstance(page, PageText) for page in pages] == [True, True, False, True]
-    assert isinstance(pages[2], PageFailure)
-    assert pages[2].reason is Reason.PAGE_CRASHED
-    assert "SIGSEGV" in pages[2].detail
-    assert len(set(crashed)) >= 2  # tried again in a fresh child before the page was blamed
-
-
-def test_a_child_killed_from_outside_costs_no_page(tmp_path: Path) -> None:
-    draw.latin_pdf(tmp_path / "a.pdf", pages=5, lines=2)
-    killed: list[int] = []
-
-    def kill_once(number: int, pid: int) -> None:
-        if number == 3 and not killed:
-            killed.append(pid)
-            os.kill(pid, signal.SIGKILL)
-
-    with Sandbox(on_page=kill_once) as sandbox:
-        pages = list(sandbox.text(tmp_path / "a.pdf", range(5), layout=False))
-    assert killed
-    assert all(isinstance(page, PageText) for page in pages)
-
-
-def test_a_child_killed_between_two_documents_costs_nothing(tmp_path: Path) -> None:
-    path = saved(tmp_path, draw.small_pdf(draw.HELLO))
-    with Sandbox() as sandbox:
-        sandbox.inspect(path)
-        assert sandbox.pid is not None
-        os.kill(sandbox.pid, signal.SIGKILL)
-        assert sandbox.inspect(path).pages == 1
-
-
-def test_a_page_that_needs_more_memory_than_its_limit_fails_alone(tmp_path: Path) -> None:
-    path = saved(tmp_path, draw.small_pdf(draw.HELLO, box=b"0 0 14400 14400"))
-    good = saved(tmp_path, draw.small_pdf(draw.HELLO), "good.pdf")
-    with Sandbox(Limits(memory_bytes=400 << 20, pixel_limit=1_000_000_000)) as sandbox:
-        assert only(sandbox.render(path, [0], 140)) is Reason.PAGE_MEMORY
-        assert texts(list(sandbox.text(good, [0], layout=False))) == ["hello paper"]
-
-
-def test_nothing_in_a_pdf_runs_and_nothing_calls_home(sandbox: Sandbox, tmp_path: Path) -> None:
-    marker = tmp_path / "ran"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
-        port = server.getsockname()[1]
-        url = b"http://127.0.0.1:%d/" % port
-        script = b"<</S/JavaScript/JS(app.launchURL\\('%s'\\); this.submitForm\\('%s'\\);)>>" % (url, url)
-        launch = b"<</S/Launch/F(/bin/sh)/Unix<</F(touch %s)>>>>" % str(marker).encode()
-        catalogue = b"<</Type/Catalog/Pages 2 0 R/OpenAction 6 0 R/AA<</WC 7 0 R>>>>"
-        actions = b"/AA<</O 7 0 R/C 8 0 R>>"
-        data = draw.pdf(
-            [
-                catalogue,
-                draw.tree([4]),
-                draw.HELVETICA,
-                draw.page(5, more=actions),
-                draw.stream(draw.HELLO),
-                script,
-                launch,
-                b"<</S/URI/URI(%s)>>" % url,
-            ]
-        )
-        path = saved(tmp_path, data)
-        assert sandbox.inspect(path).pages == 1
-        assert texts(list(sandbox.text(path, [0], layout=True))) == ["hello paper"]
-        list(sandbox.render(path, [0], 100))
-        with pytest.raises(TimeoutError):
-            server.accept()
-    assert not marker.exists()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
-def test_the_child_has_limits_and_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLYWHEEL_DATABASE_URL", "postgresql://user:secret@host/db")
-    path = saved(tmp_path, draw.small_pdf(draw.HELLO))
-    with Sandbox(Limits(memory_bytes=1 << 30)) as sandbox:
-        sandbox.inspect(path)
-        limits = Path(f"/proc/{sandbox.pid}/limits").read_text()
-        environment = Path(f"/proc/{sandbox.pid}/environ").read_text()
-    rows = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()}
-    assert rows["Max address space"] == str(1 << 30)
-    assert rows["Max file size"] == "0"
-    assert rows["Max core file size"] == "0"
-    assert int(rows["Max open files"]) <= 64
-    assert rows["Max cpu time"] != "unlimited"
-    assert "secret" not in environment
-
-
-ORPHAN = """
-import sys
-from pathlib import Path
-from flywheel.pdf import Sandbox
-sandbox = Sandbox()
-sandbox.inspect(Path(sys.argv[1]))
-print(sandbox.pid, flush=True)
-next(iter(sandbox.text(Path(sys.argv[1]), [1, 1], layout=False)))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel must kill children with their parent")
-def test_a_busy_child_dies_with_its_killed_parent(tmp_path: Path) -> None:
-    path = saved(tmp_path, draw.nested_forms())
-    parent = subprocess.Popen([sys.executable, "-c", ORPHAN, str(path)], stdout=subprocess.PIPE)
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    assert wait_until_gone(child)
-
-
-def read_in_a_daemon(path: Path) -> None:
-    with Sandbox() as sandbox:
-        assert sandbox.inspect(path).pages == 1
-
-
-def test_it_works_in_a_daemonic_process_which_may_not_have_multiprocessing_children(tmp_path: Path) -> None:
-    path = saved(tmp_path, draw.small_pdf(draw.HELLO))
-    process = multiprocessing.get_context("spawn").Process(target=read_in_a_daemon, args=(path,), daemon=True)
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
-
-
-def test_a_child_is_replaced_after_so_many_documents(tmp_path: Path) -> None:
-    paths = [saved(tmp_path, draw.small_pdf(draw.HELLO), f"{k}.pdf") for k in range(4)]
-    seen = []
-    with Sandbox(Limits(recycle_documents=2), on_page=lambda _, pid: seen.append(pid)) as sandbox:
-        for path in paths:
-            list(sandbox.text(path, [0], layout=False))
-    assert len(set(seen)) == 2
-
-
-def test_a_sandbox_serves_one_request_at_a_time_and_recovers_from_an_abandoned_one(tmp_path: Path) -> None:
-    path = saved(tmp_path, draw.small_pdf(draw.HELLO, draw.HELLO))
-    with Sandbox() as sandbox:
-        pages = sandbox.text(path, range(2), layout=False)
-        next(pages)
-        with pytest.raises(RuntimeError, match="one request at a time"):
-            sandbox.inspect(path)
-        pages.close()  # type: ignore[attr-defined]
-        assert texts(list(sandbox.text(path, range(2), layout=False))) == ["hello paper"] * 2
-
-
-# The wire
-
-
-@pytest.fixture
-def wires() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield ours, theirs
-
-
-def test_frames_arrive_as_sent(wires: tuple[socket.socket, socket.socket]) -> None:
-    ours, theirs = wires
-    send(theirs, {"text": "\ud800 ཀ"}, b"pixels", memoryview(b"more"))
-    frame = receive(ours)
-    assert frame.head == {"text": "\ud800 ཀ"}
-    assert frame.body == b"pixelsmore"
+@pytest.mark.parametrize("data", [b"%PDF-1.7\n", bytes(range(256)) * 20, draw.png(60_000, 60_000, b"x")])
+def test_the_details_of_a_refusal_name_no_local_file(sandbox: Sandbox, tmp_path: Path, data: bytes) -> None:
+    directory = tmp_path / "a store" / "sha256"
+    directory.mkdir(parents=True)
+    with pytest.raises(Rejected) as caught:
+        sandbox.inspect(saved(directory, data, "blob"), name="a.png" if data.startswith(b"\x89PNG") else "a.pdf")
+    assert not {"sha256", "store", str(tmp_path), tmp_path.name} & set(
+        caught.value.detail.replace("/", " ").split()
+    )
+    assert str(tmp_path) not in caught.value.detail
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("words", "left"),
     [
-        HEADER.pack(1 << 30, 0),
-        HEADER.pack(4, 1 << 30),
-        HEADER.pack(3, 0) + b"{x}",
-        HEADER.pack(2, 0) + b"[]",
-        b"\0",
+        ("Failed to open file '/srv/a store/ab'", "Failed to open the file"),
+        ("cannot open /usr/share/fonts/x.ttf: no such file", "cannot open the file: no such file"),
+        ("3/4 of 12 and /F1 is gone", "3/4 of 12 and /F1 is gone"),
     ],
-    ids=["too long a head", "too long a body", "no JSON", "no object", "cut short"],
 )
-def test_a_lying_child_is_given_up(wires: tuple[socket.socket, socket.socket], sent: bytes) -> None:
-    ours, theirs = wires
-    theirs.sendall(sent)
-    theirs.shutdown(socket.SHUT_WR)
-    with pytest.raises(Lost):
-        receive(ours, limit=1 << 20)
+def test_paths_go_and_other_slashes_stay(words: str, left: str) -> None:
+    from flywheel.pdf.documents import without_paths
 
-
-def test_a_dripping_child_cannot_stretch_the_deadline(wires: tuple[socket.socket, socket.socket]) -> None:
-    ours, theirs = wires
-    stop = threading.Event()
-
-    def drip() -> None:
-        theirs.sendall(HEADER.pack(1000, 0))
-        while not stop.wait(0.05):
-            theirs.sendall(b" ")
-
-    thread = threading.Thread(target=drip)
-    thread.start()
-    try:
-        with pytest.raises(TimeoutError):
-            receive(ours, time.monotonic() + 0.4)
-    finally:
-        stop.set()
-        thread.join()
+    assert without_paths(words, "/srv/a store/ab") == left

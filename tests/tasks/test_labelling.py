@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from sqlalchemy import select
 
 from flywheel import labels, submission
 from flywheel.database import transaction
+from flywheel.pdf import Sandbox
 from flywheel.tables import Document, LabelRow, Lease, Page
 from tasks import process
 from tests.flywheel import draw
@@ -198,6 +201,28 @@ def test_a_page_that_hangs_costs_itself_alone(tmp_path: Path, monkeypatch: pytes
     assert hung == ("quarantined", None, "page_timeout")
     assert first == last
     assert first[0] == "labelled"
+
+
+def test_a_page_on_which_only_the_layout_fails_keeps_its_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tibetan.pdf"
+    draw.tibetan_pdf(path, 2)
+    visits: list[int] = []
+
+    def crash_the_second_visit(number: int, pid: int) -> None:
+        visits.append(number)
+        if number == 1 and len(visits) > 2:
+            os.kill(pid, signal.SIGKILL)
+
+    document_id = submit(path, "bo")
+    drain(only="ingest")
+    with Sandbox(on_page=crash_the_second_visit) as sandbox:
+        monkeypatch.setattr("tasks.coarse.sandbox", lambda: sandbox)
+        drain(only="coarse")
+    assert visits == [0, 1, 0, 1, 1]  # read, then arranged; a page that crashes its child is tried twice
+    assert standing(document_id) == [SOUND, SOUND]
+    assert [len(text) > 200 for text in said(document_id)] == [True, True]
 
 
 def scanned(lines: list[str]) -> Image.Image:
