@@ -1,4 +1,4 @@
-"""Beat: starts the rounds that are due, at each tick of a clock that all beats share.
+"""Beat: starts the rounds that are due, at each tick of the clock, cut to whole minutes.
 
 One unique row a (job, tick) decides which beat does the work, so that two beats,
 or one killed across a tick, do no harm.

@@ -176,7 +176,16 @@ def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
     except Rejected as error:
         _fail(claim, error.reason, error.detail, retry=False)
         return "rejected"
-    except (SetupError, NotFound, Conflict) as error:
+    except SetupError as error:
+        # A worker that is set up wrongly must not condemn pages; a round's own settings must fail it.
+        if claim.page_ids or claim.document_id is not None:
+            log.exception("this worker cannot do this")
+            with transaction() as session:
+                ledger.defer(session, claim, str(error))
+            return "deferred"
+        _fail(claim, Reason.BAD_SETTINGS, str(error), retry=False)
+        return "failed"
+    except (NotFound, Conflict) as error:
         _fail(claim, Reason.BAD_SETTINGS, str(error), retry=False)
         return "failed"
     except MemoryError:

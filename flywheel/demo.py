@@ -163,7 +163,9 @@ def wait_for_labels(client: Client, corpus: str, console: Console) -> Summary:
 
 
 def train(client: Client, turn: Turn, console: Console) -> RoundDetail:
-    """A round for the language, followed to its end. Raises FlywheelError unless it promoted."""
+    """A round for the language, followed to its end. Raises FlywheelError when it failed, or was refused
+    where nobody reads the language yet."""
+    reigning = {champion.language for champion in client.champions()}
     started = client.start_round(LANGUAGE, [turn.corpus], overrides=RECIPE)
     last = ""
     with bar(console) as progress:
@@ -173,7 +175,7 @@ def train(client: Client, turn: Turn, console: Console) -> RoundDetail:
                 last = found.status
                 console.print(f"[bold]round {found.id}[/] {last}")
             progress.update(task, description=f"round: {last}", **_training_note(found.progress))
-    if found.checkpoint_id is None or found.status != "finished":
+    if found.status != "finished" and not (found.status == "refused" and LANGUAGE in reigning):
         raise FlywheelError(f"round {found.id} is {found.status}: {found.detail}")
     return found
 
@@ -319,6 +321,7 @@ def verdicts(summary: Summary, title: str) -> Table:
 def show(turn: Turn, console: Console, report: Path) -> None:
     """The ending: what changed, where things are, how to go on."""
     assert turn.last is not None
+    assert turn.round is not None
     values = as_report(turn)
     console.print(verdicts(turn.last, "after the round"))
     table = Table(title="one turn of the flywheel", title_justify="left", show_header=False)
@@ -327,8 +330,8 @@ def show(turn: Turn, console: Console, report: Path) -> None:
         ("trained on", f"{of_round['train_lines']} lines, {of_round['seconds']:.0f} s"),
         ("CER before", f"{of_round['cer_before']:.1%} ({of_round['before_reader']}, held-out lines)"),
         ("CER after", f"{of_round['cer_after']:.2%} on {of_round['heldout_lines']} held-out lines"),
-        ("promoted", f"{of_round['checkpoint']}: {turn.round.detail if turn.round else ''}"),
-        ("relabelled", f"{relabel['pages']} pages"),
+        ("promoted" if of_round["promoted"] else "refused", f"{of_round['checkpoint']}: {turn.round.detail}"),
+        ("relabelled", f"{relabel['pages'] or 0} pages"),
         ("CER on scans", f"{relabel['cer']:.2%} over {relabel['scanned_pages']} pages, against the drawn truth"),
         ("exported", f"{values['export']['rows']} pages to {values['export']['path']}"),
         ("pictures", values["contact_sheet"]),

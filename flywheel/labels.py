@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import zstandard
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -263,14 +263,3 @@ def _write_human(
     session.add(row)
     session.flush()
     return row.id
-
-
-def page_ids_without(session: Session, page_ids: Sequence[int], stop: str, checkpoint: str | None) -> list[int]:
-    """Those of the pages that have no label yet from this stop and checkpoint."""
-    done = select(LabelRow.page_id).where(
-        LabelRow.page_id.in_(page_ids),
-        LabelRow.stop == stop,
-        LabelRow.checkpoint_id.is_not_distinct_from(checkpoint),
-    )
-    have = set(session.execute(done).scalars())
-    return [page_id for page_id in page_ids if page_id not in have]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, text, update
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, bindparam, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
@@ -293,10 +293,14 @@ def exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> Non
         _close(session, shard_id, "split", reason.value, detail)
         return
     _close(session, shard_id, "failed", reason.value, detail)
-    if shard.round_id is not None and shard.stop not in {"patches", "recognition"}:
+    if shard.stop in {"coarse", "recognition"}:
+        quarantine(session, [(page_id, reason, detail) for page_id in shard.page_ids])
+    elif shard.stop == "ingest" and shard.document_id is not None:
+        quarantine_document(session, shard.document_id, reason, detail)
+    elif shard.stop == "patches":
+        return  # the page's label stands; the round learns from the others
+    elif shard.round_id is not None:
         end_round(session, shard.round_id, "failed", f"{shard.stop}: {reason.value}: {detail}")
-    elif shard.page_ids and shard.stop != "patches":
-        quarantine(session, [(shard.page_ids[0], reason, detail)])
     elif shard.export_id is not None:
         _set(session, Export, shard.export_id, status="failed", detail=detail, finished_at=func.now())
     elif shard.reading_id is not None:
@@ -309,8 +313,6 @@ def exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> Non
             detail=detail,
             finished_at=func.now(),
         )
-    elif shard.document_id is not None:
-        quarantine_document(session, shard.document_id, reason, detail)
 
 
 def _split(shard: Shard) -> list[Work]:
@@ -332,12 +334,14 @@ def _set(session: Session, table: type[Any], row_id: int, **values: Any) -> None
 
 
 def quarantine(session: Session, pages: Sequence[tuple[int, Reason, str]]) -> None:
-    """Pages that no stop can work on, each with its reason. A page that already has a label keeps it:
-    a failed relabel takes nothing away."""
+    """Pages that no stop can work on, each with its reason. A page that has an accepted label, one under
+    review or a person's keeps its standing: a failed relabel takes nothing away."""
+    worth = (LabelRow.kind == "human") | LabelRow.verdict.in_(("accepted", "review"))
+    labelled = select(LabelRow.id).where(LabelRow.page_id == Page.id, worth).exists()
     for page_id, reason, detail in pages:
-        session.execute(
+        settled = session.execute(
             update(Page)
-            .where(Page.id == page_id, Page.verdict.is_distinct_from("accepted"))
+            .where(Page.id == page_id, ~labelled)
             .values(
                 state="quarantined",
                 reason=reason.value,
@@ -345,7 +349,10 @@ def quarantine(session: Session, pages: Sequence[tuple[int, Reason, str]]) -> No
                 verdict=None,
                 updated_at=func.now(),
             )
+            .returning(Page.id)
         )
+        if settled.first() is None:
+            session.execute(update(Page).where(Page.id == page_id).values(state="labelled"))
 
 
 def quarantine_document(session: Session, document_id: int, reason: Reason, detail: str) -> None:
@@ -354,30 +361,67 @@ def quarantine_document(session: Session, document_id: int, reason: Reason, deta
 
 
 def end_round(session: Session, round_id: int, status: str, detail: str) -> None:
-    """Close a round and whatever of it is still open; pages it left pending go back to what they were."""
+    """Close a round and whatever of it is still open; pages it meant to read go back to where they stood.
+
+    Leases go first, as every stop locks its lease before the round's row.
+    """
+    open_shards = (Shard.round_id == round_id) & (Shard.state == "open")
+    _drop_leases(session, session.execute(select(Shard.id).where(open_shards)).scalars().all())
+    closed = session.execute(
+        update(Shard)
+        .where(open_shards)
+        .values(state="cancelled", detail=detail, finished_at=func.now())
+        .returning(Shard.id, Shard.stop, Shard.page_ids)
+    ).all()
+    # Once more: a stop that was just finishing may have opened the next one's shard meanwhile.
+    _drop_leases(session, [row.id for row in closed])
+    _give_back(session, [page for row in closed if row.stop == "recognition" for page in row.page_ids])
     session.execute(
         update(Round).where(Round.id == round_id).values(status=status, detail=detail, finished_at=func.now())
     )
-    open_shards = select(Shard.id).where(Shard.round_id == round_id, Shard.state == "open")
-    session.execute(Lease.__table__.delete().where(Lease.shard_id.in_(open_shards)))  # type: ignore[attr-defined]
+
+
+def _drop_leases(session: Session, shard_ids: Sequence[int]) -> None:
     session.execute(
-        update(Shard)
-        .where(Shard.round_id == round_id, Shard.state == "open")
-        .values(state="cancelled", detail=detail, finished_at=func.now())
+        Lease.__table__.delete().where(Lease.shard_id == func.any(array_of(shard_ids)))  # type: ignore[attr-defined]
     )
 
 
-def current_labels(*, alive: bool = True) -> Select[LabelRow]:
-    """The label that speaks for each page: a person's before a machine's, accepted before review before
-    rejected, then the newest. Add `.where(...)` on Page or Document; both are joined."""
-    rank = func.array_position(text("ARRAY['accepted', 'review', 'rejected']"), LabelRow.verdict)
+def _give_back(session: Session, page_ids: Sequence[int]) -> None:
+    """Pages that will not be read after all: labelled when someone read them before, else waiting."""
+    read = select(LabelRow.id).where(LabelRow.page_id == Page.id, LabelRow.kind != "coarse").exists()
+    session.execute(
+        update(Page)
+        .where(Page.id == func.any(array_of(page_ids)), Page.state == "pending")
+        .values(state=case(((Page.verdict == "accepted") | read, "labelled"), else_="waiting"))
+    )
+
+
+def array_of(ids: Sequence[int]) -> ColumnElement[Any]:
+    """Any number of ids as one bound array: an IN list ends at 65,535 parameters."""
+    return bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True)
+
+
+def current_labels(*, alive: bool = True, generations: int | None = None) -> Select[LabelRow]:
+    """The label that speaks for each page: the newest of a person's; without one, a machine's, accepted
+    before review before rejected, then the newest. Add `.where(...)` on Page or Document; both are joined.
+
+    With `generations`, labels of later generations are passed over, and an earlier one speaks.
+    """
+    human = LabelRow.kind == "human"
+    rank = case(
+        (human, 0),
+        else_=func.array_position(text("ARRAY['accepted', 'review', 'rejected']"), LabelRow.verdict),
+    )
     statement = (
         select(LabelRow)
         .join(Page, Page.id == LabelRow.page_id)
         .join(Document, Document.id == Page.document_id)
         .ext(distinct_on(LabelRow.page_id))
-        .order_by(LabelRow.page_id, (LabelRow.kind == "human").desc(), rank, LabelRow.id.desc())
+        .order_by(LabelRow.page_id, human.desc(), rank, LabelRow.id.desc())
     )
+    if generations is not None:
+        statement = statement.where(LabelRow.generation <= generations)
     return statement.where(Page.state != "quarantined") if alive else statement
 
 

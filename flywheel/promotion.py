@@ -17,17 +17,18 @@ from sqlalchemy.orm import Session
 from flywheel.errors import Conflict, NotFound
 from flywheel.scripts import expected
 from flywheel.tables import CheckpointRow, Promotion
+from flywheel.tags import canonical
 
+UNDECIDED = ("Zyyy", "Zinh", "Zzzz")  # scripts that tell nothing
 BUILTIN = "ppocr-v6-small"  # comes inside the rapidocr wheel; the first migration records it
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When a candidate wins. `bar`: the highest CER a first champion may have; `margin`: how much
-    lower than the champion's the candidate's CER must be, as a share of the champion's."""
+    """When a candidate wins. `bar`: the highest CER a first champion may have. Against a champion the
+    whole 95 % interval of the difference (paired bootstrap on the same lines) must lie below zero."""
 
     bar: float = 0.15
-    margin: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,22 @@ class Decision:
     detail: str
 
 
-def decide(candidate: dict[str, Any], champion: dict[str, Any] | None, policy: Policy | None = None) -> Decision:
-    """Compare scores (`cer` as a share, on the same lines). The detail says why, with the figures."""
+def decide(scores: dict[str, Any], *, first: bool, policy: Policy | None = None) -> Decision:
+    """Judge a round's scores: `after` and `before` with `cer` as a share on the same lines, and
+    `difference_high`, the upper end of after - before. The detail says why, with the figures."""
     policy = policy or Policy()
-    cer = float(candidate["cer"])
-    if not candidate.get("lines"):
+    cer = float(scores["after"]["cer"])
+    if not scores["after"].get("lines"):
         return Decision(False, "no held-out line to judge by")
-    if champion is None:
+    if first:
         if cer <= policy.bar:
             return Decision(True, f"CER {cer:.2%} is within the bar of {policy.bar:.0%} for a first champion")
         return Decision(False, f"CER {cer:.2%} is over the bar of {policy.bar:.0%} for a first champion")
-    before = float(champion["cer"])
-    if cer < before * (1 - policy.margin):
-        return Decision(True, f"CER {cer:.2%} against the champion's {before:.2%} on the same lines")
-    return Decision(False, f"CER {cer:.2%} does not beat the champion's {before:.2%} on the same lines")
+    figures = f"CER {cer:.2%} against the champion's {float(scores['before']['cer']):.2%} on the same lines"
+    high = float(scores["difference_high"])
+    if high < 0:
+        return Decision(True, f"{figures}, at least {-high:.2%} lower (95 %)")
+    return Decision(False, f"{figures}: not surely lower (95 % interval ends at {high:+.2%})")
 
 
 def champion(session: Session, language: str) -> str | None:
@@ -73,19 +76,29 @@ def champions(session: Session) -> dict[str, str]:
     return {language: checkpoint for language, checkpoint in rows if checkpoint is not None}
 
 
-def reader_for(session: Session, language: str | None) -> str | None:
-    """The checkpoint to read pages of a declared language with: its champion, else the champion of its
-    base language, else the built-in reader where that knows all the language's scripts. None: a page waits."""
+def reader_for(session: Session, language: str | None, script: str | None = None) -> str | None:
+    """The checkpoint to read pages with; None: they wait.
+
+    By declared language: its champion, else its base language's, else the built-in reader where that
+    knows all the language's scripts. Without one, by the script that was seen (ISO 15924): a champion
+    that knows it, else the built-in reader. Where neither is known the built-in reader tries, and the
+    gate judges.
+    """
+    builtin = session.get(CheckpointRow, BUILTIN)
+    known = set(builtin.scripts) if builtin else set()
     if language:
         for tag in dict.fromkeys((language, language.split("-")[0])):
             found = champion(session, tag)
             if found is not None:
                 return found
-    builtin = session.get(CheckpointRow, BUILTIN)
-    if builtin is None:
-        return None
-    scripts = expected(language)
-    return BUILTIN if scripts <= set(builtin.scripts) else None
+        wanted = expected(language)
+        return BUILTIN if wanted and wanted <= known else None
+    if script and script not in UNDECIDED:
+        for checkpoint_id in champions(session).values():
+            if script in session.get_one(CheckpointRow, checkpoint_id).scripts:
+                return checkpoint_id
+        return BUILTIN if script in known or script in ("Jpan", "Hans", "Hant") else None
+    return BUILTIN if builtin else None
 
 
 def promote(
@@ -98,6 +111,7 @@ def promote(
     language = language or checkpoint.language
     if language is None:
         raise Conflict(f"{checkpoint_id} is for no language of its own: name one")
+    language = canonical(language)
     lock(session, language)
     previous = champion(session, language)
     if previous == checkpoint_id:
@@ -108,21 +122,33 @@ def promote(
 
 
 def rollback(session: Session, language: str, *, actor: str) -> str | None:
-    """Return to the champion before the present one; returns its id (None: no champion, as before the
-    first promotion). Raises Conflict when there is nothing to go back from."""
+    """Undo the latest promotion that still stands; returns the champion it had replaced (None: there was
+    none before). Raises Conflict when there is nothing to go back from."""
+    language = canonical(language)
     lock(session, language)
-    latest = session.execute(
-        select(Promotion)
-        .where(Promotion.language == language, Promotion.action == "promote")
-        .where(Promotion.checkpoint_id == champion(session, language))
-        .order_by(Promotion.id.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    if latest is None:
+    standing = _standing(session, language)
+    if not standing:
         raise Conflict(f"{language} has no promotion to roll back")
-    detail = f"back from {latest.checkpoint_id}"
-    record(session, language, "rollback", latest.previous_id, latest.checkpoint_id, actor=actor, detail=detail)
-    return latest.previous_id
+    undone = standing.pop()
+    previous = standing[-1] if standing else None
+    record(session, language, "rollback", previous, undone, actor=actor, detail=f"back from {undone}")
+    return previous
+
+
+def _standing(session: Session, language: str) -> list[str]:
+    """Promotions in force, oldest first: each rollback has taken the last one away."""
+    rows = session.execute(
+        select(Promotion.action, Promotion.checkpoint_id)
+        .where(Promotion.language == language, Promotion.action != "refuse")
+        .order_by(Promotion.id)
+    ).all()
+    stack: list[str] = []
+    for action, checkpoint_id in rows:
+        if action == "promote" and checkpoint_id is not None:
+            stack.append(checkpoint_id)
+        elif stack:
+            stack.pop()
+    return stack
 
 
 def lock(session: Session, language: str) -> None:

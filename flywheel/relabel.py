@@ -17,18 +17,21 @@ from sqlalchemy.orm import Session
 from flywheel import ledger, promotion
 from flywheel.ledger import Work
 from flywheel.submission import shards
-from flywheel.tables import Document, LabelRow, Page
+from flywheel.tables import Document, LabelRow, Page, Round
 
 SHARD_PAGES = 16  # reading takes about a second a page on a CPU: short enough to lose, long enough to batch
 
 
 def assign(session: Session, page_ids: Sequence[int]) -> None:
-    """Send pages without an accepted label to the reader of their language, or let them wait."""
-    for (document_id, language), pages in _by_document(session, page_ids).items():
-        reader = promotion.reader_for(session, language)
-        _set_state(session, pages, "waiting" if reader is None else "pending")
+    """Send pages without an accepted label to the reader of their language, or let them wait.
+
+    Pages that a person has spoken about meanwhile stay as they are.
+    """
+    for (document_id, language, script), pages in _by_document(session, page_ids).items():
+        reader = promotion.reader_for(session, language, script)
+        moved = _set_state(session, pages, "waiting" if reader is None else "pending")
         if reader is not None:
-            ledger.enqueue(session, readings(document_id, pages, reader))
+            ledger.enqueue(session, readings(document_id, moved, reader))
 
 
 def readings(
@@ -54,19 +57,22 @@ def plan(session: Session, language: str, checkpoint: str, round_id: int | None 
 
 def wake_waiting(session: Session) -> int:
     """Send waiting pages on whose language has a reader by now (a promotion and a page's arrival can
-    cross); returns their number. Idempotent: the work ids are the same each time."""
-    languages = session.execute(
-        select(Document.language)
+    cross); returns their number. Languages whose round is about to do so itself are left to it."""
+    kinds = session.execute(
+        select(Document.language, Page.script)
         .join(Page, Page.document_id == Document.id)
         .where(Page.state == "waiting")
         .distinct()
-    ).scalars()
+    ).all()
+    busy = select(Round.language).where(Round.status.in_(("promoting", "relabelling")))
+    taken = set(session.execute(busy).scalars())
     moved = 0
-    for language in list(languages):
-        reader = promotion.reader_for(session, language)
-        if reader is not None:
-            waits = (Page.state == "waiting") & (Document.language.is_not_distinct_from(language))
-            moved += _enqueue(session, waits & _unread_by(reader), reader, None)
+    for language, script in kinds:
+        reader = promotion.reader_for(session, language, script)
+        if reader is None or (language or "").split("-")[0] in taken or language in taken:
+            continue
+        same = Document.language.is_not_distinct_from(language) & Page.script.is_not_distinct_from(script)
+        moved += _enqueue(session, (Page.state == "waiting") & same & _unread_by(reader), reader, None)
     return moved
 
 
@@ -94,21 +100,34 @@ def _enqueue(session: Session, which: ColumnElement[bool], checkpoint: str, roun
     ).all()
     works = [w for document_id, ids in rows for w in readings(document_id, sorted(ids), checkpoint, round_id)]
     ledger.enqueue(session, works)
+    _set_state(session, [page_id for _, ids in rows for page_id in ids], "pending")
     return sum(len(ids) for _, ids in rows)
 
 
-def _by_document(session: Session, page_ids: Sequence[int]) -> dict[tuple[int, str | None], list[int]]:
+def _by_document(session: Session, page_ids: Sequence[int]) -> dict[tuple[int, str | None, str | None], list[int]]:
     rows = session.execute(
-        select(Page.id, Page.document_id, Document.language)
+        select(Page.id, Page.document_id, Document.language, Page.script)
         .join(Document, Document.id == Page.document_id)
-        .where(Page.id.in_(page_ids))
+        .where(Page.id == func.any(ledger.array_of(page_ids)))
         .order_by(Page.document_id, Page.number)
     ).all()
-    grouped: dict[tuple[int, str | None], list[int]] = defaultdict(list)
-    for page_id, document_id, language in rows:
-        grouped[document_id, language].append(page_id)
+    grouped: dict[tuple[int, str | None, str | None], list[int]] = defaultdict(list)
+    for page_id, document_id, language, script in rows:
+        grouped[document_id, language, script].append(page_id)
     return grouped
 
 
-def _set_state(session: Session, page_ids: Iterable[int], state: str) -> None:
-    session.execute(update(Page).where(Page.id.in_(list(page_ids))).values(state=state, updated_at=func.now()))
+def _set_state(session: Session, page_ids: Iterable[int], state: str) -> list[int]:
+    """Move pages; returns those that moved. Not those with an accepted label, nor those a person judged:
+    they keep their standing while they are read again."""
+    rows = session.execute(
+        update(Page)
+        .where(
+            Page.id == func.any(ledger.array_of(list(page_ids))),
+            Page.verdict.is_distinct_from("accepted"),
+            Page.reason.is_distinct_from("refused"),
+        )
+        .values(state=state, updated_at=func.now())
+        .returning(Page.id)
+    )
+    return sorted(rows.scalars())

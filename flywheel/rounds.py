@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,9 +24,11 @@ from flywheel.ledger import Work, current_labels
 from flywheel.settings import Settings
 from flywheel.submission import shards
 from flywheel.tables import Corpus, Document, LabelRow, Page, PatchSet, Round, Shard
+from flywheel.tags import canonical
 
 RUNNING = ("patching", "freezing", "training", "promoting", "relabelling")
 PATCH_PAGES = 8
+GENERATIONS = 1  # a recipe's default cap: readings of a first champion may teach, readings of its pupils not
 
 
 def start(
@@ -42,6 +44,7 @@ def start(
     Raises Conflict when a round of the language is running or no accepted label exists to train on,
     NotFound when a named corpus does not exist.
     """
+    language = canonical(language)
     known = set(session.execute(select(Corpus.name).where(Corpus.name.in_(corpora))).scalars())
     if missing := [name for name in corpora if name not in known]:
         raise NotFound(f"no corpus {missing[0]!r}")
@@ -51,7 +54,7 @@ def start(
             session.add(row)
     except IntegrityError as error:
         raise Conflict(f"a round for {language} is running; cancel it or wait for it") from error
-    labels = trainable(session, language, corpora)
+    labels = trainable(session, language, corpora, int((overrides or {}).get("generations", GENERATIONS)))
     if not labels:
         raise Conflict(
             f"no accepted label with language {language!r} to train on; submit documents with a sound text layer"
@@ -60,12 +63,11 @@ def start(
     return row.id
 
 
-def trainable(session: Session, language: str, corpora: Sequence[str] = ()) -> list[tuple[int, int]]:
-    """(page id, document id) of pages whose current label is accepted and of the language."""
-    rows = current_labels().where(or_(Document.language == language, Document.language.like(f"{language}-%")))
-    if corpora:
-        rows = rows.join(Corpus, Corpus.id == Document.corpus_id).where(Corpus.name.in_(corpora))
-    current = rows.subquery()
+def trainable(
+    session: Session, language: str, corpora: Sequence[str] = (), generations: int = GENERATIONS
+) -> list[tuple[int, int]]:
+    """(page id, document id) of pages that have something to teach: see `teaching_labels`."""
+    current = teaching_labels(language, corpora, generations).subquery()
     found = session.execute(
         select(current.c.page_id, Page.document_id)
         .join(Page, Page.id == current.c.page_id)
@@ -73,6 +75,16 @@ def trainable(session: Session, language: str, corpora: Sequence[str] = ()) -> l
         .order_by(Page.document_id, Page.number)
     ).all()
     return [(int(page_id), int(document_id)) for page_id, document_id in found]
+
+
+def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> Select[LabelRow]:
+    """The labels that speak for a language's pages, none beyond `generations` from a text layer or a person."""
+    rows = current_labels(generations=generations).where(
+        or_(Document.language == language, Document.language.like(f"{language}-%"))
+    )
+    if corpora:
+        rows = rows.join(Corpus, Corpus.id == Document.corpus_id).where(Corpus.name.in_(corpora))
+    return rows
 
 
 def _patch_works(session: Session, round_id: int, labels: Sequence[tuple[int, int]]) -> list[Work]:
@@ -89,7 +101,7 @@ def _patch_works(session: Session, round_id: int, labels: Sequence[tuple[int, in
 
 
 def _cut_already(session: Session, page_ids: Sequence[int]) -> set[int]:
-    current = current_labels().where(LabelRow.page_id.in_(page_ids)).subquery()
+    current = current_labels().where(LabelRow.page_id == func.any(ledger.array_of(page_ids))).subquery()
     rows = session.execute(select(current.c.page_id).join(PatchSet, PatchSet.label_id == current.c.id))
     return set(rows.scalars())
 
@@ -122,7 +134,7 @@ def step(session: Session, round_id: int, status: str, stop: str, **values: Any)
 
 def cancel(session: Session, round_id: int) -> None:
     """End a round at once; whoever works on it notices at the next heartbeat. Raises NotFound, Conflict."""
-    row = session.get(Round, round_id, with_for_update=True)
+    row = session.get(Round, round_id)
     if row is None:
         raise NotFound(f"no round {round_id}")
     if row.status not in RUNNING:
@@ -134,6 +146,7 @@ def due(session: Session, config: Settings) -> list[str]:
     """Languages for which a round is due: enough newly accepted lines since the last one, or time."""
     last = select(Round.language, func.max(Round.created_at).label("at")).group_by(Round.language).subquery()
     running = select(Round.id).where(Round.language == Document.language, Round.status.in_(RUNNING)).exists()
+    # Labels that a checkpoint made do not count: rounds would feed themselves.
     fresh = func.sum(LabelRow.lines).filter(last.c.at.is_(None) | (LabelRow.created_at > last.c.at))
     enough = fresh >= config.round_min_lines
     if config.round_interval_hours > 0:
@@ -144,7 +157,7 @@ def due(session: Session, config: Settings) -> list[str]:
         .join(Page, Page.document_id == Document.id)
         .join(LabelRow, LabelRow.page_id == Page.id)
         .outerjoin(last, last.c.language == Document.language)
-        .where(Document.language.is_not(None), LabelRow.verdict == "accepted", ~running)
+        .where(Document.language.is_not(None), LabelRow.verdict == "accepted", LabelRow.generation == 0, ~running)
         .group_by(Document.language)
         .having(enough)
     ).scalars()

@@ -50,10 +50,6 @@ class Settings(BaseSettings):
     round_interval_hours: float = Field(default=0.0, ge=0, description="time that makes a round due; 0: never")
     rounds_automatic: bool = Field(default=False, description="let beat start rounds that are due")
 
-    # API
-    api_host: str = "127.0.0.1"
-    api_port: int = 8400
-
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:

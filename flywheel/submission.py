@@ -18,7 +18,8 @@ from flywheel import ledger
 from flywheel.ledger import Claim, Work
 from flywheel.settings import settings
 from flywheel.store import Store
-from flywheel.tables import Corpus, Document, Page
+from flywheel.tables import Corpus, Document, Page, Shard
+from flywheel.tags import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def submit(
         "blob_key": key,
         "size": path.stat().st_size,
         "media_type": media_type,
-        "language": language,
+        "language": canonical(language) if language else None,
     }
     statement = insert(Document).values(row).on_conflict_do_nothing(index_elements=["corpus_id", "sha256"])
     document_id = session.execute(statement.returning(Document.id)).scalar_one_or_none()
@@ -58,7 +59,20 @@ def submit(
         ledger.enqueue(session, [Work("ingest", document_id=document_id)])
         return Submitted(document_id, duplicate=False)
     same = (Document.corpus_id == corpus_id) & (Document.sha256 == sha256)
-    return Submitted(session.execute(select(Document.id).where(same)).scalar_one(), duplicate=True)
+    known = session.execute(select(Document).where(same).with_for_update()).scalar_one()
+    if known.state == "quarantined":
+        _try_again(session, known)
+    return Submitted(known.id, duplicate=True)
+
+
+def _try_again(session: Session, document: Document) -> None:
+    """A file that could not be opened was sent again: perhaps what was wrong was ours and is mended."""
+    tries = session.execute(
+        select(func.count()).where(Shard.document_id == document.id, Shard.stop == "ingest")
+    ).scalar_one()
+    document.state, document.reason, document.detail = "pending", None, None
+    session.flush()
+    ledger.enqueue(session, [Work("ingest", document_id=document.id, salt=f"try {tries + 1}")])
 
 
 def ensure_corpus(session: Session, name: str) -> int:
@@ -98,8 +112,3 @@ def shards(page_ids: Sequence[int], size: int | None = None) -> list[tuple[int, 
     """Page ids in shards of the set size, in order."""
     size = size or settings().shard_pages
     return [tuple(page_ids[i : i + size]) for i in range(0, len(page_ids), size)]
-
-
-def corpus_id(session: Session, name: str) -> int | None:
-    """The id of a corpus, or None."""
-    return session.execute(select(Corpus.id).where(func.lower(Corpus.name) == name.lower())).scalar_one_or_none()

@@ -139,7 +139,7 @@ class Shard(Row):
     )
 
     id: Mapped[int] = _id()
-    work_id: Mapped[str] = mapped_column(unique=True)  # hash(stop, input, checkpoint, settings)
+    work_id: Mapped[str] = mapped_column(unique=True)  # hash of the stop, its subject and the checkpoint
     stop: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="open")
     document_id: Mapped[int | None] = mapped_column(ForeignKey("documents.id"))

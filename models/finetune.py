@@ -7,7 +7,11 @@ From scratch, or from a parent checkpoint whose output layer grows when new symb
 under a warm-up and a cosine decay, CTC loss; lines are degraded on the fly, some are drawn anew in
 other faces. The run keeps its curve, looks at degraded validation lines as it goes, keeps the best
 weights it has seen, stops at a target or when its time is up, and goes on from its last complete
-training checkpoint after a kill.
+training checkpoint after a kill. Network, batches and the looks at validation lines are on the job's
+device; what is kept and written comes from copies on the CPU, so any device goes on with it.
+
+Whoever is judged is judged on lines of generation 0 alone, whose text comes from text layers and
+people: held against a champion's own readings, that champion would be without fault.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from flywheel.errors import Cancelled, Rejected
 from flywheel.reasons import Reason
 from models.batches import Batch, TrainingLines, ValidationLines
 from models.checkpoint import Manifest, load, save
-from models.dataset import Dataset, Split
+from models.dataset import Dataset, Lines, Split
 from models.recipe import Recipe, load_recipe, recipes
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
@@ -58,7 +62,7 @@ class TrainingJob:
     """What to train, on what, and where to. `resume` is where complete training checkpoints are kept.
 
     `parent` is a checkpoint directory, `parent_id` its name for the records; scripts are ISO 15924.
-    `threads` for torch, or None to leave them as they are.
+    `threads` for torch, or None to leave them as they are; `device` as torch names it ("cpu", "cuda").
     """
 
     dataset: Path
@@ -72,6 +76,7 @@ class TrainingJob:
     dataset_hash: str = ""
     seed: int = 0
     threads: int | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,8 @@ def train(
     """Train to the end of the recipe's time, steps or target, and write the checkpoint to `job.out`.
 
     `progress` is called after every step, `saved` with the directory of each complete training
-    checkpoint. Raises Cancelled when `should_stop` says so (asked before every step), and
+    checkpoint, also before an end that `should_stop` asks for; what `saved` raises ends the run. Raises
+    Cancelled when `should_stop` says so (asked before every step), and
     Rejected(NO_LINES) when the dataset has no line to train on.
     """
     if job.threads is not None:
@@ -146,14 +152,12 @@ class Run:
         name = fingerprint(job, self.dataset_hash)
         state = newest_state(job.resume, name)
         self.charset, self.network = _network(job, sorted(set("".join(map(normalise, lines.texts)))), state)
+        self.network.to(job.device)  # before the optimiser is made: its moments lie beside the weights
         height = self.network.config.height
         self.lines = TrainingLines(lines, self.charset, self.recipe, height, job.seed)
         if not len(self.lines):
             raise Rejected(Reason.NO_LINES, f"none of {len(lines)} lines is wide enough for its text")
-        validation = dataset.lines("validation", most_generation=0)
-        self.validation = ValidationLines(
-            validation if len(validation) else lines, self.recipe.validation_lines, job.seed
-        )
+        self.validation = ValidationLines(_watched(dataset, lines), self.recipe.validation_lines, job.seed)
         self.peak = self.recipe.fine_tune_rate if job.parent else self.recipe.learning_rate
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
@@ -164,6 +168,7 @@ class Run:
             self.optimiser.load_state_dict(state.optimiser)
         self.loss: float | None = None
         self.looked = self.kept = self.state.seconds
+        self.kept_step = self.state.step
         self.since = time.monotonic() - self.state.seconds
 
     @property
@@ -185,6 +190,8 @@ class Run:
         while self.share < 1.0:
             for batch in self.lines.epoch(self.state.epoch, self.state.position):
                 if should_stop():
+                    if self.state.step > self.kept_step:
+                        saved(self.keep())
                     raise Cancelled(f"training stopped at step {self.state.step}")
                 self.step(batch)
                 self.state.position += 1
@@ -207,11 +214,14 @@ class Run:
         rate = self.peak * schedule(self.share, self.recipe.warm_up)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        log_probabilities = self.network(batch.images, batch.widths)
+        device = self.job.device
+        log_probabilities = self.network(
+            batch.images.to(device, non_blocking=True), batch.widths.to(device, non_blocking=True)
+        )
         loss = functional.ctc_loss(
             log_probabilities.transpose(0, 1),
-            batch.targets,
-            batch.frames,
+            batch.targets.to(device, non_blocking=True),
+            batch.frames,  # both lengths stay on the CPU, where the loss reads them
             batch.lengths,
             blank=BLANK,
             zero_infinity=True,
@@ -241,7 +251,7 @@ class Run:
         self.state.curve.append(point)
         if self.state.best_cer is None or degraded.cer <= self.state.best_cer:
             self.state.best_cer = degraded.cer
-            self.state.best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+            self.state.best = on_cpu(self.network)
 
     def reached_target(self) -> bool:
         best = self.state.best_cer
@@ -249,15 +259,19 @@ class Run:
 
     def keep(self) -> Path:
         """Save a complete training checkpoint."""
-        self.kept = self.seconds
+        self.kept, self.kept_step = self.seconds, self.state.step
         self.state.seconds = self.seconds
-        self.state.network = self.network.state_dict()
+        self.state.network = on_cpu(self.network)
         self.state.optimiser = self.optimiser.state_dict()
         return save_state(self.job.resume, self.state)
 
     def reader(self) -> LineRecogniser:
         return LineRecogniser(
-            self.network, self.charset, checkpoint="in training", scripts=self.job.scripts, device="cpu"
+            self.network,
+            self.charset,
+            checkpoint="in training",
+            scripts=self.job.scripts,
+            device=self.job.device,
         )
 
     def progress(self) -> Progress:
@@ -275,7 +289,7 @@ class Run:
 
     def finish(self) -> TrainingResult:
         """Write the best weights as a checkpoint."""
-        best = self.state.best or self.network.state_dict()
+        best = self.state.best or on_cpu(self.network)
         manifest = Manifest(
             architecture=ARCHITECTURE,
             config=self.network.config.as_dict(),
@@ -290,6 +304,11 @@ class Run:
         written = save(self.job.out, best, manifest)
         progress = self.progress()
         return TrainingResult(self.job.out, written, ARCHITECTURE, progress, progress.curve)
+
+
+def on_cpu(network: LineNetwork) -> dict[str, torch.Tensor]:
+    """The network's weights as they are now, copied to the CPU."""
+    return {name: weights.detach().to("cpu", copy=True) for name, weights in network.state_dict().items()}
 
 
 def fingerprint(job: TrainingJob, dataset_hash: str) -> str:
@@ -316,18 +335,26 @@ def schedule(share: float, warm_up: float) -> float:
     return LOWEST_RATE + (1 - LOWEST_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-def evaluate(reader: Recogniser | Path, dataset: Path, split: Split) -> Scores:
-    """Scores of a recogniser, or of a checkpoint directory, on the lines of a split as they are."""
-    readings, truths, documents, confidences = _read_split(reader, dataset, split)
+def evaluate(reader: Recogniser | Path, dataset: Path, split: Split, *, device: str = "cpu") -> Scores:
+    """Scores of a recogniser, or of a checkpoint directory, on the true lines of a split as they are.
+
+    Readings of other checkpoints are not taken for truth. `device` is where a directory is loaded to.
+    """
+    readings, truths, documents, confidences = _read_split(reader, dataset, split, device)
     return score(truths, readings, documents, confidences)
 
 
 def compare_on(
-    candidate: Recogniser | Path, champion: Recogniser | Path, dataset: Path, split: Split
+    candidate: Recogniser | Path,
+    champion: Recogniser | Path,
+    dataset: Path,
+    split: Split,
+    *,
+    device: str = "cpu",
 ) -> tuple[Scores, Scores, Comparison]:
-    """Scores of two readers on the same lines, and their difference under a paired bootstrap."""
-    ours, truths, documents, our_confidences = _read_split(candidate, dataset, split)
-    theirs, _, _, their_confidences = _read_split(champion, dataset, split)
+    """Scores of two readers on the same true lines, and their difference under a paired bootstrap."""
+    ours, truths, documents, our_confidences = _read_split(candidate, dataset, split, device)
+    theirs, _, _, their_confidences = _read_split(champion, dataset, split, device)
     return (
         score(truths, ours, documents, our_confidences),
         score(truths, theirs, documents, their_confidences),
@@ -336,15 +363,21 @@ def compare_on(
 
 
 def _read_split(
-    reader: Recogniser | Path, directory: Path, split: Split
+    reader: Recogniser | Path, directory: Path, split: Split, device: str
 ) -> tuple[list[str], list[str], list[str], list[float]]:
-    recogniser = LineRecogniser.load(reader) if isinstance(reader, Path) else reader
-    lines = Dataset.open(directory).lines(split)
+    recogniser = LineRecogniser.load(reader, device) if isinstance(reader, Path) else reader
+    lines = Dataset.open(directory).lines(split, most_generation=0)
     readings = []
     for start in range(0, len(lines), EVALUATION_LINES):
         indices = range(start, min(len(lines), start + EVALUATION_LINES))
         readings += recogniser.read([lines.image(i) for i in indices])
     return [r.text for r in readings], lines.texts, lines.documents, [r.confidence for r in readings]
+
+
+def _watched(dataset: Dataset, lines: Lines) -> Lines:
+    """What a run is watched on: true validation lines, else true training lines, else what it learns from."""
+    true = (dataset.lines(split, most_generation=0) for split in ("validation", "train"))
+    return next((found for found in true if len(found)), lines)
 
 
 def _network(job: TrainingJob, symbols: list[str], state: State | None) -> tuple[tuple[str, ...], LineNetwork]:

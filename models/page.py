@@ -1,6 +1,7 @@
 """A page reader from parts: the line detector finds, a recogniser reads, lines become a label.
 
-    LinePageReader(detector, recogniser).read(image, dpi, width, height, language) -> Label
+    LinePageReader(detector, recogniser, checkpoint=..., producer=...)
+    .read(image, dpi, width, height, language) -> Label
     .read_many(pages) -> labels            lines batched across pages, the same labels as one by one
 
 Lines are grouped into regions where the reading order makes a step: to another column, over a gap,
@@ -22,7 +23,6 @@ from models.lines.detector import DetectedLine, LineDetector
 from models.recognition.protocol import Reading, Recogniser
 from models.scripts import script_of_text
 
-PRODUCER = "line"
 POINTS = 72.0
 GAP = 0.9  # of the line pitch beyond the usual: white space that parts paragraphs
 SIZE_STEP = 1.5  # a line this much taller or lower is of another region
@@ -40,15 +40,18 @@ class PageInput:
 
 
 class LinePageReader:
-    """Reads whole pages. Its labels' producer is "line", their checkpoint the recogniser's."""
+    """Reads whole pages. `checkpoint` and `producer` are what its labels say of themselves: the name under
+    which the service knows the weights, and the kind of reader ("line", "ppocr")."""
 
-    def __init__(self, detector: LineDetector, recogniser: Recogniser) -> None:
+    def __init__(self, detector: LineDetector, recogniser: Recogniser, *, checkpoint: str, producer: str) -> None:
         self._detector = detector
         self._recogniser = recogniser
+        self._checkpoint = checkpoint
+        self._producer = producer
 
     @property
     def checkpoint(self) -> str:
-        return self._recogniser.checkpoint
+        return self._checkpoint
 
     def read(
         self,
@@ -73,13 +76,13 @@ class LinePageReader:
         written = [line for line in read if line.text]
         return Label(
             kind=Kind.FINE,
-            producer=PRODUCER,
+            producer=self._producer,
             width=page.width,
             height=page.height,
             regions=tuple(regions_of(written)),
             script=script_of_text("".join(line.text for line in written)),
             language=page.language,
-            checkpoint=self._recogniser.checkpoint,
+            checkpoint=self._checkpoint,
         )
 
 

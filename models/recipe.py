@@ -49,7 +49,7 @@ class Recipe:
     # How it is watched
     evaluate_seconds: float = 15.0  # between looks at the validation lines
     validation_lines: int = 160  # at most, spread over the split
-    checkpoint_seconds: float = 20.0  # between complete training checkpoints
+    checkpoint_seconds: float = 60.0  # between complete training checkpoints
 
     def __post_init__(self) -> None:
         shares = (self.warm_up, self.degrade, self.drawn_share, self.target_cer)

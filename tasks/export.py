@@ -15,7 +15,7 @@ from flywheel import export as exporting
 from flywheel import labels, ledger
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.errors import Rejected
+from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.export import ExportRow, Lineage
 from flywheel.ledger import current_labels
 from flywheel.pdf import PageFailure, PageImage
@@ -42,7 +42,9 @@ def export(run: Run) -> None:
     def progress(done: int) -> None:
         run.check()
         if done % REPORT_ROWS == 0:
-            _set(row.id, progress={"rows": done, "of": len(entries)})
+            with transaction() as session:
+                ledger.guard(session, run.claim)
+                _set(session, row.id, progress={"rows": done, "of": len(entries)})
 
     with scratch("export") as directory:
         rows = export_rows(run, corpus.name, entries, lineages)
@@ -50,14 +52,15 @@ def export(run: Run) -> None:
         tree_key = store().put_tree(directory / "out")
     with transaction() as session:
         ledger.guard(session, run.claim)
-        values = {"status": "finished", "tree_key": tree_key, "rows": report.rows, "finished_at": func.now()}
-        session.execute(update(Export).where(Export.id == row.id).values(**values))
+        of = len(entries)
+        counts = {"rows": report.rows, "of": of, "left_out": of - report.rows}
+        values = {"tree_key": tree_key, "rows": report.rows, "progress": counts}
+        _set(session, row.id, status="finished", finished_at=func.now(), **values)
         ledger.finish(session, run.claim)
 
 
-def _set(export_id: int, **values: object) -> None:
-    with transaction() as session:
-        session.execute(update(Export).where(Export.id == export_id).values(**values))
+def _set(session: Session, export_id: int, **values: object) -> None:
+    session.execute(update(Export).where(Export.id == export_id).values(**values))
 
 
 def accepted(session: Session, corpus_id: int) -> list[Entry]:
@@ -103,8 +106,8 @@ def _lineage(row: LabelRow, round_id: int | None, dataset_hash: str | None) -> L
 
 
 def export_rows(run: Run, corpus: str, entries: list[Entry], lineages: dict[int, Lineage]) -> Iterator[ExportRow]:
-    """One row a page, images rendered a few pages ahead. A page whose image is gone by now is logged
-    and left out; its label stays."""
+    """One row a page, images rendered a few pages ahead. A page whose image or label cannot be had any
+    more is logged and left out."""
     for _, group in groupby(entries, key=lambda entry: entry[2].id):
         of_document = list(group)
         document = of_document[0][2]
@@ -121,17 +124,22 @@ def export_rows(run: Run, corpus: str, entries: list[Entry], lineages: dict[int,
                                 "page left out of the export", page=part[image.number][1].id, why=image.reason
                             )
                             continue
-                        label, page = part[image.number]
+                        row, page = part[image.number]
+                        try:
+                            label = labels.load(store(), row)
+                        except (BlobMissing, BlobCorrupt) as error:
+                            log.warning("page left out of the export", page=page.id, why=str(error))
+                            continue
                         yield ExportRow(
                             corpus=corpus,
                             document=document.name,
                             sha256=document.sha256,
                             page=page.number,
                             image=jpeg(image),
-                            label=labels.load(store(), label),
-                            verdict=label.verdict,
-                            reason=label.reason,
-                            lineage=lineages[label.id],
+                            label=label,
+                            verdict=row.verdict,
+                            reason=row.reason,
+                            lineage=lineages[row.id],
                         )
         except Rejected as error:
             log.warning("document left out of the export", document=document.id, why=str(error))

@@ -1,7 +1,8 @@
 """Patches: the accepted labels of some pages become line images with their true text.
 
 A text layer's label is cut by the characters whose origins fall into a detected
-line; a reader's or a person's label by the boxes it carries.
+line, also when a person accepted it: its line boxes lie. A reader's label, and what
+a person wrote, is cut by the boxes it carries.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from flywheel import labels, ledger
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
 from flywheel.document import Kind
-from flywheel.errors import Rejected
+from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.ledger import current_labels
 from flywheel.pdf import PageFailure
+from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.tables import LabelRow, Page, PatchSet
 from tasks.process import document_file, line_detector, sandbox, scratch, store, subject
@@ -77,19 +79,25 @@ def patches(run: Run) -> None:
 
 def cut_page(path: Path, page: Page, row: LabelRow) -> tuple[list[Patch], Counter[str]]:
     """The patches of one page, and how many lines were dropped, by reason. A page that cannot be
-    rendered any more gives none: its label stands, there is only nothing to learn from it."""
+    rendered any more, or whose label's blob is lost, gives none: there is only nothing to learn from it."""
     from models.patches import cut, cut_label
 
+    try:
+        label = labels.load(store(), row)
+    except BlobMissing:
+        return [], Counter({Reason.BLOB_MISSING.value: 1})
+    except BlobCorrupt:
+        return [], Counter({Reason.BLOB_CORRUPT.value: 1})
     [image] = sandbox().render(path, [page.number], settings().render_dpi)
     if isinstance(image, PageFailure):
         return [], Counter({image.reason.value: 1})
     lines = line_detector().find(image.image, image.dpi)
-    if row.kind == Kind.COARSE:
+    if label.kind is Kind.COARSE:  # the row of an accepted one says "human"
         try:
             characters = sandbox().characters(path, page.number)
         except Rejected as error:
             return [], Counter({error.reason.value: 1})
         report = cut(image.image, image.dpi, characters, lines)
     else:
-        report = cut_label(image.image, image.dpi, labels.load(store(), row), lines)
+        report = cut_label(image.image, image.dpi, label, lines)
     return report.patches, Counter({reason.value: n for reason, n in report.dropped.items()})

@@ -109,10 +109,16 @@ def checkpoint_directory(checkpoint_id: str) -> Path:
             raise NotFound(f"no stored checkpoint {checkpoint_id}")
         tree_key = row.tree_key
     path = settings().work_dir / "checkpoints" / tree_key.rsplit("/", 1)[-1]
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store().fetch_tree(tree_key, path)
+    store().fetch_tree(tree_key, path)  # leaves a complete one alone
     return path
+
+
+@lru_cache(maxsize=1)
+def device() -> str:
+    """Where networks live in this process, as torch names it."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @lru_cache(maxsize=4)
@@ -124,7 +130,7 @@ def recogniser(checkpoint_id: str) -> Recogniser:
         return PpocrRecogniser()
     from models.recognition.line import LineRecogniser
 
-    return LineRecogniser.load(checkpoint_directory(checkpoint_id))
+    return LineRecogniser.load(checkpoint_directory(checkpoint_id), device())
 
 
 @lru_cache(maxsize=1)
@@ -139,7 +145,8 @@ def page_reader(checkpoint_id: str) -> LinePageReader:
     """Detector and recogniser together, loaded once a process."""
     from models.page import LinePageReader
 
-    return LinePageReader(line_detector(), recogniser(checkpoint_id))
+    reader = recogniser(checkpoint_id)
+    return LinePageReader(line_detector(), reader, checkpoint=checkpoint_id, producer=reader.producer)
 
 
 def _close(**_: object) -> None:

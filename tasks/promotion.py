@@ -16,7 +16,13 @@ def promotion(run: Run) -> None:
         row = session.get_one(Round, run.claim.round_id)
         promotions.lock(session, row.language)
         reigning = promotions.champion(session, row.language)
-        decision = promotions.decide(row.scores["after"], row.scores["before"] if reigning else None)
+        if reigning == row.parent_id:
+            decision = promotions.decide(row.scores, first=reigning is None)
+        else:
+            detail = (
+                f"the champion changed from {row.parent_id} to {reigning} while this round trained: start another"
+            )
+            decision = promotions.Decision(False, detail)
         promotions.record(
             session,
             row.language,

@@ -12,7 +12,7 @@ from flywheel.broker import Run, stop_task
 from flywheel.coarse import label as coarse_label
 from flywheel.database import transaction
 from flywheel.document import encode
-from flywheel.errors import BlobMissing, Rejected
+from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.gate import Gate
 from flywheel.pdf import PageFailure, PageImage, PageText
 from flywheel.reasons import Reason
@@ -28,8 +28,13 @@ def reading(run: Run) -> None:
     with transaction() as session:
         row = session.get_one(ReadingRow, run.claim.reading_id)
         checkpoint = row.checkpoint_id or promotion.reader_for(session, row.language)
-    pages = read(run, row, checkpoint)
-    result = {"checkpoint": checkpoint, "pages": pages, "scores": scores(row, pages)}
+    try:
+        pages = read(run, row, checkpoint)
+        result = {"checkpoint": checkpoint, "pages": pages, "scores": scores(row, pages)}
+    except BlobMissing as error:
+        raise Rejected(Reason.BLOB_MISSING, str(error)) from error
+    except BlobCorrupt as error:
+        raise Rejected(Reason.BLOB_CORRUPT, str(error)) from error
     key = store().put(json.dumps(result, ensure_ascii=False).encode())
     with transaction() as session:
         ledger.guard(session, run.claim)
@@ -44,27 +49,24 @@ def reading(run: Run) -> None:
 def read(run: Run, row: ReadingRow, checkpoint: str | None) -> list[dict[str, Any]]:
     """Every page as JSON. Without a named checkpoint a sound text layer is taken as it is."""
     out: list[dict[str, Any]] = []
-    try:
-        with store().open_local(row.blob_key) as path:
-            count = sandbox().inspect(path).pages
-            for number in range(count):
-                run.check()
-                [text] = sandbox().text(path, [number], layout=True)
-                if isinstance(text, PageFailure):
-                    out.append(failure(text))
-                    continue
-                coarse, counts = coarse_label(text, row.language)
-                verdict = GATE.judge_coarse(coarse, text.facts, counts, row.language)
-                if row.checkpoint_id is None and verdict.accepted:
-                    out.append({"number": number, "verdict": "accepted", "label": encode(coarse)})
-                elif checkpoint is None:
-                    detail = f"{verdict.reason.value}; {Reason.NO_READER.explanation}"
-                    out.append({"number": number, "reason": Reason.NO_READER.value, "detail": detail})
-                else:
-                    [image] = sandbox().render(path, [number], settings().render_dpi)
-                    out.append(read_image(checkpoint, row.language, text, image))
-    except BlobMissing as error:
-        raise Rejected(Reason.BLOB_MISSING, str(error)) from error
+    with store().open_local(row.blob_key) as path:
+        count = sandbox().inspect(path).pages
+        for number in range(count):
+            run.check()
+            [text] = sandbox().text(path, [number], layout=True)
+            if isinstance(text, PageFailure):
+                out.append(failure(text))
+                continue
+            coarse, counts = coarse_label(text, row.language)
+            verdict = GATE.judge_coarse(coarse, text.facts, counts, row.language)
+            if row.checkpoint_id is None and verdict.accepted:
+                out.append({"number": number, "verdict": "accepted", "label": encode(coarse)})
+            elif checkpoint is None:
+                detail = f"{verdict.reason.value}; {Reason.NO_READER.explanation}"
+                out.append({"number": number, "reason": Reason.NO_READER.value, "detail": detail})
+            else:
+                [image] = sandbox().render(path, [number], settings().render_dpi)
+                out.append(read_image(checkpoint, row.language, text, image))
     return out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -79,7 +78,7 @@ def read(
     return [
         Result(
             page_id=page.id,
-            label=replace(label, checkpoint=claim.checkpoint_id),
+            label=label,
             verdict=GATE.judge_reading(label, facts_of(page), language),
             parent_id=parents.get(page.id),
             generation=generation,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
 from flywheel import wire
-from flywheel.api.access import Id, Limit, Reader, store
+from flywheel.api.access import Id, Limit, Reader, Submitter, store
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import records
 from flywheel.catalog.corpora import corpus_row
@@ -26,7 +26,7 @@ CorpusQuery = Annotated[str | None, Query(max_length=200)]
 
 
 @router.post("/exports", status_code=201, summary="Start writing a corpus out in a format")
-def start_export(_: Reader, ask: wire.ExportAsk) -> wire.Export:
+def start_export(_: Submitter, ask: wire.ExportAsk) -> wire.Export:
     with transaction() as session:
         row = Export(corpus_id=corpus_row(session, ask.corpus).id, format=ask.format)
         session.add(row)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from flywheel import promotion, wire
+from flywheel import promotion, relabel, wire
 from flywheel.api.access import LanguageQuery, Limit, Reader, Trainer
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import rounds as catalog
 from flywheel.database import transaction
+from flywheel.tags import canonical
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -25,11 +26,16 @@ def list_champions(_: Reader) -> list[wire.Champion]:
         return catalog.champions(session)
 
 
-@router.post("/promotions", status_code=201, summary="Make a checkpoint the champion of a language")
+@router.post(
+    "/promotions",
+    status_code=201,
+    summary="Make a checkpoint the champion; it reads what waits",
+)
 def promote(holder: Trainer, ask: wire.PromotionAsk) -> wire.PromotionInfo:
     with transaction() as session:
         promotion.promote(session, ask.checkpoint_id, language=ask.language, actor=holder.name, detail=ask.detail)
-        language = ask.language or catalog.checkpoint(session, ask.checkpoint_id).language
+        language = canonical(ask.language or catalog.checkpoint(session, ask.checkpoint_id).language or "")
+        relabel.plan(session, language, ask.checkpoint_id)
         return catalog.promotions(session, language=language, limit=1)[0]
 
 
@@ -37,4 +43,4 @@ def promote(holder: Trainer, ask: wire.PromotionAsk) -> wire.PromotionInfo:
 def roll_back(holder: Trainer, ask: wire.RollbackAsk) -> wire.PromotionInfo:
     with transaction() as session:
         promotion.rollback(session, ask.language, actor=holder.name)
-        return catalog.promotions(session, language=ask.language, limit=1)[0]
+        return catalog.promotions(session, language=canonical(ask.language), limit=1)[0]

@@ -24,6 +24,7 @@ from models.checkpoint import Checkpoint, load
 from models.recognition.network import ARCHITECTURE, LineNetwork, NetworkConfig, frames
 from models.recognition.protocol import Reading, reading_of
 
+PRODUCER = "line"
 BLANK = 0
 BATCH_PIXELS = 12_000  # of width in one batch, about 16 lines of a book page; larger ones leave the cache
 NARROWEST, WIDEST = 16, 8192  # pixels of width at the network's height
@@ -56,6 +57,10 @@ class LineRecogniser:
         network = network_of(checkpoint)
         manifest = checkpoint.manifest
         return cls(network, manifest.charset, checkpoint=checkpoint.id, scripts=manifest.scripts, device=device)
+
+    @property
+    def producer(self) -> str:
+        return PRODUCER
 
     @property
     def checkpoint(self) -> str:

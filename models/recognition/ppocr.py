@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from models.recognition.protocol import Reading, reading_of
 
 MODEL = "PP-OCRv6_rec_small.onnx"
-CHECKPOINT = "ppocrv6-small"
-SCRIPTS = frozenset({"Hani", "Hans", "Hant", "Jpan", "Hira", "Kana", "Latn"})
+PRODUCER = "ppocr"
+CHECKPOINT = "ppocr-v6-small"  # and SCRIPTS: as the first migration records them
+SCRIPTS = frozenset({"Latn", "Hani", "Bopo", "Hira", "Kana"})
 HEIGHT = 48
 WIDTH_STEP = 32
 NARROWEST, WIDEST = 320, 4096  # the network was trained on lines padded to 320 and more
@@ -43,6 +44,10 @@ class PpocrRecogniser:
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         characters = self._session.get_modelmeta().custom_metadata_map["character"].splitlines()
         self._symbols = ("", *characters, " ")  # index 0 is the CTC blank
+
+    @property
+    def producer(self) -> str:
+        return PRODUCER
 
     @property
     def checkpoint(self) -> str:

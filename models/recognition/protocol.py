@@ -30,7 +30,13 @@ class Reading:
 
 @runtime_checkable
 class Recogniser(Protocol):
-    """Reads lines of the scripts it knows (ISO 15924). `checkpoint` names what labels it makes."""
+    """Reads lines of the scripts it knows (ISO 15924).
+
+    `producer` names the kind of reader in the labels made with it; `checkpoint` names its weights.
+    """
+
+    @property
+    def producer(self) -> str: ...
 
     @property
     def checkpoint(self) -> str: ...

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 from sqlalchemy import func, select
 
-from flywheel import labels, ledger
+from flywheel import labels, ledger, rounds
 from flywheel.database import transaction
 from flywheel.document import Outcome, Verdict
 from flywheel.errors import BlobCorrupt, Conflict, LeaseLost, NotFound
@@ -130,3 +130,31 @@ def test_there_must_be_something_to_accept() -> None:
         labels.review(session, store(), pages[0], action="accept", reviewer="tenzin")
     with pytest.raises(NotFound), transaction() as session:
         labels.review(session, store(), 12345, action="accept", reviewer="tenzin")
+
+
+def test_the_last_word_of_a_person_counts_not_their_first() -> None:
+    _, pages = make_document(1)
+    give_labels(pages)
+    with transaction() as session:
+        labels.review(session, store(), pages[0], action="accept", reviewer="tenzin")
+    with transaction() as session:
+        refused = labels.review(session, store(), pages[0], action="reject", reviewer="tenzin")
+    assert standing(pages[0]) == ("labelled", "rejected", "refused")
+    with transaction() as session:
+        current = labels.current(session, pages[0])
+        assert current is not None
+        assert (current.id, current.verdict) == (refused, "rejected")
+        assert rounds.trainable(session, "bo") == []
+
+
+def test_a_failed_reading_takes_no_page_from_a_person_or_from_review() -> None:
+    _, (refused, doubtful, garbled) = make_document(3)
+    make_checkpoint("c1")
+    give_labels((refused, garbled), Outcome.REJECTED)
+    give_labels((doubtful,), Outcome.REVIEW)
+    with transaction() as session:
+        labels.review(session, store(), refused, action="reject", reviewer="tenzin")
+        ledger.quarantine(session, [(n, Reason.PAGE_TIMEOUT, "") for n in (refused, doubtful, garbled)])
+    assert standing(refused) == ("labelled", "rejected", "refused")
+    assert standing(doubtful)[:2] == ("labelled", "review")
+    assert standing(garbled) == ("quarantined", None, "page_timeout")

@@ -14,6 +14,7 @@ from flywheel.ledger import Claim, Work
 from flywheel.reasons import Reason
 from flywheel.route import ROUTE
 from flywheel.tables import Corpus, Document, Lease, Page, Shard
+from tests.flywheel.rows import give_labels, make_document
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -164,11 +165,11 @@ def test_a_refused_input_is_not_tried_again() -> None:
 
 
 def test_a_page_that_was_accepted_stays_so_when_reading_it_again_fails() -> None:
-    document_id, (page_id,) = make_pages(1)
+    document_id, pages = make_document(1)
+    give_labels(pages)
     with transaction() as session:
-        session.execute(update(Page).values(state="labelled", verdict="accepted", reason="accepted"))
-        ledger.enqueue(session, [Work("recognition", document_id=document_id, page_ids=(page_id,))])
-        shard_id = session.execute(select(Shard.id)).scalar_one()
+        ledger.enqueue(session, [Work("recognition", document_id=document_id, page_ids=pages)])
+        shard_id = session.execute(select(Shard.id).where(Shard.stop == "recognition")).scalar_one()
     claim = take(shard_id)
     assert claim is not None
     with transaction() as session:

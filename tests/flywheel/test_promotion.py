@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
@@ -12,21 +14,27 @@ from flywheel.tables import Promotion
 from tests.flywheel.rows import make_checkpoint
 
 
+def scores(after: float, before: float = 1.0, high: float = 0.0, lines: int = 50) -> dict[str, Any]:
+    return {"after": {"cer": after, "lines": lines}, "before": {"cer": before}, "difference_high": high}
+
+
 def test_a_first_champion_must_be_within_the_bar() -> None:
-    assert promotion.decide({"cer": 0.14, "lines": 50}, None).promote
-    refused = promotion.decide({"cer": 0.16, "lines": 50}, None)
+    assert promotion.decide(scores(0.14), first=True).promote
+    refused = promotion.decide(scores(0.16), first=True)
     assert not refused.promote
     assert "16.00%" in refused.detail
 
 
-def test_a_candidate_must_beat_the_champion_on_the_same_lines() -> None:
-    champion = {"cer": 0.05, "lines": 50}
-    assert promotion.decide({"cer": 0.04, "lines": 50}, champion).promote
-    assert not promotion.decide({"cer": 0.05, "lines": 50}, champion).promote
+def test_a_candidate_must_surely_beat_the_champion_on_the_same_lines() -> None:
+    won = promotion.decide(scores(0.04, 0.05, high=-0.002), first=False)
+    assert won.promote
+    assert "at least 0.20% lower" in won.detail
+    assert not promotion.decide(scores(0.04, 0.05, high=0.001), first=False).promote
+    assert not promotion.decide(scores(0.05, 0.05, high=0.0), first=False).promote
 
 
 def test_nothing_is_promoted_without_a_line_to_judge_by() -> None:
-    assert not promotion.decide({"cer": 0.0, "lines": 0}, None).promote
+    assert not promotion.decide(scores(0.0, lines=0), first=True).promote
 
 
 @pytest.mark.usefixtures("environment")
@@ -72,3 +80,35 @@ def test_pages_go_to_the_champion_of_their_language_or_to_the_built_in_reader_or
         assert promotion.reader_for(session, "zh") == promotion.BUILTIN
         assert promotion.reader_for(session, None) == promotion.BUILTIN
         assert promotion.reader_for(session, "hi") is None
+
+
+@pytest.mark.usefixtures("environment")
+def test_rolling_back_undoes_promotions_one_after_the_other_and_does_not_swing() -> None:
+    make_checkpoint("a")
+    make_checkpoint("b")
+    for name in ("a", "b", "a"):
+        with transaction() as session:
+            promotion.promote(session, name, actor="test")
+    with transaction() as session:
+        assert [promotion.rollback(session, "bo", actor="test") for _ in range(3)] == ["b", "a", None]
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_page_of_no_declared_language_goes_by_the_script_that_was_seen() -> None:
+    with transaction() as session:
+        assert promotion.reader_for(session, None, "Latn") == promotion.BUILTIN
+        assert promotion.reader_for(session, None, "Zyyy") == promotion.BUILTIN
+        assert promotion.reader_for(session, None, "Tibt") is None
+    make_checkpoint("c1")
+    with transaction() as session:
+        promotion.promote(session, "c1", actor="test")
+        assert promotion.reader_for(session, None, "Tibt") == "c1"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_language_is_the_same_however_its_tag_is_written() -> None:
+    make_checkpoint("c1")
+    with transaction() as session:
+        promotion.promote(session, "c1", language="BO", actor="test")
+        assert promotion.champion(session, "bo") == "c1"
+        assert promotion.rollback(session, "Bo", actor="test") is None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import func, select, update
+import hashlib
 
-from flywheel import dataset, ledger, promotion, relabel, rounds
+import pytest
+from sqlalchemy import func, insert, literal, select, update
+
+from flywheel import dataset, labels, ledger, promotion, relabel, rounds
 from flywheel.database import transaction
 from flywheel.dataset import Source
 from flywheel.document import Outcome
 from flywheel.errors import Conflict, NotFound, Rejected
+from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.tables import LabelRow, Lease, Page, PatchSet, Round, Shard
-from tests.flywheel.rows import give_labels, make_checkpoint, make_document
+from flywheel.tables import Document, LabelRow, Lease, Page, PatchSet, Round, Shard
+from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
 
 
 def open_stops() -> list[str]:
@@ -121,7 +124,8 @@ def test_what_no_one_reads_waits_and_a_promotion_wakes_it() -> None:
     with transaction() as session:
         promotion.promote(session, "c1", actor="test")
         assert relabel.wake_waiting(session) == 3
-        assert relabel.wake_waiting(session) == 3
+        assert relabel.wake_waiting(session) == 0
+        assert set(session.execute(select(Page.state)).scalars()) == {"pending"}
     assert open_stops() == ["recognition"]
 
 
@@ -163,14 +167,106 @@ def test_a_round_is_due_after_enough_new_lines_and_not_while_one_runs() -> None:
         assert rounds.due(session, config.model_copy(update={"round_interval_hours": 1.0})) == []
 
 
-def test_a_document_never_changes_sides_when_others_join() -> None:
-    lines = {f"{n:064x}": 100 for n in range(40)}
-    before, after = dataset.split(dict(list(lines.items())[:20])), dataset.split(lines)
-    assert set(after.values()) == {"train", "validation", "heldout"}
-    shares = [sum(side == s for side in after.values()) / 40 for s in ("heldout", "validation")]
-    assert 0.05 <= shares[0] <= 0.25
-    assert 0.02 <= shares[1] <= 0.2
-    assert all(after[d] == side for d, side in before.items() if side == "heldout" and after[d] != "train")
+@pytest.mark.usefixtures("environment")
+def test_what_a_champion_read_makes_no_round_due() -> None:
+    _, pages = make_document(3)
+    make_checkpoint("c1")
+    give_labels(pages, stop="recognition", checkpoint="c1", lines=50, generation=1)
+    config = settings().model_copy(update={"round_min_lines": 1})
+    with transaction() as session:
+        assert rounds.due(session, config) == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_pages_of_a_cancelled_relabel_go_back_to_where_they_stood() -> None:
+    _, pages = make_document(3)
+    give_labels(pages, Outcome.REJECTED)
+    make_checkpoint("c1")
+    make_checkpoint("c2")
+    give_labels(pages[:1], Outcome.REVIEW, stop="recognition", checkpoint="c1")
+    with transaction() as session:
+        session.execute(update(Page).where(Page.id != pages[0]).values(state="waiting"))
+        row = Round(language="bo", recipe="line", status="relabelling")
+        session.add(row)
+        session.flush()
+        assert relabel.plan(session, "bo", "c2", row.id) == 3
+        assert relabel.wake_waiting(session) == 0
+    with transaction() as session:
+        assert set(session.execute(select(Page.state)).scalars()) == {"pending"}
+        rounds.cancel(session, row.id)
+    with transaction() as session:
+        states = session.execute(select(Page.state).order_by(Page.id)).scalars().all()
+        assert states == ["labelled", "waiting", "waiting"]
+        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_page_a_person_corrected_meanwhile_is_not_sent_to_a_reader() -> None:
+    _, pages = make_document(1)
+    give_labels(pages, Outcome.REJECTED)
+    with transaction() as session:
+        labels.review(session, store(), pages[0], action="correct", reviewer="tenzin", label=make_label())
+        relabel.assign(session, pages)
+        assert session.execute(select(Page.state)).scalar_one() == "labelled"
+    assert open_stops() == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_patches_that_cannot_be_cut_take_nothing_from_the_page_or_its_document() -> None:
+    document_id, pages = make_document(1)
+    give_labels(pages)
+    start()
+    with transaction() as session:
+        shard_id = session.execute(select(Shard.id).where(Shard.state == "open")).scalar_one()
+        held = ledger.claim(session, shard_id, "w")
+        assert held is not None
+        ledger.fail(session, held, Reason.INTERNAL_ERROR, "broken", retry=False)
+    with transaction() as session:
+        assert session.get_one(Document, document_id).state == "ready"
+        assert session.execute(select(Page.verdict)).scalar_one() == "accepted"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_may_have_more_pages_than_a_statement_has_parameters() -> None:
+    _, pages = make_document(70_000)
+    with transaction() as session:
+        one = {"stop": "coarse", "kind": "coarse", "producer": "t", "settings_hash": "", "blob_key": "k"}
+        two = {"blob_offset": 0, "blob_length": 1, "verdict": "accepted", "reason": "accepted", "detail": ""}
+        values = {**one, **two, "script": "Tibt", "characters": 1, "lines": 1, "page_id": Page.id}
+        chosen = select(*[value if name == "page_id" else literal(value) for name, value in values.items()])
+        session.execute(insert(LabelRow).from_select(list(values), chosen))
+        session.execute(update(Page).values(state="labelled", verdict="accepted"))
+    round_id = start()
+    with transaction() as session:
+        cut = select(func.sum(func.cardinality(Shard.page_ids))).where(Shard.round_id == round_id)
+        assert session.execute(cut).scalar_one() == len(pages)
+        rounds.cancel(session, round_id)
+
+
+def test_what_was_trained_on_never_becomes_an_exam_as_documents_join() -> None:
+    for seed in range(40):
+        documents = [hashlib.sha256(f"{seed} {n}".encode()).hexdigest() for n in range(30)]
+        before = dataset.split(documents[:3])
+        assert {"heldout", "train"} <= set(before.values())
+        for count in range(4, 30):
+            after = dataset.split(documents[:count])
+            assert {"heldout", "train"} <= set(after.values())
+            assert all(after[d] == "train" for d, side in before.items() if side == "train")
+            before = after
+
+
+def test_about_an_eighth_of_many_documents_is_held_out() -> None:
+    sides = list(dataset.split([f"{n:064x}" for n in range(4000)]).values())
+    assert 0.10 < sides.count("heldout") / 4000 < 0.14
+    assert 0.06 < sides.count("validation") / 4000 < 0.10
+
+
+def test_a_document_that_only_a_reader_labelled_is_never_part_of_an_exam() -> None:
+    told = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(4)]
+    read = [Source(f"{n:064x}", n, n, 1, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(10, 40)]
+    manifest = dataset.freeze("bo", told + read).manifest
+    assert all(manifest["splits"][source.document] == "train" for source in read)
+    assert manifest["generation"] == 1
 
 
 def test_a_dataset_is_named_by_what_is_in_it() -> None:

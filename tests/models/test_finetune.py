@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from flywheel.errors import Cancelled, Rejected
+from flywheel.errors import Cancelled, LeaseLost, Rejected
 from flywheel.reasons import Reason
 from models.checkpoint import load
 from models.dataset import PatchRow, write_manifest, write_patches
@@ -21,6 +23,7 @@ from models.finetune import Progress, TrainingJob, compare_on, evaluate, planned
 from models.recipe import load_recipe
 from models.recognition.line import LineRecogniser
 from models.recognition.ppocr import PpocrRecogniser
+from models.resume import newest_state
 from tests.models.drawing import draw_line, make_dataset, syllables
 
 SMALL: dict[str, Any] = {
@@ -82,6 +85,55 @@ def test_training_is_cancelled_between_steps_and_leaves_no_checkpoint(tmp_path: 
     with pytest.raises(Cancelled, match="step 2"):
         train(job(tmp_path), should_stop=lambda: next(asked))
     assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_run_that_is_stopped_keeps_its_last_step(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", lines=16)
+    asked, kept = iter([False, False, False, True]), []
+    with pytest.raises(Cancelled, match="step 3"):
+        train(job(tmp_path), should_stop=lambda: next(asked), saved=kept.append)
+    assert [path.name for path in kept] == ["step-00000003"]
+    steps: list[int] = []
+    train(job(tmp_path, steps=5), progress=lambda p: steps.append(p.step))
+    assert steps[0] == 4
+
+
+def test_a_run_that_is_stopped_before_it_learned_anything_new_keeps_nothing(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", lines=16)
+    kept: list[Path] = []
+    with pytest.raises(Cancelled):
+        train(job(tmp_path), should_stop=lambda: True, saved=kept.append)
+    assert kept == []
+
+
+def test_what_saved_raises_ends_the_run(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", lines=16)
+    asked = iter([False, True])
+
+    def lost(_: Path) -> None:
+        raise LeaseLost("taken")
+
+    with pytest.raises(LeaseLost):
+        train(job(tmp_path), should_stop=lambda: next(asked), saved=lost)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_training_on_a_gpu_leaves_what_a_machine_without_one_goes_on_with(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", lines=24, words=2)
+    on_gpu = dataclasses.replace(job(tmp_path, steps=3, checkpoint_seconds=0.0), device="cuda")
+    result = train(on_gpu)
+    assert result.progress.step == 3
+    state = newest_state(tmp_path / "resume")
+    assert state is not None
+    assert {t.device.type for t in [*state.network.values(), *state.best.values()]} <= {"cpu"}
+    line = draw_line(syllables(2, 0))
+    [here] = LineRecogniser.load(result.directory).read([line])
+    [there] = LineRecogniser.load(result.directory, "cuda").read([line])
+    assert there.confidence == pytest.approx(here.confidence, abs=1e-2)
+    assert evaluate(result.directory, tmp_path / "data", "heldout", device="cuda").lines == 3
+    assert train(job(tmp_path, steps=6)).progress.step == 6
+    assert train(dataclasses.replace(job(tmp_path, steps=9), device="cuda")).progress.step == 9
 
 
 def test_a_time_budget_ends_the_run(tmp_path: Path) -> None:
@@ -151,6 +203,19 @@ def test_two_readers_are_compared_on_the_same_held_out_lines(tmp_path: Path) -> 
     assert after.lines == before.lines == 3
     assert before.cer > after.cer
     assert comparison.difference == pytest.approx(after.cer - before.cer)
+
+
+def test_readings_of_a_checkpoint_are_never_the_truth_that_others_are_judged_by(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    line = draw_line(syllables(2, 0))
+    rows = [PatchRow("h", page, 0, "ཀ", line, generation=page) for page in (0, 1, 2)]
+    write_patches(data / "a.parquet", rows)
+    write_manifest(data, splits={"h": "heldout"}, language="bo")
+    reader = PpocrRecogniser()
+    assert evaluate(reader, data, "heldout").lines == 1
+    after, before, _ = compare_on(reader, reader, data, "heldout")
+    assert (after.lines, before.lines) == (1, 1)
 
 
 def test_the_rate_warms_up_and_decays() -> None:

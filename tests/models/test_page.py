@@ -17,7 +17,7 @@ ENGLISH = ["The loop turns once.", "It reads what it could not", "read before, a
 
 @pytest.fixture(scope="module")
 def reader() -> LinePageReader:
-    return LinePageReader(LineDetector(), PpocrRecogniser())
+    return LinePageReader(LineDetector(), PpocrRecogniser(), checkpoint="a-row", producer="ppocr")
 
 
 def english_page(top: float = 100.0, left: float = 120.0) -> DrawnPage:
@@ -36,8 +36,15 @@ def test_a_page_is_read_in_order_with_boxes_in_points(reader: LinePageReader) ->
     for line, (x, y, _) in zip(label.lines, page.lines, strict=True):
         assert line.box.contains((x + 5) * 72 / 150, (y - 4) * 72 / 150)
     assert (label.kind, label.script, label.language) == (Kind.FINE, "Latn", "en")
-    assert label.checkpoint == reader.checkpoint
+    assert (label.checkpoint, label.producer) == ("a-row", "ppocr")
     assert (label.confidence or 0) > 0.8
+
+
+def test_a_label_names_the_checkpoint_and_producer_the_reader_was_given() -> None:
+    other = LinePageReader(LineDetector(), PpocrRecogniser(), checkpoint="line-bo-1", producer="line")
+    [label] = other.read_many([PageInput(np.full((70, 50), 255, np.uint8), 150.0, 24.0, 33.6)])
+    assert (label.checkpoint, label.producer) == ("line-bo-1", "line")
+    assert other.checkpoint == "line-bo-1"
 
 
 def test_pages_read_together_are_labelled_as_if_alone(reader: LinePageReader) -> None:

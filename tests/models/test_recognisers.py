@@ -88,6 +88,7 @@ def test_an_empty_image_reads_as_nothing(recogniser: Recogniser) -> None:
 
 def test_checkpoint_and_scripts_are_named(recogniser: Recogniser) -> None:
     assert recogniser.checkpoint
+    assert recogniser.producer in {"line", "ppocr"}
     assert all(len(script) == 4 for script in recogniser.scripts)
 
 

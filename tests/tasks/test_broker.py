@@ -160,12 +160,19 @@ def test_an_outcome_that_comes_after_the_lease_was_lost_changes_nothing() -> Non
     assert page()[0] == "pending"
 
 
-@pytest.mark.parametrize("error", [SetupError("no model"), NotFound("no checkpoint"), Conflict("no")])
+@pytest.mark.parametrize("error", [NotFound("no checkpoint"), Conflict("no")])
 def test_work_that_cannot_be_done_as_asked_is_given_up_with_the_reason(error: Exception) -> None:
     shard_id = open_shard()
     assert perform(raising(error), shard_id) == "failed"
     assert shard(shard_id).state == "failed"
     assert page() == ("quarantined", "bad_settings", str(error))
+
+
+def test_a_worker_that_is_set_up_wrongly_leaves_the_page_to_another() -> None:
+    shard_id = open_shard()
+    assert perform(raising(SetupError("no model")), shard_id) == "deferred"
+    assert shard(shard_id).detail == "no model"
+    assert page()[0] == "pending"
 
 
 @pytest.mark.parametrize(
