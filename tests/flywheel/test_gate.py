@@ -309,3 +309,28 @@ def test_a_loop_is_found_wherever_it_stands() -> None:
     assert found[1] == 60
     assert find_loop(head * 2, 48, 5) is None
     assert find_loop("", 48, 5) is None
+
+
+def loops_by_trying_every_period(text: str, characters: int, times: int) -> bool:
+    for period in range(1, min(len(text) // times, 200) + 1):
+        run = 0
+        for place in range(len(text) - period):
+            run = run + 1 if text[place] == text[place + period] else 0
+            unit = text[place - run + 1 : place - run + 1 + period]
+            if run + period >= max(characters, times * period) and any(map(str.isalpha, unit)):
+                return True
+    return False
+
+
+def test_the_periods_that_are_not_tried_hold_no_loop() -> None:
+    rng = random.Random(4)
+    found = 0
+    for _ in range(60):
+        parts = ["".join(rng.choices("abcdef ", k=rng.randint(0, 80)))]
+        unit = "".join(rng.choices("abcdef ", k=rng.randint(1, 30)))
+        parts += [unit * rng.randint(1, 9), unit[: rng.randint(0, len(unit))], parts[0][::-1]]
+        text = "".join(parts)
+        expected = loops_by_trying_every_period(text, 48, 5)
+        assert (find_loop(text, 48, 5) is not None) == expected
+        found += expected
+    assert 10 < found < 50
