@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 STALE_SECONDS = 60.0  # a hint unanswered this long is sent again
 IDLE_STALE_SECONDS = 3.0  # ... or this long, when the broker's queue is empty: it was lost
+EXPIRE_SECONDS = 0.5
+ADVANCE_SECONDS = 0.3
 HOUSEKEEPING_SECONDS = 10.0
 
 
@@ -35,19 +37,31 @@ class Sweep:
 
     redis: Redis = field(default_factory=broker.redis)
     broker_down: int = 0
-    _kept_at: float = 0.0
+    _done_at: dict[str, float] = field(default_factory=dict)
 
     def turn(self) -> int:
-        """Returns how many things were done. Raises DatabaseUnavailable."""
-        with transaction() as session:
-            done = ledger.expire(session)
-        with transaction() as session:
-            done += rounds.advance(session)
-        if time.monotonic() - self._kept_at > HOUSEKEEPING_SECONDS:
+        """Returns how many things were done. Raises DatabaseUnavailable.
+
+        Every commit of work wakes a turn; what need not answer at once is done now and then.
+        """
+        done = 0
+        if self._is_time("expire", EXPIRE_SECONDS):
+            with transaction() as session:
+                done += ledger.expire(session)
+        if self._is_time("advance", ADVANCE_SECONDS):
+            with transaction() as session:
+                done += rounds.advance(session)
+        if self._is_time("waiting", HOUSEKEEPING_SECONDS):
             with transaction() as session:
                 relabel.wake_waiting(session)
-            self._kept_at = time.monotonic()
         return done + sum(self.dispatch(queue) for queue in QUEUES)
+
+    def _is_time(self, what: str, pause: float) -> bool:
+        now = time.monotonic()
+        if now - self._done_at.get(what, -pause) < pause:
+            return False
+        self._done_at[what] = now
+        return True
 
     def dispatch(self, queue: Queue) -> int:
         """Fill a queue up to its slots; returns the number of hints sent.

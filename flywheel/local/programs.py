@@ -30,14 +30,18 @@ class Program:
         return [known.sub(lambda found: values[found[0][1:-1]], part) for part in self.argv]
 
 
-def worker(name: str, queues: str, processes: int, *, start: str = "fork", **env: str) -> Program:
-    """A Celery worker. Health is in the database's rows, so the workers do not gossip. `start`: how its
-    processes come to be; those that may use a GPU are spawned, for CUDA does not survive a fork."""
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--pool-start-method", start)
+# Processes that may use a GPU are spawned, for CUDA does not survive a fork; a spawned process knows no task
+# but those that it is told to import.
+SPAWNED = ("--pool-start-method", "spawn", "--include", "tasks.app")
+
+
+def worker(name: str, queues: str, processes: int, *pool: str, **env: str) -> Program:
+    """A Celery worker. Health is in the database's rows, so the workers do not gossip."""
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     celery = ("{python}", "-m", "celery", "-A", "tasks.app", "worker", "--loglevel", "INFO")
     return Program(
         f"worker-{name}",
-        (*celery, "--queues", queues, "--concurrency", str(processes), "--hostname", f"{name}@%h", *quiet),
+        (*celery, "--queues", queues, "--concurrency", str(processes), "--hostname", f"{name}@%h", *quiet, *pool),
         env,
     )
 
@@ -49,8 +53,8 @@ PROGRAMS: tuple[Program, ...] = (
         serves_api=True,
     ),
     worker("cpu", "cpu,control", 2, OMP_NUM_THREADS="1"),
-    worker("gpu", "gpu", 1, start="spawn"),
-    worker("train", "train", 1, start="spawn"),
+    worker("gpu", "gpu", 1, *SPAWNED),
+    worker("train", "train", 1, *SPAWNED),
     Program("sweep", ("{python}", "-m", "flywheel.sweep")),
     Program("beat", ("{python}", "-m", "flywheel.beat")),
 )

@@ -267,10 +267,10 @@ def test_a_wrong_key_is_401(http: httpx.Client, admin_key: str) -> None:
     ("scopes", "allowed"),
     [
         (["read"], {"list"}),
-        (["submit"], {"submit"}),
+        (["submit"], {"submit", "export"}),
         (["read", "review"], {"list", "review"}),
         (["train"], {"train"}),
-        (["admin"], {"list", "submit", "review", "train", "keys"}),
+        (["admin"], {"list", "submit", "export", "review", "train", "keys"}),
     ],
 )
 def test_a_key_may_do_what_its_scopes_say(http: httpx.Client, scopes: list[str], allowed: set[str]) -> None:
@@ -279,6 +279,7 @@ def test_a_key_may_do_what_its_scopes_say(http: httpx.Client, scopes: list[str],
     answers = {
         "list": http.get("/v1/corpora", headers=mine),
         "submit": http.post("/v1/readings", params={"name": "a.png"}, content=a_png(), headers=mine),
+        "export": http.post("/v1/exports", json={"corpus": "none", "format": "jsonl"}, headers=mine),
         "review": http.post("/v1/pages/1/accept", json={}, headers=mine),
         "train": http.post("/v1/rounds", json={"language": "bo"}, headers=mine),
         "keys": http.get("/v1/keys", headers=mine),

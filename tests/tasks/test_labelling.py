@@ -5,20 +5,29 @@ from __future__ import annotations
 import io
 import os
 import signal
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from fpdf import FPDF
 from fpdf.enums import EncryptionMethod
 from PIL import Image, ImageDraw, ImageFont
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from flywheel import labels, submission
+from flywheel import broker, labels, ledger, submission
 from flywheel.database import transaction
+from flywheel.document import Box, Label, Line
+from flywheel.ledger import Work
+from flywheel.local.processes import spawn
+from flywheel.local.programs import PROGRAMS, argv_values
 from flywheel.pdf import Sandbox
-from flywheel.tables import Document, LabelRow, Lease, Page
+from flywheel.tables import Document, Export, LabelRow, Lease, Page, ReadingRow, Shard
 from tasks import process
+from tasks.patches import cut_page
 from tests.flywheel import draw
 from tests.flywheel.rows import store
 from tests.tasks.drain import drain
@@ -235,13 +244,18 @@ def scanned(lines: list[str]) -> Image.Image:
     return image
 
 
-def test_an_english_scan_is_read_by_the_reader_that_comes_with_the_service(tmp_path: Path) -> None:
-    lines = ["The wheel turns and every page", "comes back with a label", "that somebody can check"]
-    path = tmp_path / "scan.pdf"
+def scan_of(lines: list[str], path: Path) -> Path:
+    """A PDF of one scanned page, without text."""
     book = FPDF(unit="pt", format=(595, 336))
     book.add_page()
     book.image(scanned(lines), x=0, y=0, w=595, h=336)
     book.output(str(path))
+    return path
+
+
+def test_an_english_scan_is_read_by_the_reader_that_comes_with_the_service(tmp_path: Path) -> None:
+    lines = ["The wheel turns and every page", "comes back with a label", "that somebody can check"]
+    path = scan_of(lines, tmp_path / "scan.pdf")
     document_id = submit(path)
     drain()
     assert standing(document_id) == [SOUND]
@@ -250,7 +264,139 @@ def test_an_english_scan_is_read_by_the_reader_that_comes_with_the_service(tmp_p
     with transaction() as session:
         row = session.execute(select(LabelRow).where(LabelRow.stop == "recognition")).scalar_one()
         parent = session.get_one(LabelRow, row.parent_id)
-    assert (row.kind, row.checkpoint_id, row.generation) == ("fine", "ppocr-v6-small", 1)
+    assert (row.kind, row.producer, row.checkpoint_id, row.generation) == ("fine", "ppocr", "ppocr-v6-small", 1)
+    assert labels.load(store(), row).checkpoint == row.checkpoint_id
     assert (parent.stop, parent.reason) == ("coarse", "no_text_layer")
     assert row.confidence is not None
     assert row.confidence > 0.9
+
+
+def test_the_gpu_worker_spawns_its_process_and_that_process_reads_a_page(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    document_id = submit(scan_of(["The wheel turns and every page"], tmp_path / "scan.pdf"))
+    drain(only="ingest")
+    drain(only="coarse")
+    with transaction() as session:
+        shard_id = session.execute(select(Shard.id).where(Shard.stop == "recognition")).scalar_one()
+    [program] = [program for program in PROGRAMS if program.name == "worker-gpu"]
+    argv = program.command(argv_values(str(tmp_path), str(tmp_path / "work"), "127.0.0.1", 0))
+    log = tmp_path / "worker.log"
+    root = Path(__file__).parents[2]
+    env = {**os.environ, **environment, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    worker = spawn(argv, log=log, cwd=root, env=env, death_signal=signal.SIGKILL)
+    try:
+        broker.publish([(shard_id, "recognition")])
+        deadline = time.monotonic() + 60
+        while not said(document_id, "recognition"):
+            assert time.monotonic() < deadline, log.read_text()
+            assert worker.poll() is None, log.read_text()
+            time.sleep(0.05)  # another process's rows: polling them is all there is
+        [child] = [c for c in psutil.Process(worker.pid).children() if "spawn_main" in " ".join(c.cmdline())]
+        assert child.ppid() == worker.pid  # by which it finds out that its worker is ending
+        worker.terminate()
+        assert worker.wait(20) == 0, log.read_text()
+    finally:
+        worker.kill()
+        worker.wait(10)
+    assert said(document_id, "recognition")[0].split() == ["The", "wheel", "turns", "and", "every", "page"]
+
+
+def spoil(key: str) -> None:
+    """Other bytes under a blob's key, as many."""
+    path = tmp_store() / key
+    path.write_bytes(bytes(len(path.read_bytes())))
+
+
+def tmp_store() -> Path:
+    """The directory of this test's store."""
+    return Path(urlsplit(process.settings().store_url).path)
+
+
+def with_tall_boxes(label: Label) -> Label:
+    """Line boxes over their neighbours, as fonts with great ascents give them."""
+
+    def tall(line: Line) -> Line:
+        box, more = line.box, 1.5 * line.box.height
+        return replace(line, box=Box(box.x0, box.y0 - more, box.x1, box.y1 + more))
+
+    regions = (replace(region, lines=tuple(map(tall, region.lines))) for region in label.regions)
+    return replace(label, regions=tuple(regions))
+
+
+def test_a_text_layers_label_is_cut_by_its_characters_also_after_a_person_accepted_it(tmp_path: Path) -> None:
+    path = tmp_path / "tibetan.pdf"
+    [lines] = draw.tibetan_pdf(path, 1, lines=5)
+    document_id = submit(path, "bo")
+    drain(only="ingest")
+    drain(only="coarse")
+    with transaction() as session:
+        page = session.execute(select(Page).where(Page.document_id == document_id)).scalar_one()
+        machine = labels.current(session, page.id)
+    assert machine is not None
+    tall = labels.keep(store(), [with_tall_boxes(labels.load(store(), machine))])
+    with transaction() as session:
+        span = {"blob_offset": tall.spans[0][0], "blob_length": tall.spans[0][1]}
+        session.execute(update(LabelRow).values(blob_key=tall.key, **span))
+        labels.review(session, store(), page.id, action="accept", reviewer="somebody")
+        person = labels.current(session, page.id)
+    assert person is not None
+    assert (person.kind, person.blob_key) == ("human", tall.key)
+    found, dropped = cut_page(path, page, person)
+    assert "".join("".join(patch.text.split()) for patch in found) == "".join("".join(lines).split())
+    assert not dropped
+
+
+def test_a_page_whose_label_is_lost_or_damaged_gives_no_patches_and_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "latin.pdf"
+    draw.latin_pdf(path, 1)
+    document_id = submit(path)
+    drain(only="ingest")
+    drain(only="coarse")
+    with transaction() as session:
+        page = session.execute(select(Page).where(Page.document_id == document_id)).scalar_one()
+        row = labels.current(session, page.id)
+    assert row is not None
+    spoil(row.blob_key)
+    assert cut_page(path, page, row) == ([], {"blob_corrupt": 1})
+    store().delete(row.blob_key)
+    assert cut_page(path, page, row) == ([], {"blob_missing": 1})
+
+
+@pytest.mark.parametrize("harm", [spoil, lambda key: store().delete(key)], ids=["damaged", "lost"])
+def test_an_export_leaves_out_pages_whose_label_cannot_be_had_and_counts_them(
+    tmp_path: Path, harm: Callable[[str], None]
+) -> None:
+    documents = []
+    for seed in (1, 2):
+        draw.latin_pdf(tmp_path / f"{seed}.pdf", 2, seed=seed)
+        documents.append(submit(tmp_path / f"{seed}.pdf"))
+    drain()
+    with transaction() as session:
+        of_first = select(LabelRow.blob_key).join(Page).where(Page.document_id == documents[0]).distinct()
+        [key] = session.execute(of_first).scalars()
+        corpus_id = session.get_one(Document, documents[0]).corpus_id
+        row = Export(corpus_id=corpus_id, format="jsonl")
+        session.add(row)
+        session.flush()
+        ledger.enqueue(session, [Work("export", export_id=row.id)])
+    harm(key)
+    drain()
+    with transaction() as session:
+        row = session.get_one(Export, row.id)
+    assert (row.status, row.rows, row.progress) == ("finished", 2, {"rows": 2, "of": 4, "left_out": 2})
+
+
+def test_a_reading_of_a_damaged_file_ends_with_the_reason(tmp_path: Path) -> None:
+    draw.latin_pdf(tmp_path / "a.pdf", 1)
+    key = store().put_file(tmp_path / "a.pdf")
+    spoil(key)
+    with transaction() as session:
+        row = ReadingRow(name="a.pdf", blob_key=key, language="en")
+        session.add(row)
+        session.flush()
+        ledger.enqueue(session, [Work("reading", reading_id=row.id)])
+    drain()
+    with transaction() as session:
+        row = session.get_one(ReadingRow, row.id)
+    assert (row.status, row.reason) == ("failed", "blob_corrupt")

@@ -18,9 +18,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from flywheel import broker, ledger, promotion, rounds
-from flywheel.database import transaction
-from flywheel.errors import Stopping
+from flywheel.database import engine, transaction
+from flywheel.errors import LeaseLost, Stopping
 from flywheel.ledger import Work
+from flywheel.settings import settings
 from flywheel.tables import (
     CheckpointRow,
     Dataset,
@@ -34,8 +35,10 @@ from flywheel.tables import (
     Shard,
 )
 from models.dataset import PatchRow, write_patches
+from models.finetune import Progress
 from tasks import process
 from tasks.app import app
+from tasks.training import Reporter, blobs_of
 from tests.flywheel.rows import give_labels, make_document, store
 from tests.models.drawing import draw_line, syllables
 from tests.tasks.drain import drain
@@ -112,6 +115,9 @@ def test_a_checkpoint_that_reads_badly_is_refused_with_its_numbers_and_kept(tmp_
     assert dataset.counts["dropped"] == {"patch_empty": 4}
     kept = pq.read_table(io.BytesIO(store().get(manifest["files"][0]["key"])))
     assert kept.num_rows == 6
+    assert row.resume_key is None
+    stored = list(store().keys())
+    assert not any(b"random.torch" in store().get(key) for key in stored)
 
 
 def test_an_unknown_recipe_and_an_unknown_setting_fail_the_round_and_say_so(tmp_path: Path) -> None:
@@ -150,6 +156,93 @@ def wait_for_steps(round_id: int) -> int:
             return int(row.progress["step"])
         time.sleep(0.02)  # training goes on in another thread: its row is what can be seen of it
     raise AssertionError("training did not start")
+
+
+def held_reporter(round_id: int) -> Reporter:
+    """A reporter of a round whose training shard was just claimed."""
+    shard_id = training_shard()
+    with transaction() as session:
+        claim = ledger.claim(session, shard_id, "test")
+    assert claim is not None
+    return Reporter(broker.Run(claim), the_round(round_id))
+
+
+def at(step: int, *curve: dict[str, Any]) -> Progress:
+    return Progress(step, 0, 1.0, 0.1, step, 1.0, 0.1, curve=curve)
+
+
+def tree(directory: Path, **files: str) -> Path:
+    directory.mkdir()
+    for name, text in files.items():
+        (directory / name).write_text(text)
+    return directory
+
+
+def test_a_new_point_of_the_curve_is_reported_at_once_and_steps_now_and_then(tmp_path: Path) -> None:
+    give_patches(tmp_path)
+    round_id = start()
+    reporter = held_reporter(round_id)
+    reporter.progress(at(1))
+    reporter.progress(at(2))
+    assert the_round(round_id).progress["step"] == 1
+    reporter.progress(at(3, {"step": 3, "cer": 0.5}))
+    row = the_round(round_id)
+    assert (row.progress["step"], row.curve) == (3, [{"step": 3, "cer": 0.5}])
+
+
+def test_the_store_keeps_the_newest_training_checkpoint_alone_and_what_others_share_with_it(
+    tmp_path: Path,
+) -> None:
+    give_patches(tmp_path)
+    round_id = start()
+    reporter = held_reporter(round_id)
+    before = set(store().keys())
+    reporter.saved(tree(tmp_path / "a", state="one", shared="alike"))
+    first = the_round(round_id).resume_key
+    reporter.saved(tree(tmp_path / "b", state="two", shared="alike"))
+    second = the_round(round_id).resume_key
+    assert first != second
+    assert set(store().keys()) - before == blobs_of(str(second))
+    taken_over = Reporter(reporter._run, the_round(round_id))
+    taken_over.saved(tree(tmp_path / "c", state="three"))
+    assert set(store().keys()) - before == blobs_of(str(the_round(round_id).resume_key))
+    taken_over.forget()
+    assert set(store().keys()) == before
+
+
+def test_a_database_that_is_away_costs_training_its_reports_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_patches(tmp_path)
+    round_id = start()
+    reporter = held_reporter(round_id)
+    before = set(store().keys())
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("FLYWHEEL_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+        settings.cache_clear()
+        reporter.progress(at(1))
+        reporter.saved(tree(tmp_path / "a", state="one"))
+        engine().dispose()
+    settings.cache_clear()
+    assert (the_round(round_id).resume_key, the_round(round_id).progress) == (None, {})
+    reporter.progress(at(2, {"step": 2}))
+    reporter.saved(tree(tmp_path / "b", state="two"))
+    row = the_round(round_id)
+    assert row.progress["step"] == 2
+    assert set(store().keys()) - before == blobs_of(str(row.resume_key))
+
+
+def test_a_checkpoint_that_comes_after_the_lease_was_lost_is_not_recorded(tmp_path: Path) -> None:
+    give_patches(tmp_path)
+    round_id = start()
+    reporter = held_reporter(round_id)
+    with transaction() as session:
+        session.execute(update(Lease).values(worker="other"))
+    with pytest.raises(LeaseLost):
+        reporter.saved(tree(tmp_path / "a", state="one"))
+    with pytest.raises(LeaseLost):
+        reporter.progress(at(1))
+    assert the_round(round_id).resume_key is None
 
 
 def test_cancelling_a_round_ends_its_training_at_once_and_leaves_no_checkpoint(
