@@ -72,6 +72,7 @@ app.conf.update(
     },
 )
 
+DEVICE_ERRORS = {"AcceleratorError", "OutOfMemoryError"}  # torch's, by name: torch is not loaded here
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -198,6 +199,8 @@ def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
         where = traceback.extract_tb(error.__traceback__)[-1]
         detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         _fail(claim, Reason.INTERNAL_ERROR, detail[:2000], retry=True)
+        if type(error).__name__ in DEVICE_ERRORS:
+            os._exit(1)  # the device's context is lost to this process; its successor gets a new one
         return "failed"
     return "finished"
 

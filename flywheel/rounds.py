@@ -10,7 +10,7 @@ The other steps each finish by enqueueing the next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -54,13 +54,18 @@ def start(
             session.add(row)
     except IntegrityError as error:
         raise Conflict(f"a round for {language} is running; cancel it or wait for it") from error
-    labels = trainable(session, language, corpora, int((overrides or {}).get("generations", GENERATIONS)))
+    labels = trainable(session, language, corpora, generations_of(row.overrides))
     if not labels:
         raise Conflict(
             f"no accepted label with language {language!r} to train on; submit documents with a sound text layer"
         )
-    ledger.enqueue(session, _patch_works(session, row.id, labels))
+    ledger.enqueue(session, _patch_works(session, row, labels))
     return row.id
+
+
+def generations_of(overrides: Mapping[str, Any]) -> int:
+    """How far from a text layer or a person the labels that teach a round may be."""
+    return int(overrides.get("generations", GENERATIONS))
 
 
 def trainable(
@@ -87,21 +92,22 @@ def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> 
     return rows
 
 
-def _patch_works(session: Session, round_id: int, labels: Sequence[tuple[int, int]]) -> list[Work]:
+def _patch_works(session: Session, row: Round, labels: Sequence[tuple[int, int]]) -> list[Work]:
     by_document: dict[int, list[int]] = {}
     for page_id, document_id in labels:
         by_document.setdefault(document_id, []).append(page_id)
-    cut = _cut_already(session, [page_id for page_id, _ in labels])
+    cut = _cut_already(session, [page_id for page_id, _ in labels], generations_of(row.overrides))
     works = []
     for document_id, page_ids in by_document.items():
         todo = [page_id for page_id in page_ids if page_id not in cut]
         for part in shards(todo, PATCH_PAGES):
-            works.append(Work("patches", document_id=document_id, round_id=round_id, page_ids=part))
+            works.append(Work("patches", document_id=document_id, round_id=row.id, page_ids=part))
     return works
 
 
-def _cut_already(session: Session, page_ids: Sequence[int]) -> set[int]:
-    current = current_labels().where(LabelRow.page_id == func.any(ledger.array_of(page_ids))).subquery()
+def _cut_already(session: Session, page_ids: Sequence[int], generations: int) -> set[int]:
+    mine = LabelRow.page_id == func.any(ledger.array_of(page_ids))
+    current = current_labels(generations=generations).where(mine).subquery()
     rows = session.execute(select(current.c.page_id).join(PatchSet, PatchSet.label_id == current.c.id))
     return set(rows.scalars())
 

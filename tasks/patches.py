@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from flywheel import labels, ledger
+from flywheel import labels, ledger, rounds
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
 from flywheel.document import Kind
@@ -23,7 +23,7 @@ from flywheel.ledger import current_labels
 from flywheel.pdf import PageFailure
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.tables import LabelRow, Page, PatchSet
+from flywheel.tables import LabelRow, Page, PatchSet, Round
 from tasks.process import document_file, line_detector, sandbox, scratch, store, subject
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def patches(run: Run) -> None:
 
     with transaction() as session:
         document, pages = subject(session, run.claim)
-        statement = current_labels().where(LabelRow.page_id.in_(run.claim.page_ids))
+        teaching = rounds.generations_of(session.get_one(Round, run.claim.round_id).overrides)
+        statement = current_labels(generations=teaching).where(LabelRow.page_id.in_(run.claim.page_ids))
         current = {row.page_id: row for row in session.execute(statement).scalars()}
         ids = [row.id for row in current.values()]
         have = set(session.execute(select(PatchSet.label_id).where(PatchSet.label_id.in_(ids))).scalars())

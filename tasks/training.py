@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from flywheel import ledger, rounds
@@ -25,7 +25,7 @@ from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Trans
 from flywheel.promotion import BUILTIN
 from flywheel.scripts import expected
 from flywheel.store.tree import read_manifest
-from flywheel.tables import CheckpointRow, Dataset, LabelRow, Round
+from flywheel.tables import CheckpointRow, Dataset, Round
 from tasks.process import checkpoint_directory, device, recogniser, scratch, store
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def training(run: Run) -> None:
         row = session.get_one(Round, run.claim.round_id)
         dataset = session.get_one(Dataset, row.dataset_id)
     with scratch(f"round-{row.id}") as directory:
-        materialise(dataset.manifest_key, directory / "dataset")
+        manifest = materialise(dataset.manifest_key, directory / "dataset")
         resume(row, directory / "resume")
         reporter = Reporter(run, row)
         try:
@@ -76,18 +76,20 @@ def training(run: Run) -> None:
     run.check()
     with transaction() as session:
         ledger.guard(session, run.claim)
-        crown(session, row, dataset, tree_key, scores, result)
+        crown(session, row, dataset, tree_key, scores, result, int(manifest["generation"]))
         ledger.finish(session, run.claim)
     reporter.forget()
 
 
-def materialise(manifest_key: str, directory: Path) -> None:
-    """Lay the dataset's manifest and patch files out as the loader reads them."""
+def materialise(manifest_key: str, directory: Path) -> dict[str, Any]:
+    """Lay the dataset's manifest and patch files out as the loader reads them; returns the manifest."""
     directory.mkdir(parents=True)
     data = store().get(manifest_key)
-    for file in json.loads(data)["files"]:
+    manifest: dict[str, Any] = json.loads(data)
+    for file in manifest["files"]:
         store().fetch(file["key"], directory / file["name"])
     (directory / "manifest.json").write_bytes(data)
+    return manifest
 
 
 def resume(row: Round, directory: Path) -> None:
@@ -195,11 +197,9 @@ def crown(
     tree_key: str,
     scores: dict[str, Any],
     result: TrainingResult,
+    generation: int,
 ) -> None:
-    """Record the checkpoint and send the round to its decision."""
-    generation = session.execute(
-        select(func.max(LabelRow.generation)).where(LabelRow.id.in_(label_ids(dataset)))
-    ).scalar_one()
+    """Record the checkpoint and send the round to its decision. `generation`: the highest it learned from."""
     checkpoint = CheckpointRow(
         id=f"{row.recipe}-{row.language}-{row.id}",
         architecture=result.architecture,
@@ -209,7 +209,7 @@ def crown(
         parent_id=row.parent_id,
         round_id=row.id,
         dataset_id=dataset.id,
-        generation=1 + (generation or 0),
+        generation=1 + generation,
         scores=scores["after"],
     )
     session.add(checkpoint)
@@ -226,8 +226,3 @@ def crown(
         trained_seconds=result.seconds,
         resume_key=None,
     )
-
-
-def label_ids(dataset: Dataset) -> list[int]:
-    """The labels a dataset was frozen from."""
-    return list(json.loads(store().get(dataset.manifest_key))["labels"])
