@@ -23,7 +23,15 @@ import numpy as np
 from PIL import Image
 from rapidfuzz.distance import Levenshtein
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from flywheel import local, pictures, sample
@@ -128,11 +136,10 @@ def _turn(
 
 
 def bar(console: Console) -> Progress:
-    """Progress with rate of completion and time spent."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(
-        *columns, TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=console, transient=True
-    )
+    """Progress with the time spent, the time left, and a note (the rate, mostly)."""
+    done = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    return Progress(*done, *times, console=console, transient=True)
 
 
 def submit(client: Client, turn: Turn, console: Console) -> None:
@@ -152,11 +159,14 @@ def submit(client: Client, turn: Turn, console: Console) -> None:
 
 def wait_for_labels(client: Client, corpus: str, console: Console) -> Summary:
     """Until no page of the corpus is worked on; pages that wait for a reader count as settled."""
+    began = time.monotonic()
     with bar(console) as progress:
         task = progress.add_task("label", total=None, note="")
         for summary in client.follow_corpus(corpus):
             pages = summary.pages
-            progress.update(task, completed=pages.submitted - pages.pending, total=pages.submitted or None)
+            done = pages.submitted - pages.pending
+            rate = f"{done / max(0.1, time.monotonic() - began):.1f} pages/s"
+            progress.update(task, completed=done, total=pages.submitted or None, note=rate)
             if summary.settled:
                 return summary
     raise FlywheelError("the corpus did not settle")
@@ -167,12 +177,14 @@ def train(client: Client, turn: Turn, console: Console) -> RoundDetail:
     where nobody reads the language yet."""
     reigning = {champion.language for champion in client.champions()}
     started = client.start_round(LANGUAGE, [turn.corpus], overrides=RECIPE)
-    last = ""
+    last, since = "", time.monotonic()
     with bar(console) as progress:
         task = progress.add_task("round", total=100, note="")
         for found in client.follow_round(started.id):
             if found.status != last:
-                last = found.status
+                if last:
+                    turn.seconds[f"round_{last}"] = round(time.monotonic() - since, 1)
+                last, since = found.status, time.monotonic()
                 console.print(f"[bold]round {found.id}[/] {last}")
             progress.update(task, description=f"round: {last}", **_training_note(found.progress))
     if found.status != "finished" and not (found.status == "refused" and LANGUAGE in reigning):
