@@ -8,7 +8,8 @@ For horizontal scripts read left to right and top to bottom (Tibetan, Latin, Chi
 topological sort of two rules (Breuel 2003, "High performance document layout analysis", section 4):
 a line comes before another that it overlaps in x and stands above; and before one entirely to its
 right, unless a third line lies between the two in y and overlaps both in x (a heading over both
-columns). Boxes are upright in a levelled frame, any unit.
+columns). A line in no column, below or above all others (a page number under the gutter), is read
+last or first. Boxes are upright in a levelled frame, any unit.
 """
 
 from __future__ import annotations
@@ -123,7 +124,16 @@ def _precedence(boxes: Sequence[Box]) -> NDArray[np.bool_]:
         lower = over[c] & above[c]
         stopped |= np.outer(upper, lower) | np.outer(lower, upper)
     np.fill_diagonal(over, False)
-    return np.asarray((over & above) | (left & ~stopped), dtype=bool)
+    before = np.asarray((over & above) | (left & ~stopped), dtype=bool)
+    elsewhere = ~same_row
+    outside = ~(over & elsewhere).any(axis=1) & elsewhere.any(axis=1)
+    for i in np.flatnonzero(outside):
+        others = elsewhere[i]
+        if (y0[i] >= y1[others]).all():
+            before[others, i], before[i, others] = True, False
+        elif (y1[i] <= y0[others]).all():
+            before[i, others], before[others, i] = True, False
+    return before
 
 
 def _same_row(y0: NDArray[np.float64], y1: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -96,3 +96,24 @@ def test_a_tall_short_title_is_left_whole() -> None:
     usual = rows(50, 550, 100, 6, pitch=40, height=36)
     title = Box(200, 10, 360, 82)
     assert (title, 0.9) in split_double_lines([(b, 0.9) for b in [*usual, title]])
+
+
+def test_a_page_number_under_the_gutter_is_read_after_both_columns() -> None:
+    left = [Box(10, y, 100, y + 10) for y in range(20, 120, 14)]
+    right = [Box(120, y, 210, y + 10) for y in range(20, 106, 14)]
+    boxes = [*left, *right, Box(107, 140, 113, 150)]
+    assert reading_order(boxes) == list(range(len(boxes)))
+
+
+def test_a_mark_over_the_gutter_is_read_before_both_columns() -> None:
+    left = [Box(10, y, 100, y + 10) for y in range(20, 120, 14)]
+    right = [Box(120, y, 210, y + 10) for y in range(20, 120, 14)]
+    boxes = [Box(107, 2, 113, 12), *left, *right]
+    assert reading_order(boxes) == list(range(len(boxes)))
+
+
+def test_the_lowest_line_of_a_column_stays_in_its_column() -> None:
+    left = [Box(10, y, 100, y + 10) for y in range(20, 160, 14)]
+    right = [Box(120, y, 210, y + 10) for y in range(20, 90, 14)]
+    boxes = [*left, *right]
+    assert reading_order(boxes) == list(range(len(boxes)))
