@@ -8,8 +8,9 @@ For horizontal scripts read left to right and top to bottom (Tibetan, Latin, Chi
 topological sort of two rules (Breuel 2003, "High performance document layout analysis", section 4):
 a line comes before another that it overlaps in x and stands above; and before one entirely to its
 right, unless a third line lies between the two in y and overlaps both in x (a heading over both
-columns). A line in no column, below or above all others (a page number under the gutter), is read
-last or first. Boxes are upright in a levelled frame, any unit.
+columns). A line below or above all others with lines beside it on both hands before one it meets in x
+(a page number under the gutter, whatever heading stands over both columns) is read last or first.
+Boxes are upright in a levelled frame, any unit.
 """
 
 from __future__ import annotations
@@ -125,14 +126,18 @@ def _precedence(boxes: Sequence[Box]) -> NDArray[np.bool_]:
         stopped |= np.outer(upper, lower) | np.outer(lower, upper)
     np.fill_diagonal(over, False)
     before = np.asarray((over & above) | (left & ~stopped), dtype=bool)
-    elsewhere = ~same_row
-    outside = ~(over & elsewhere).any(axis=1) & elsewhere.any(axis=1)
-    for i in np.flatnonzero(outside):
-        others = elsewhere[i]
-        if (y0[i] >= y1[others]).all():
-            before[others, i], before[i, others] = True, False
-        elif (y1[i] <= y0[others]).all():
-            before[i, others], before[others, i] = True, False
+    for i, other in enumerate(~same_row):
+        mine, beside = over[i] & other, other & ~over[i]
+        if (y0[i] >= y1[other]).all():
+            beside &= middle > np.max(y1[mine], initial=-np.inf)
+            first, last = other, i
+        elif (y1[i] <= y0[other]).all():
+            beside &= middle < np.min(y0[mine], initial=np.inf)
+            first, last = i, other
+        else:
+            continue
+        if (beside & (x1 <= x0[i])).any() and (beside & (x0 >= x1[i])).any():
+            before[first, last], before[last, first] = True, False
     return before
 
 

@@ -101,8 +101,9 @@ def test_a_tall_short_title_is_left_whole() -> None:
 def test_a_page_number_under_the_gutter_is_read_after_both_columns() -> None:
     left = [Box(10, y, 100, y + 10) for y in range(20, 120, 14)]
     right = [Box(120, y, 210, y + 10) for y in range(20, 106, 14)]
-    boxes = [*left, *right, Box(107, 140, 113, 150)]
-    assert reading_order(boxes) == list(range(len(boxes)))
+    number = Box(107, 140, 113, 150)
+    assert_read_in_this_order([*left, *right, number])
+    assert_read_in_this_order([Box(70, 0, 150, 12), *left, *right, number])
 
 
 def test_a_mark_over_the_gutter_is_read_before_both_columns() -> None:
