@@ -142,6 +142,23 @@ class Label:
         return sum(c * n for c, n in known) / weight if weight else None
 
 
+@dataclass(frozen=True, slots=True)
+class PageReading:
+    """What a reader made of one page: its label, and what the gate should know of how it came to be.
+
+    `truncated`: the reader stopped at its token limit, not at an end of its own. `flaws`: the faults of
+    its markup (`markup.Fault` values), one an occurrence. `recited`: whether it said the same of another
+    image; None when it was not asked. Tokens are of the page's image and of the reader's answer.
+    """
+
+    label: Label
+    truncated: bool = False
+    flaws: tuple[str, ...] = ()
+    recited: bool | None = None
+    vision_tokens: int | None = None
+    text_tokens: int | None = None
+
+
 class Outcome(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"

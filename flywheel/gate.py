@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flywheel.coarse import RawCounts
-from flywheel.document import Label, Outcome, PageFacts, Verdict
+from flywheel.document import Label, Outcome, PageFacts, PageReading, Verdict
 from flywheel.orthography import check
 from flywheel.pdf.results import InkEvidence
 from flywheel.reasons import Reason
@@ -101,8 +101,9 @@ class Gate:
             lambda: self._drawn(page, ink),
         )
 
-    def judge_reading(self, label: Label, facts: PageFacts, language: str | None = None) -> Verdict:
-        """A recogniser's or reader's label."""
+    def judge_reading(self, reading: PageReading, facts: PageFacts, language: str | None = None) -> Verdict:
+        """What a reader made of a page's image."""
+        label = reading.label
         page = _seen(label, facts)
         return _first(
             lambda: self._blank(page),

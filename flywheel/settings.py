@@ -36,6 +36,23 @@ class Settings(BaseSettings):
     page_seconds: float = Field(default=20.0, gt=0, description="wall limit for one page in MuPDF")
     child_memory: int = Field(default=2 << 30, description="address space of a MuPDF child, bytes")
 
+    # Readers (flywheel/readers.py): a folder with the published files, or owner/name@revision on the hub
+    deepseek_ocr: str = Field(default="", description="weights of DeepSeek-OCR: folder, or owner/name@revision")
+    deepseek_ocr_2: str = Field(
+        default="", description="weights of DeepSeek-OCR-2: folder, or owner/name@revision"
+    )
+    got_ocr2: str = Field(default="", description="weights of GOT-OCR2.0: folder, or owner/name@revision")
+    reader_mode: str = Field(
+        default="auto", description="how DeepSeek-OCR looks at a page; auto: base, then gundam"
+    )
+    reader_tokens: int = Field(default=8192, ge=1, description="most tokens a page reader may answer with")
+    reader_batch: int = Field(default=32, ge=1, description="pages a page reader has in hand at once")
+    endpoint: str = Field(default="", description="base URL of an OpenAI-compatible server, ending in /v1")
+    endpoint_model: str = Field(default="", description="the model's name there; empty: the only one it serves")
+    endpoint_key: str = Field(default="", description="its API key, if it wants one")
+    endpoint_requests: int = Field(default=16, ge=1, description="requests in flight to it at once")
+    paddle_engine: str = Field(default="onnxruntime", description="onnxruntime, paddle or transformers")
+
     # Intake
     upload_limit: int = Field(default=2 << 30, description="largest accepted upload, bytes")
     archive_entries: int = Field(default=100_000, description="most members of a ZIP")

@@ -253,11 +253,14 @@ class Review(Row):
 
 
 class PatchSet(Row):
-    """The line images cut for one label, in a Parquet blob shared by its shard."""
+    """What can be learnt from one label, in a Parquet blob shared by its shard: the images of its lines,
+    or of its page."""
 
     __tablename__ = "patch_sets"
+    __table_args__ = (_one_of("unit", "line", "page"),)
 
     label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"), primary_key=True, autoincrement=False)
+    unit: Mapped[str] = mapped_column(primary_key=True, server_default="line")
     blob_key: Mapped[str]
     lines: Mapped[int] = mapped_column(Integer)
     dropped: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -389,6 +392,7 @@ class ReadingRow(Row):
     truth_key: Mapped[str | None]
     language: Mapped[str | None]
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
+    mode: Mapped[str | None]  # of a page reader, see flywheel/readers.py
     status: Mapped[str] = mapped_column(server_default="pending")
     result_key: Mapped[str | None]  # JSON: {"pages": [label or failure ...], "scores": {...} or null}
     reason: Mapped[str | None]

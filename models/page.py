@@ -2,7 +2,7 @@
 
     LinePageReader(detector, recogniser, checkpoint=..., producer=...)
     .read(image, dpi, width, height, language) -> Label
-    .read_many(pages) -> labels            lines batched across pages, the same labels as one by one
+    .read_many(pages) -> readings          lines batched across pages, the same labels as one by one
 
 Lines are grouped into regions where the reading order makes a step: to another column, over a gap,
 or to another left edge with another size.
@@ -11,32 +11,21 @@ or to another left edge with another size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.document import Box, Kind, Label, Line, Region
+from flywheel.document import Box, Kind, Label, Line, PageReading, Region
 from models.lines.crop import crop
 from models.lines.detector import DetectedLine, LineDetector
+from models.reader import PageInput
 from models.recognition.protocol import Reading, Recogniser
 from models.scripts import script_of_text
 
 POINTS = 72.0
 GAP = 0.9  # of the line pitch beyond the usual: white space that parts paragraphs
 SIZE_STEP = 1.5  # a line this much taller or lower is of another region
-
-
-@dataclass(frozen=True, slots=True)
-class PageInput:
-    """A page to read: gray H x W uint8 rendered at `dpi`; `width` and `height` in points."""
-
-    image: NDArray[np.uint8]
-    dpi: float
-    width: float
-    height: float
-    language: str | None = None
 
 
 class LinePageReader:
@@ -53,6 +42,10 @@ class LinePageReader:
     def checkpoint(self) -> str:
         return self._checkpoint
 
+    @property
+    def producer(self) -> str:
+        return self._producer
+
     def read(
         self,
         image: NDArray[np.uint8],
@@ -62,14 +55,14 @@ class LinePageReader:
         language: str | None = None,
     ) -> Label:
         """A fine label of one page (gray H x W, uint8, at `dpi`; sizes in points)."""
-        return self.read_many([PageInput(image, dpi, width, height, language)])[0]
+        return self.read_many([PageInput(image, dpi, width, height, language)])[0].label
 
-    def read_many(self, pages: Sequence[PageInput]) -> list[Label]:
-        """Labels of pages, in their order. A page without lines has a label without regions."""
+    def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
+        """What pages say, in their order. A page without lines has a label without regions."""
         found = [self._detector.find(page.image, page.dpi) for page in pages]
         crops = [crop(page.image, line) for page, lines in zip(pages, found, strict=True) for line in lines]
         readings = iter(self._recogniser.read(crops))
-        return [self._label(page, lines, readings) for page, lines in zip(pages, found, strict=True)]
+        return [PageReading(self._label(page, lines, readings)) for page, lines in zip(pages, found, strict=True)]
 
     def _label(self, page: PageInput, lines: Sequence[DetectedLine], readings: Iterator[Reading]) -> Label:
         read = [_line(line, next(readings), page) for line in lines]

@@ -31,7 +31,7 @@ from flywheel.tables import CheckpointRow, Document, Page
 
 if TYPE_CHECKING:
     from models.lines.detector import LineDetector
-    from models.page import LinePageReader
+    from models.reader import PageReader
     from models.recognition.protocol import Recogniser
 
 
@@ -141,7 +141,7 @@ def line_detector() -> LineDetector:
 
 
 @lru_cache(maxsize=4)
-def page_reader(checkpoint_id: str) -> LinePageReader:
+def page_reader(checkpoint_id: str) -> PageReader:
     """Detector and recogniser together, loaded once a process."""
     from models.page import LinePageReader
 

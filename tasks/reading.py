@@ -74,19 +74,19 @@ def read_image(
     checkpoint: str, language: str | None, text: PageText, image: PageImage | PageFailure
 ) -> dict[str, Any]:
     """One rendered page, read by a checkpoint."""
-    from models.page import PageInput
+    from models.reader import PageInput
 
     if isinstance(image, PageFailure):
         return failure(image)
     page = PageInput(image.image, image.dpi, image.width, image.height, language)
-    [label] = page_reader(checkpoint).read_many([page])
-    verdict = GATE.judge_reading(label, text.facts, language)
+    [read] = page_reader(checkpoint).read_many([page])
+    verdict = GATE.judge_reading(read, text.facts, language)
     return {
         "number": image.number,
         "verdict": verdict.outcome.value,
         "reason": verdict.reason.value,
         "detail": verdict.detail,
-        "label": encode(label),
+        "label": encode(read.label),
     }
 
 

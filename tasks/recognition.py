@@ -71,17 +71,17 @@ def read(
     generation: int,
 ) -> list[Result]:
     """Labels of some pages, read together and judged one by one."""
-    from models.page import PageInput
+    from models.reader import PageInput
 
     reader = page_reader(str(claim.checkpoint_id))
     inputs = [PageInput(i.image, i.dpi, i.width, i.height, language) for _, i in images]
     return [
         Result(
             page_id=page.id,
-            label=label,
-            verdict=GATE.judge_reading(label, facts_of(page), language),
+            label=reading.label,
+            verdict=GATE.judge_reading(reading, facts_of(page), language),
             parent_id=parents.get(page.id),
             generation=generation,
         )
-        for (page, _), label in zip(images, reader.read_many(inputs), strict=True)
+        for (page, _), reading in zip(images, reader.read_many(inputs), strict=True)
     ]

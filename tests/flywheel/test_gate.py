@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flywheel import coarse
-from flywheel.document import Box, Kind, Label, Line, Outcome, PageFacts, Region, Verdict
+from flywheel.document import Box, Kind, Label, Line, Outcome, PageFacts, PageReading, Region, Verdict
 from flywheel.gate import Gate, Thresholds, find_loop
 from flywheel.pdf import PageText, Sandbox
 from flywheel.reasons import Reason
@@ -131,7 +131,7 @@ def test_a_text_layer_of_no_characters_is_garbled(
 
 
 def test_controls_are_garbage_too_and_one_stray_character_is_not() -> None:
-    good = reading(LINES, None)
+    good = reading(LINES, None).label
     many = coarse.RawCounts(characters=700, control=30)
     expect(
         GATE.judge_coarse(good, FACTS, many, "en"),
@@ -223,7 +223,7 @@ def test_hindi_whose_vowel_signs_come_first_is_bad_orthography() -> None:
 
 def verdict_of_text(lines: list[str], language: str) -> Verdict:
     """A text layer's verdict on a page of which everything else is in order."""
-    label = reading(lines, None)
+    label = reading(lines, None).label
     counts = coarse.RawCounts(characters=sum(map(len, lines)))
     return GATE.judge_coarse(label, FACTS, counts, language)
 
@@ -237,9 +237,9 @@ SCAN = replace(FACTS, has_text=False, image_only=True)
 BOX = Box(50, 50, 500, 70)
 
 
-def reading(lines: list[str], confidence: float | None = 0.95) -> Label:
+def reading(lines: list[str], confidence: float | None = 0.95) -> PageReading:
     region = Region("text", BOX, tuple(Line(text, BOX, confidence) for text in lines))
-    return Label(Kind.FINE, "line", 595, 842, (region,) if lines else ())
+    return PageReading(Label(Kind.FINE, "line", 595, 842, (region,) if lines else ()))
 
 
 def tibetan(count: int = 12) -> list[str]:

@@ -7,7 +7,8 @@ import pytest
 
 from flywheel.document import Box, Kind, Line, decode_label, encode
 from models.lines.detector import LineDetector
-from models.page import LinePageReader, PageInput, regions_of
+from models.page import LinePageReader, regions_of
+from models.reader import PageInput
 from models.recognition.ppocr import PpocrRecogniser
 from models.scripts import script_of_text
 from tests.models.drawing import DrawnPage, draw_page
@@ -42,28 +43,30 @@ def test_a_page_is_read_in_order_with_boxes_in_points(reader: LinePageReader) ->
 
 def test_a_label_names_the_checkpoint_and_producer_the_reader_was_given() -> None:
     other = LinePageReader(LineDetector(), PpocrRecogniser(), checkpoint="line-bo-1", producer="line")
-    [label] = other.read_many([PageInput(np.full((70, 50), 255, np.uint8), 150.0, 24.0, 33.6)])
+    [read] = other.read_many([PageInput(np.full((70, 50), 255, np.uint8), 150.0, 24.0, 33.6)])
+    label = read.label
     assert (label.checkpoint, label.producer) == ("line-bo-1", "line")
     assert other.checkpoint == "line-bo-1"
 
 
 def test_pages_read_together_are_labelled_as_if_alone(reader: LinePageReader) -> None:
     pages = [page_input(english_page(top)) for top in (100.0, 160.0, 130.0)]
-    together = reader.read_many(pages)
-    alone = [reader.read_many([page])[0] for page in pages]
+    together = [read.label for read in reader.read_many(pages)]
+    alone = [reader.read_many([page])[0].label for page in pages]
     assert [label.text for label in together] == [label.text for label in alone]
     assert [label.regions[0].box for label in together] == [label.regions[0].box for label in alone]
 
 
 def test_a_blank_page_has_a_label_without_regions(reader: LinePageReader) -> None:
-    [label] = reader.read_many([PageInput(np.full((700, 500), 255, np.uint8), 150.0, 240.0, 336.0)])
+    [read] = reader.read_many([PageInput(np.full((700, 500), 255, np.uint8), 150.0, 240.0, 336.0)])
+    label = read.label
     assert label.regions == ()
     assert label.script == "Zyyy"
     assert reader.read_many([]) == []
 
 
 def test_a_label_survives_its_json_form(reader: LinePageReader) -> None:
-    [label] = reader.read_many([page_input(english_page())])
+    label = reader.read_many([page_input(english_page())])[0].label
     assert [line.text for line in decode_label(encode(label)).lines] == ENGLISH
 
 
