@@ -31,6 +31,7 @@ from flywheel.errors import (
     BrokerUnavailable,
     Cancelled,
     Conflict,
+    DeviceBusy,
     LeaseLost,
     NotFound,
     Rejected,
@@ -42,6 +43,7 @@ from flywheel.ledger import Claim
 from flywheel.reasons import Reason
 from flywheel.route import QUEUES, ROUTE
 from flywheel.settings import settings
+from flywheel.workers import Pulse
 
 log = structlog.get_logger()
 
@@ -74,6 +76,7 @@ app.conf.update(
 
 DEVICE_ERRORS = {"AcceleratorError", "OutOfMemoryError"}  # torch's, by name: torch is not loaded here
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
+pulse = Pulse()  # of this process, once Celery has made it a worker's child
 
 
 class Run:
@@ -148,7 +151,10 @@ def perform(function: Callable[[Run], None], shard_id: int) -> str:
         return "taken"
     with structlog.contextvars.bound_contextvars(stop=claim.stop, shard=shard_id, attempt=claim.attempt):
         try:
-            return _attempt(function, claim)
+            outcome = _attempt(function, claim)
+            if outcome != "deferred":  # what it waits for stays said
+                pulse.doing(None)
+            return outcome
         except (Transient, LeaseLost) as error:
             # The ledger itself is out of reach, or the shard is gone: the lease runs out by itself.
             log.warning("outcome not recorded", error=str(error))
@@ -157,6 +163,7 @@ def perform(function: Callable[[Run], None], shard_id: int) -> str:
 
 def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
     try:
+        pulse.doing(f"{claim.stop}, shard {claim.shard_id}")
         with Run(claim) as run:
             function(run)
     except LeaseLost as error:
@@ -171,6 +178,8 @@ def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
         return "released"
     except Transient as error:
         log.warning("deferred", error=str(error))
+        pulse.doing(None)
+        pulse.waits(str(error) if isinstance(error, DeviceBusy) else None)
         with transaction() as session:
             ledger.defer(session, claim, str(error))
         return "deferred"
@@ -256,6 +265,22 @@ def _forget(**_: Any) -> None:
     _stop_file(os.getpid()).unlink(missing_ok=True)
 
 
+def _name_children(sender: str, **_: Any) -> None:
+    """The group's name, for its children to inherit, forked or spawned."""
+    os.environ["FLYWHEEL_WORKER"] = sender
+
+
+def _begin_pulse(**_: Any) -> None:
+    pulse.start(os.environ.get("FLYWHEEL_WORKER", "worker"))
+
+
+def _end_pulse(**_: Any) -> None:
+    pulse.stop()
+
+
+signals.celeryd_after_setup.connect(_name_children)
+signals.worker_process_init.connect(_begin_pulse)
+signals.worker_process_shutdown.connect(_end_pulse)
 signals.worker_shutting_down.connect(_tell_children)
 signals.worker_init.connect(_forget)
 signals.worker_shutdown.connect(_forget)

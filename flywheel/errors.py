@@ -5,7 +5,8 @@
     |-- Transient           the surroundings are at fault: tried again later
     |   |-- StoreUnavailable
     |   |-- BrokerUnavailable
-    |   `-- DatabaseUnavailable
+    |   |-- DatabaseUnavailable
+    |   `-- DeviceBusy
     |-- LeaseLost           another worker holds the shard now: drop what you did
     |-- Cancelled           someone asked for this work to stop
     |-- Stopping            this worker was asked to end: give the shard back uncharged
@@ -55,6 +56,10 @@ class BrokerUnavailable(Transient):
 
 class DatabaseUnavailable(Transient):
     """Postgres did not answer."""
+
+
+class DeviceBusy(Transient):
+    """Another process has the device for now; the message says which."""
 
 
 class LeaseLost(FlywheelError):

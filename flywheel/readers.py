@@ -38,3 +38,8 @@ READERS = {
         Reader("paddleocr", "paddleocr", False, (), "FLYWHEEL_PADDLE_ENGINE"),
     )
 }
+
+
+def modes_of(architecture: str) -> tuple[str, ...]:
+    """The modes of readers of an architecture, trained ones too; empty: it has none to choose from."""
+    return next((reader.modes for reader in READERS.values() if reader.architecture == architecture), ())

@@ -52,7 +52,7 @@ def readings(
 
 def plan(session: Session, language: str, checkpoint: str, round_id: int | None = None) -> int:
     """Enqueue what a new champion should read; returns the number of pages."""
-    return _enqueue(session, _wanting(language, checkpoint), checkpoint, round_id)
+    return _enqueue(session, wanted(language) & _unread_by(checkpoint), checkpoint, round_id)
 
 
 def wake_waiting(session: Session) -> int:
@@ -76,13 +76,22 @@ def wake_waiting(session: Session) -> int:
     return moved
 
 
-def _wanting(language: str, checkpoint: str) -> ColumnElement[bool]:
+def count(session: Session, language: str) -> int:
+    """How many pages a new champion of a language would read."""
+    query = select(func.count()).select_from(Page).join(Document, Document.id == Page.document_id)
+    return session.execute(query.where(wanted(language))).scalar_one()
+
+
+def wanted(language: str) -> ColumnElement[bool]:
+    """Which pages a new champion of a language reads: those that wait, those whose label is not accepted, and
+    those that an earlier checkpoint read; not those that a person labelled."""
     base = or_(Document.language == language, Document.language.like(f"{language}-%"))
-    older = select(LabelRow.id).where(LabelRow.page_id == Page.id, LabelRow.kind == "fine").exists()
+    mine = select(LabelRow.id).where(LabelRow.page_id == Page.id).correlate(Page)  # whatever the query is about
+    older = mine.where(LabelRow.kind == "fine").exists()
     unaccepted = Page.verdict.is_distinct_from("accepted")
-    human = select(LabelRow.id).where(LabelRow.page_id == Page.id, LabelRow.kind == "human").exists()
+    human = mine.where(LabelRow.kind == "human").exists()
     settled = Page.state.in_(("labelled", "waiting"))
-    return base & settled & (unaccepted | older) & ~human & _unread_by(checkpoint)
+    return base & settled & (unaccepted | older) & ~human
 
 
 def _unread_by(checkpoint: str) -> ColumnElement[bool]:

@@ -10,25 +10,32 @@ The other steps each finish by enqueueing the next.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from flywheel import ledger
-from flywheel.errors import Conflict, NotFound
+from flywheel.errors import Conflict, NotFound, Rejected
 from flywheel.ledger import Work, current_labels
+from flywheel.reasons import Reason
+from flywheel.recipes import Unit, unit_of
 from flywheel.settings import Settings
 from flywheel.submission import shards
 from flywheel.tables import Corpus, Document, LabelRow, Page, PatchSet, Round, Shard
 from flywheel.tags import canonical
 
+T = TypeVar("T")
 RUNNING = ("patching", "freezing", "training", "promoting", "relabelling")
+PLANS = ("planning", "planned")  # of rounds that run nothing, see flywheel/planning.py
 PATCH_PAGES = 8
-GENERATIONS = 1  # a recipe's default cap: readings of a first champion may teach, readings of its pupils not
+# What recipes say themselves, for where their files cannot be read (tests/tasks/test_page_round.py compares).
+GENERATIONS = 1  # readings of a first champion may teach, readings of its pupils not
+REPLAY_SHARE = 0.1  # pages of other languages for each of the language's own, against forgetting
 
 
 def start(
@@ -42,12 +49,10 @@ def start(
     """Plan a round and enqueue the cutting of its patches; returns its id.
 
     Raises Conflict when a round of the language is running or no accepted label exists to train on,
-    NotFound when a named corpus does not exist.
+    NotFound when there is no such recipe or corpus, Rejected(BAD_SETTINGS) for overrides of another kind.
     """
-    language = canonical(language)
-    known = set(session.execute(select(Corpus.name).where(Corpus.name.in_(corpora))).scalars())
-    if missing := [name for name in corpora if name not in known]:
-        raise NotFound(f"no corpus {missing[0]!r}")
+    language, unit = canonical(language), unit_of(recipe)
+    check_corpora(session, corpora)
     row = Round(language=language, recipe=recipe, corpora=list(corpora), overrides=overrides or {})
     try:
         with session.begin_nested():
@@ -59,13 +64,35 @@ def start(
         raise Conflict(
             f"no accepted label with language {language!r} to train on; submit documents with a sound text layer"
         )
-    ledger.enqueue(session, _patch_works(session, row, labels))
+    ledger.enqueue(session, _patch_works(session, row, labels, generations_of(row.overrides)))
+    if unit == "page":
+        count = math.ceil(replay_share_of(row.overrides) * len(labels))
+        ledger.enqueue(session, _patch_works(session, row, replayable(session, language, count), 0))
     return row.id
+
+
+def check_corpora(session: Session, corpora: Sequence[str]) -> None:
+    """Raises NotFound when one does not exist."""
+    known = set(session.execute(select(Corpus.name).where(Corpus.name.in_(corpora))).scalars())
+    if missing := [name for name in corpora if name not in known]:
+        raise NotFound(f"no corpus {missing[0]!r}")
 
 
 def generations_of(overrides: Mapping[str, Any]) -> int:
     """How far from a text layer or a person the labels that teach a round may be."""
-    return int(overrides.get("generations", GENERATIONS))
+    return int(_number(overrides, "generations", GENERATIONS))
+
+
+def replay_share_of(overrides: Mapping[str, Any]) -> float:
+    """Pages of other languages that are learned from, for each of the round's own, where a page is the unit."""
+    return _number(overrides, "replay_share", REPLAY_SHARE)
+
+
+def _number(overrides: Mapping[str, Any], name: str, default: float) -> float:
+    value = overrides.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise Rejected(Reason.BAD_SETTINGS, f"{name} is a number, not {value!r}")
+    return value
 
 
 def trainable(
@@ -84,19 +111,55 @@ def trainable(
 
 def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> Select[LabelRow]:
     """The labels that speak for a language's pages, none beyond `generations` from a text layer or a person."""
-    rows = current_labels(generations=generations).where(
-        or_(Document.language == language, Document.language.like(f"{language}-%"))
-    )
+    rows = current_labels(generations=generations).where(is_in(language))
     if corpora:
         rows = rows.join(Corpus, Corpus.id == Document.corpus_id).where(Corpus.name.in_(corpora))
     return rows
 
 
-def _patch_works(session: Session, row: Round, labels: Sequence[tuple[int, int]]) -> list[Work]:
+def is_in(language: str) -> ColumnElement[bool]:
+    """Whether a document is in a language, its regional forms among it."""
+    return or_(Document.language == language, Document.language.like(f"{language}-%"))
+
+
+def replayable(session: Session, language: str, count: int) -> list[tuple[int, int]]:
+    """(page id, document id) of up to `count` pages of other languages, accepted from text layers or by
+    people: of each language as many, its newest."""
+    spoken = select(Document.language).where(Document.language.is_not(None), ~is_in(language)).distinct()
+    others = session.execute(spoken).scalars().all() if count else []
+    found = {str(other): _newest(session, str(other), count) for other in sorted(map(str, others))}
+    return sorted(spread(found, count), key=lambda pair: (pair[1], pair[0]))
+
+
+def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]]:
+    accepted = (
+        select(Page.id)
+        .join(Document, Document.id == Page.document_id)
+        .where(Document.language == language, Page.state == "labelled", Page.verdict == "accepted")
+        .order_by(Page.id.desc())
+        .limit(count)
+    )
+    current = current_labels(generations=0).where(LabelRow.page_id.in_(accepted)).subquery()
+    rows = session.execute(
+        select(current.c.page_id, Page.document_id)
+        .join(Page, Page.id == current.c.page_id)
+        .where(current.c.verdict == "accepted", current.c.lines > 0)
+        .order_by(current.c.page_id.desc())
+    ).all()
+    return [(int(page_id), int(document_id)) for page_id, document_id in rows]
+
+
+def spread(found: Mapping[str, Sequence[T]], count: int) -> list[T]:
+    """Up to `count` of what was found: the first of each key, the second of each, and so on."""
+    depth = max(map(len, found.values()), default=0)
+    return [items[place] for place in range(depth) for items in found.values() if place < len(items)][:count]
+
+
+def _patch_works(session: Session, row: Round, labels: Sequence[tuple[int, int]], generations: int) -> list[Work]:
     by_document: dict[int, list[int]] = {}
     for page_id, document_id in labels:
         by_document.setdefault(document_id, []).append(page_id)
-    cut = _cut_already(session, [page_id for page_id, _ in labels], generations_of(row.overrides))
+    cut = cut_already(session, [page_id for page_id, _ in labels], generations, unit_of(row.recipe))
     works = []
     for document_id, page_ids in by_document.items():
         todo = [page_id for page_id in page_ids if page_id not in cut]
@@ -105,11 +168,12 @@ def _patch_works(session: Session, row: Round, labels: Sequence[tuple[int, int]]
     return works
 
 
-def _cut_already(session: Session, page_ids: Sequence[int], generations: int) -> set[int]:
+def cut_already(session: Session, page_ids: Sequence[int], generations: int, unit: Unit) -> set[int]:
+    """Which of these pages have their patches already."""
     mine = LabelRow.page_id == func.any(ledger.array_of(page_ids))
     current = current_labels(generations=generations).where(mine).subquery()
-    rows = session.execute(select(current.c.page_id).join(PatchSet, PatchSet.label_id == current.c.id))
-    return set(rows.scalars())
+    cut = (PatchSet.label_id == current.c.id) & (PatchSet.unit == unit)
+    return set(session.execute(select(current.c.page_id).join(PatchSet, cut)).scalars())
 
 
 def advance(session: Session) -> int:
@@ -150,7 +214,8 @@ def cancel(session: Session, round_id: int) -> None:
 
 def due(session: Session, config: Settings) -> list[str]:
     """Languages for which a round is due: enough newly accepted lines since the last one, or time."""
-    last = select(Round.language, func.max(Round.created_at).label("at")).group_by(Round.language).subquery()
+    began = select(Round.language, func.max(Round.created_at).label("at"))
+    last = began.where(Round.status.not_in(PLANS)).group_by(Round.language).subquery()
     running = select(Round.id).where(Round.language == Document.language, Round.status.in_(RUNNING)).exists()
     # Labels that a checkpoint made do not count: rounds would feed themselves.
     fresh = func.sum(LabelRow.lines).filter(last.c.at.is_(None) | (LabelRow.created_at > last.c.at))

@@ -50,6 +50,7 @@ ROUTE: dict[str, Stop] = {
         Stop("promotion", "control", follows=("relabel",)),
         Stop("relabel", "control", follows=("recognition",)),
         Stop("reading", "gpu", follows=()),
+        Stop("planning", "gpu", follows=()),
         Stop("export", "cpu", follows=(), limit=24 * 3600),
     )
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
     endpoint_key: str = Field(default="", description="its API key, if it wants one")
     endpoint_requests: int = Field(default=16, ge=1, description="requests in flight to it at once")
     paddle_engine: str = Field(default="onnxruntime", description="onnxruntime, paddle or transformers")
+
+    device_rule: Literal["training-first", "together"] = Field(
+        default="training-first",
+        description="on a GPU that both want, labelling waits for training to end, or both share its memory",
+    )
 
     # Intake
     upload_limit: int = Field(default=2 << 30, description="largest accepted upload, bytes")

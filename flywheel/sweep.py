@@ -16,7 +16,7 @@ import psycopg
 import structlog
 from redis import Redis
 
-from flywheel import broker, ledger, relabel, rounds
+from flywheel import broker, ledger, relabel, rounds, workers
 from flywheel.database import CHANNEL, transaction
 from flywheel.errors import BrokerUnavailable, Transient
 from flywheel.route import QUEUES, Queue
@@ -54,6 +54,7 @@ class Sweep:
         if self._is_time("waiting", HOUSEKEEPING_SECONDS):
             with transaction() as session:
                 relabel.wake_waiting(session)
+                workers.forget_gone(session)
         return done + sum(self.dispatch(queue) for queue in QUEUES)
 
     def _is_time(self, what: str, pause: float) -> bool:

@@ -296,6 +296,8 @@ class Round(Row):
             "refused",
             "cancelled",
             "failed",
+            "planning",
+            "planned",
         ),
         Index(
             "uq_rounds_language_running",
@@ -319,6 +321,9 @@ class Round(Row):
     scores: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     relabelled: Mapped[int | None] = mapped_column(Integer)
     resume_key: Mapped[str | None]  # tree of the last complete training checkpoint
+    plan: Mapped[dict[str, Any]] = mapped_column(
+        server_default=text("'{}'::jsonb")
+    )  # of one that was only planned
     detail: Mapped[str | None]
     created_at: Mapped[datetime] = _now()
     trained_seconds: Mapped[float | None]
@@ -420,3 +425,21 @@ class Tick(Row):
 
     job: Mapped[str] = mapped_column(primary_key=True)
     tick: Mapped[datetime] = mapped_column(primary_key=True)
+
+
+class WorkerRow(Row):
+    """A worker process as it last said of itself. Memory in bytes; utilisation a share of 1."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # host:pid
+    name: Mapped[str]  # as Celery names the group, e.g. gpu@node-3
+    device: Mapped[str]  # cpu, cuda:0 ...
+    device_name: Mapped[str]
+    memory_used: Mapped[int | None]
+    memory_total: Mapped[int | None]
+    utilisation: Mapped[float | None]
+    doing: Mapped[str | None]
+    waiting_for: Mapped[str | None]
+    started_at: Mapped[datetime] = _now()
+    seen_at: Mapped[datetime] = _now()

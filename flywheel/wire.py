@@ -228,6 +228,22 @@ class QueueDepth(Answer):
     pages: int = 0
 
 
+class Worker(Answer):
+    """A worker process as it last said of itself. Memory in bytes; utilisation a share of 1."""
+
+    id: str
+    name: str
+    device: str
+    device_name: str
+    memory_used: int | None
+    memory_total: int | None
+    utilisation: float | None
+    doing: str | None
+    waiting_for: str | None
+    started_at: datetime
+    seen_at: datetime
+
+
 class RoundAsk(Ask):
     language: Language
     corpora: Annotated[list[CorpusName], Field(max_length=1000, description="none: every corpus")] = []
@@ -254,6 +270,7 @@ class Round(Answer):
 
 class RoundDetail(Round):
     overrides: dict[str, Any]
+    plan: dict[str, Any] = Field(description="of a round that was only planned: what it would do, and how long")
     curve: list[dict[str, Any]]
     dataset: DatasetInfo | None
     decisions: list[PromotionInfo]
@@ -344,6 +361,7 @@ class ErrorRates(Answer):
     characters: int
     word_edits: int | None = None
     words: int | None = None
+    truth_tokens: int | None = Field(default=None, description="of the true text, by the reader's own tokenizer")
 
 
 class ReadPage(Answer):
@@ -354,6 +372,8 @@ class ReadPage(Answer):
     verdict: str | None = None
     reason: str | None = None
     detail: str | None = None
+    vision_tokens: int | None = Field(default=None, description="of the page's image, for readers that count so")
+    text_tokens: int | None = Field(default=None, description="of the reader's answer")
 
 
 class Reading(Answer):
@@ -361,6 +381,7 @@ class Reading(Answer):
     name: str
     language: str | None
     checkpoint_id: str | None
+    mode: str | None = None
     status: str
     reason: str | None
     detail: str | None

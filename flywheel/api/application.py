@@ -24,6 +24,7 @@ from flywheel.api import (
     queues,
     readings,
     rounds,
+    workers,
 )
 from flywheel.api.rendering import close_renderers
 from flywheel.api.strict import StrictRoute
@@ -43,6 +44,7 @@ NOUNS = (
     pages,
     labels,
     queues,
+    workers,
     rounds,
     checkpoints,
     promotions,

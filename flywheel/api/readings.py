@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from flywheel import wire
 from flywheel.api.access import Id, LanguageQuery, Reader, Submitter, store
 from flywheel.api.documents import Name, form_language
+from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute, check_text
 from flywheel.api.uploads import OPENAPI_BODY, ZIP, Received, media_type, received
 from flywheel.catalog import records
@@ -18,13 +19,19 @@ from flywheel.catalog import rounds as checkpoints
 from flywheel.database import transaction
 from flywheel.errors import BlobCorrupt, Rejected
 from flywheel.ledger import Work, enqueue
+from flywheel.readers import modes_of
 from flywheel.reasons import Reason
 from flywheel.tables import ReadingRow
 
 router = APIRouter(route_class=StrictRoute)
 
 URGENT = -10  # before the shards of corpora: someone is looking at the screen
-Checkpoint = Annotated[str | None, Query(max_length=200, description="default: the language's champion")]
+Checkpoint = Annotated[
+    str | None, Query(max_length=200, description="or a reader's name; default: the language's champion")
+]
+Mode = Annotated[
+    str | None, Query(max_length=20, description="how a page reader looks at a page, e.g. base or gundam")
+]
 
 
 @router.post(
@@ -43,19 +50,22 @@ async def start_reading(
     name: Name = None,
     language: LanguageQuery = None,
     checkpoint: Checkpoint = None,
+    mode: Mode = None,
 ) -> wire.Reading:
     async with received(request, name) as upload:
-        return await run_in_threadpool(_start, upload, language or form_language(upload), checkpoint)
+        return await run_in_threadpool(_start, upload, language or form_language(upload), checkpoint, mode)
 
 
-def _start(upload: Received, language: str | None, checkpoint: str | None) -> wire.Reading:
+def _start(upload: Received, language: str | None, checkpoint: str | None, mode: str | None) -> wire.Reading:
     if media_type(upload.path, upload.name) == ZIP:
         raise Rejected(Reason.UNSUPPORTED_TYPE, f"{upload.name}: send one document, not an archive")
     truth = upload.fields.get("truth")
     check_text(truth or "")
+    if mode is not None and checkpoint is None:
+        raise Unprocessable("invalid_mode", "a mode is of a reader: name the checkpoint, too")
     if checkpoint is not None:
         with transaction() as session:
-            checkpoints.checkpoint(session, checkpoint)
+            _check_mode(checkpoints.checkpoint(session, checkpoint), mode)
     blob_key = store().put_file(upload.path)
     truth_key = store().put(truth.encode()) if truth is not None else None
     with transaction() as session:
@@ -65,11 +75,19 @@ def _start(upload: Received, language: str | None, checkpoint: str | None) -> wi
             truth_key=truth_key,
             language=language,
             checkpoint_id=checkpoint,
+            mode=mode,
         )
         session.add(row)
         session.flush()
         enqueue(session, [Work("reading", reading_id=row.id, checkpoint_id=checkpoint, priority=URGENT)])
         return records.reading(session, row.id)
+
+
+def _check_mode(checkpoint: wire.Checkpoint, mode: str | None) -> None:
+    known = modes_of(checkpoint.architecture)
+    if mode is not None and mode not in known:
+        detail = f"{checkpoint.id} has no modes" if not known else f"{checkpoint.id} has {', '.join(known)}"
+        raise Unprocessable("invalid_mode", f"no mode {mode!r}: {detail}")
 
 
 @router.get("/readings/{reading_id}", summary="A reading: pages with their labels once it is finished")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from flywheel import rounds, wire
+from flywheel import planning, rounds, wire
 from flywheel.api.access import Id, LanguageQuery, Limit, Reader, Trainer
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import rounds as catalog
@@ -21,6 +21,19 @@ Status = Annotated[str | None, Query(pattern="^[a-z]{1,20}$", description="e.g. 
 def start_round(_: Trainer, ask: wire.RoundAsk) -> wire.RoundDetail:
     with transaction() as session:
         round_id = rounds.start(
+            session,
+            language=ask.language,
+            corpora=list(ask.corpora),
+            recipe=ask.recipe,
+            overrides=dict(ask.overrides),
+        )
+        return catalog.round_(session, round_id)
+
+
+@router.post("/rounds/plan", status_code=201, summary="Plan a round, start none; GET it until it is planned")
+def plan_round(_: Trainer, ask: wire.RoundAsk) -> wire.RoundDetail:
+    with transaction() as session:
+        round_id = planning.ask(
             session,
             language=ask.language,
             corpora=list(ask.corpora),

@@ -80,10 +80,12 @@ EXAMPLES = {
     "read": _examples(
         "flywheel read leaf.png --language bo",
         "flywheel read book.pdf --checkpoint line-bo-3 --json",
+        "flywheel read page.png --reader deepseek-ocr --mode gundam",
     ),
     "evaluate": _examples(
         "flywheel evaluate --checkpoint line-bo-3 truth/",
         "truth/ holds pairs: a.png and a.txt, b.pdf and b.txt ...",
+        "flywheel evaluate --checkpoint deepseek-ocr --modes tiny,small,base truth/ --plot study.svg",
     ),
     "export": _examples(
         "flywheel export books --format parquet --to out/",

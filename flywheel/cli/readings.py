@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.readers import AUTO, MODES, READERS
 
 if TYPE_CHECKING:
     from flywheel.client import Client
@@ -21,12 +22,22 @@ IN_FLIGHT = 4
 Checkpoint = Annotated[
     str | None, typer.Option("--checkpoint", metavar="ID", help="Read with this one [the language's champion].")
 ]
+ReaderName = Annotated[
+    str | None,
+    typer.Option("--reader", metavar="NAME", help=f"Read with one that came along: {', '.join(READERS)}."),
+]
+Mode = Annotated[
+    str | None,
+    typer.Option("--mode", metavar="MODE", help=f"How a page reader looks: {', '.join((AUTO, *MODES))}."),
+]
 Language = Annotated[str | None, typer.Option("--language", "-l", metavar="TAG", help="BCP-47 tag, e.g. bo.")]
 
 
 def read(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, show_default=False)],
     checkpoint: Checkpoint = None,
+    reader: ReaderName = None,
+    mode: Mode = None,
     language: Language = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -34,8 +45,12 @@ def read(
     """Label one PDF or image now, without a corpus. Prints its text, or its labels with --json."""
     from flywheel.cli import show
 
+    if reader is not None and checkpoint is not None:
+        raise typer.BadParameter("--reader and --checkpoint say the same: give one of them")
+    if reader is not None and reader not in READERS:
+        raise typer.BadParameter(f"no reader {reader!r}; there are {', '.join(READERS)}")
     with connect(data_dir) as client:
-        started = client.start_reading(file, language=language, checkpoint=checkpoint)
+        started = client.start_reading(file, language=language, checkpoint=checkpoint or reader, mode=mode)
         with show.progress("readings", hidden=as_json) as bar:
             task = bar.add_task(f"reading {file.name}", total=1)
             *_, found = client.follow_reading(started.id)
@@ -72,16 +87,34 @@ def evaluate(
     ],
     checkpoint: Annotated[str, typer.Option("--checkpoint", metavar="ID", help="Which reader.")],
     language: Language = None,
+    modes: Annotated[
+        str | None,
+        typer.Option(
+            "--modes", metavar="M,M", help="Compression study: precision against vision tokens, by mode."
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="With --modes: the study as a picture (SVG).")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint on pages whose text is known: CER and WER a file, and in all."""
-    from flywheel.cli import show
+    from flywheel.cli import show, study
 
     pairs = list(_pairs(truth_dir))
     if not pairs:
         raise typer.BadParameter(f"{truth_dir} holds no pair of a page and its text, like a.png and a.txt")
+    chosen = [mode.strip() for mode in modes.split(",")] if modes is not None else []
+    if plot is not None and not chosen:
+        raise typer.BadParameter("--plot draws the study of --modes: name some, e.g. --modes tiny,small,base")
+    if unknown := [mode for mode in chosen if mode not in MODES]:
+        raise typer.BadParameter(f"no mode {unknown[0]!r}; there are {', '.join(MODES)}")
     with connect(data_dir) as client:
+        if chosen:
+            runs = {m: _read_all(client, pairs, checkpoint, language, mode=m, hidden=as_json) for m in chosen}
+            study.tell(checkpoint, runs, plot, as_json=as_json)
+            return
         found = _read_all(client, pairs, checkpoint, language, hidden=as_json)
     rows = [_row(page, reading) for (page, _), reading in zip(pairs, found, strict=True)]
     total = _total(rows)
@@ -102,7 +135,13 @@ def _pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _read_all(
-    client: Client, pairs: list[tuple[Path, Path]], checkpoint: str, language: str | None, *, hidden: bool
+    client: Client,
+    pairs: list[tuple[Path, Path]],
+    checkpoint: str,
+    language: str | None,
+    *,
+    mode: str | None = None,
+    hidden: bool,
 ) -> list[Reading]:
     """A few at once, so that no reader waits for an upload."""
     from concurrent.futures import ThreadPoolExecutor
@@ -111,12 +150,12 @@ def _read_all(
 
     def one(pair: tuple[Path, Path]) -> Reading:
         truth = pair[1].read_text(encoding="utf-8-sig")
-        started = client.start_reading(pair[0], language=language, checkpoint=checkpoint, truth=truth)
+        started = client.start_reading(pair[0], language=language, checkpoint=checkpoint, mode=mode, truth=truth)
         *_, found = client.follow_reading(started.id)
         return found
 
     with show.progress("files", hidden=hidden) as bar, ThreadPoolExecutor(IN_FLIGHT) as pool:
-        task = bar.add_task("reading", total=len(pairs))
+        task = bar.add_task(f"reading in {mode} mode" if mode else "reading", total=len(pairs))
         found = []
         try:
             for reading in pool.map(one, pairs):

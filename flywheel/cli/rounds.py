@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.recipes import RECIPES
 
 if TYPE_CHECKING:
     from flywheel.client import Client
@@ -27,6 +28,7 @@ RoundId = Annotated[int, typer.Argument(metavar="ID", show_default=False, min=1)
 
 @app.command(
     epilog="[bold]Examples[/]\n  flywheel round start --language bo --wait\n"
+    "  flywheel round start -l bo --recipe deepseek-ocr-lora --dry-run\n"
     "  flywheel round start -l bo -c books -c scans --recipe line --set seconds=600"
 )
 def start(
@@ -34,11 +36,14 @@ def start(
     corpus: Annotated[
         list[str] | None, typer.Option("--corpus", "-c", help="Learn from these only; again for more.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", help="How to train.")] = "line",
+    recipe: Annotated[str, typer.Option("--recipe", help=f"How to train: {', '.join(RECIPES)}.")] = "line",
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the round has ended.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Start nothing: show what it would learn from, and how long.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,6 +51,11 @@ def start(
     from flywheel.cli import show
 
     overrides = dict(_setting(text) for text in override or [])
+    if dry_run:
+        from flywheel.cli.plans import plan
+
+        plan(data_dir, language, corpus or (), recipe, overrides, as_json=as_json)
+        return
     with connect(data_dir) as client:
         found = client.start_round(language, corpus or (), recipe=recipe, overrides=overrides)
         if wait:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, data_directory
+from flywheel.cli.connection import AsJson, DataDir, connect, data_directory
 from flywheel.errors import SetupError
 
 if TYPE_CHECKING:
     from flywheel.local import Stack, StackStatus
+    from flywheel.wire import Worker
 
 
 def up(
@@ -69,17 +71,61 @@ def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """What runs, since when, and where its logs are. Exit code 1 when nothing does."""
+    """What runs, since when, where its logs are, and what the workers do. Exit code 1 when nothing runs."""
+    if os.environ.get("FLYWHEEL_API_URL") and data_dir is None:
+        _cluster_status(as_json)
+        return
     from flywheel import local
     from flywheel.cli import show
 
     found = local.status(data_directory(data_dir))
+    workers = _workers(found)
     if as_json:
-        show.print_json(_public(found))
+        show.print_json({**_public(found), "workers": workers})
     else:
         _show_status(found)
+        _show_workers(workers)
     if found.state != "ready":
         raise typer.Exit(1)
+
+
+def _workers(found: StackStatus) -> list[Worker]:
+    from flywheel import local
+    from flywheel.client import Client
+
+    stack = local.find(Path(found.data_dir)) if found.state == "ready" else None
+    return [] if stack is None else Client(stack.api_url, stack.api_key).workers()
+
+
+def _cluster_status(as_json: bool) -> None:
+    """A cluster's programs are its operator's; its workers say of themselves."""
+    from flywheel.cli import show
+
+    with connect(None) as client:
+        workers = client.workers()
+    if as_json:
+        show.print_json({"api_url": os.environ["FLYWHEEL_API_URL"], "workers": workers})
+    else:
+        show.say(f"{show.coloured('ready')}  {os.environ['FLYWHEEL_API_URL']}")
+        _show_workers(workers)
+
+
+def _show_workers(workers: list[Worker]) -> None:
+    from flywheel.cli import show
+
+    if not workers:
+        return
+    made = show.table("worker", "device", ">memory", ">in use", "*doing", title="Workers")
+    for worker in workers:
+        doing = show.plainly(worker.doing or "nothing")
+        if worker.waiting_for:
+            doing = f"[yellow]waits: {show.plainly(worker.waiting_for)}[/]"
+        total = f" of {show.size(worker.memory_total)}" if worker.memory_total else ""
+        memory = show.size(worker.memory_used) + total if worker.memory_used is not None else "-"
+        used = "-" if worker.utilisation is None else f"{worker.utilisation:.0%}".replace("%", " %")
+        name = " ".join(part for part in (worker.device, worker.device_name) if part)
+        made.add_row(f"{worker.name} [dim]{worker.id.rsplit(':', 1)[-1]}[/]", name, memory, used, doing)
+    show.say(made)
 
 
 def _show_status(found: StackStatus) -> None:

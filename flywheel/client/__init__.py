@@ -31,7 +31,7 @@ from flywheel.errors import BlobCorrupt
 
 __all__ = ["Client", "follow"]
 
-RUNNING_ROUND = frozenset({"patching", "freezing", "training", "promoting", "relabelling"})
+RUNNING_ROUND = frozenset({"planning", "patching", "freezing", "training", "promoting", "relabelling"})
 
 
 class Client:
@@ -147,6 +147,10 @@ class Client:
     def queues(self) -> list[wire.QueueDepth]:
         return self._http.listed("/v1/queues", wire.QueueDepth)
 
+    def workers(self) -> list[wire.Worker]:
+        """Worker processes seen lately."""
+        return self._http.listed("/v1/workers", wire.Worker)
+
     # Rounds, checkpoints, promotions
 
     def start_round(
@@ -164,6 +168,23 @@ class Client:
             "overrides": dict(overrides or {}),
         }
         return self._http.post("/v1/rounds", wire.RoundDetail, body)
+
+    def plan_round(
+        self,
+        language: str,
+        corpora: Sequence[str] = (),
+        *,
+        recipe: str = "line",
+        overrides: Mapping[str, Any] | None = None,
+    ) -> wire.RoundDetail:
+        """What such a round would do; follow it until it is planned."""
+        body = {
+            "language": language,
+            "corpora": list(corpora),
+            "recipe": recipe,
+            "overrides": dict(overrides or {}),
+        }
+        return self._http.post("/v1/rounds/plan", wire.RoundDetail, body)
 
     def rounds(self, *, language: str | None = None, status: str | None = None) -> list[wire.Round]:
         return self._http.listed("/v1/rounds", wire.Round, language=language, status=status)
@@ -235,11 +256,12 @@ class Client:
         *,
         language: str | None = None,
         checkpoint: str | None = None,
+        mode: str | None = None,
         truth: str | None = None,
         on_bytes: OnBytes = ignore_bytes,
     ) -> wire.Reading:
-        """Have one file read now; with its true text, also scored."""
-        params = {"name": path.name, "language": language, "checkpoint": checkpoint}
+        """Have one file read now; with its true text, also scored. `mode` is of a page reader."""
+        params = {"name": path.name, "language": language, "checkpoint": checkpoint, "mode": mode}
         if truth is None:
             return parse(self._http.send_file("/v1/readings", path, params, on_bytes), wire.Reading)
         with path.open("rb") as file:

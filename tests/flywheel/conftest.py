@@ -1,17 +1,22 @@
-"""The API served over real HTTP, a key for it, and a client."""
+"""The API served over real HTTP, a key for it, a client, and the command line against it."""
 
 from __future__ import annotations
 
+import re
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import uvicorn
 
-from flywheel import keys
+from flywheel import cli, keys
 from flywheel.api import app
 from flywheel.client import Client
+
+Run = Callable[..., tuple[int, str, str]]
+CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +46,31 @@ def admin_key(environment: dict[str, str]) -> str:
 def client(server_url: str, admin_key: str) -> Iterator[Client]:
     with Client(server_url, admin_key) as connected:
         yield connected
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `flywheel ARGS` with no server to be found; gives exit code, output and errors."""
+    for name in ("FLYWHEEL_API_URL", "FLYWHEEL_API_KEY", "FLYWHEEL_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*args: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["flywheel", *map(str, args)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return status, CODES.sub("", captured.out), CODES.sub("", captured.err)
+
+    return call
+
+
+@pytest.fixture
+def run(bare: Run, server_url: str, admin_key: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `flywheel ARGS` against the served API."""
+    monkeypatch.setenv("FLYWHEEL_API_URL", server_url)
+    monkeypatch.setenv("FLYWHEEL_API_KEY", admin_key)
+    return bare

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +21,9 @@ from flywheel.database import transaction
 from flywheel.document import Outcome, encode
 from flywheel.errors import ApiError
 from flywheel.tables import Document, Export, Promotion, ReadingRow, Round
+from tests.flywheel.conftest import Run
 from tests.flywheel.files import a_pdf, a_png, a_zip, open_document, written
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
-
-Run = Callable[..., tuple[int, str, str]]
-CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-
-
-@pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `flywheel ARGS` with no server to be found; gives exit code, output and errors."""
-    for name in ("FLYWHEEL_API_URL", "FLYWHEEL_API_KEY", "FLYWHEEL_DATA_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["flywheel", *map(str, args)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        return status, CODES.sub("", captured.out), CODES.sub("", captured.err)
-
-    return call
-
-
-@pytest.fixture
-def run(bare: Run, server_url: str, admin_key: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `flywheel ARGS` against the served API."""
-    monkeypatch.setenv("FLYWHEEL_API_URL", server_url)
-    monkeypatch.setenv("FLYWHEEL_API_KEY", admin_key)
-    return bare
 
 
 def as_json(done: tuple[int, str, str]) -> Any:

@@ -1,0 +1,19 @@
+"""Workers: what each process is doing, on what device, and for whom it waits."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from flywheel import wire, workers
+from flywheel.api.access import Reader
+from flywheel.api.strict import StrictRoute
+from flywheel.catalog.corpora import columns
+from flywheel.database import transaction
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.get("/workers", summary="Worker processes seen within the last half minute")
+def list_workers(_: Reader) -> list[wire.Worker]:
+    with transaction() as session:
+        return [wire.Worker.model_validate(columns(row)) for row in workers.alive(session)]

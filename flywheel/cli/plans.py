@@ -1,0 +1,115 @@
+"""round start --dry-run: what a round would learn from, read anew, and take; and what its tokenizer says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from flywheel.cli.connection import connect
+
+if TYPE_CHECKING:
+    from flywheel.wire import RoundDetail
+
+DEAR = 2.0  # tokens a character from which a script is dear: pages meet the token limit
+
+
+def plan(
+    data_dir: Path | None,
+    language: str,
+    corpora: Sequence[str],
+    recipe: str,
+    overrides: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Have a round planned, and show it."""
+    from rich.console import Console
+
+    from flywheel.cli import show
+
+    with connect(data_dir) as client, Console(stderr=True, quiet=as_json).status("planning"):
+        asked = client.plan_round(language, corpora, recipe=recipe, overrides=overrides)
+        *_, found = client.follow_round(asked.id)
+    if as_json:
+        show.print_json(found)
+    elif found.status == "planned":
+        _show(found)
+    else:
+        show.note(f"the plan could not be made: {found.detail}")
+    if found.status != "planned":
+        raise typer.Exit(1)
+
+
+def _show(found: RoundDetail) -> None:
+    from flywheel.cli import show
+
+    plan = found.plan
+    base = plan["parent"] or ("new weights" if plan["unit"] == "line" else "the published weights")
+    rows = (
+        (
+            "learns from",
+            f"{_n(plan['lines'])} lines on {_n(plan['pages'])} pages of {_n(plan['documents'])} documents",
+        ),
+        ("begins with", base),
+        ("to be held against", plan["champion"] or "no champion yet"),
+        ("reads anew", f"{_n(plan['pages_to_relabel'])} pages"),
+    )
+    show.say(show.facts_table(rows, title=f"A round for {found.language} with {found.recipe}"))
+    _show_time(plan)
+    _show_tokens(plan["tokens"])
+    show.say("[dim]nothing was started[/]")
+
+
+def _show_time(plan: dict[str, Any]) -> None:
+    from flywheel.cli import show
+
+    seconds = plan["seconds"]
+    unknown = "not measured yet"
+    training = f"at most {show.duration(seconds['training_at_most'])}"
+    if seconds["training"] is not None:
+        training = f"{show.duration(seconds['training'])}, {training}"
+    cutting = f"cutting {_n(plan['pages_to_cut'])} pages"
+    rows = (
+        (cutting, unknown if seconds["cutting"] is None else show.duration(seconds["cutting"])),
+        ("training", training),
+        ("relabelling", unknown if seconds["relabelling"] is None else show.duration(seconds["relabelling"])),
+    )
+    show.say(show.facts_table(rows, title="Time, at the rates of earlier rounds"))
+
+
+def _show_tokens(tokens: dict[str, Any]) -> None:
+    from flywheel.cli import show
+
+    dear = (
+        "  [yellow]dear: pages will meet the token limit early[/]" if tokens["tokens_per_character"] > DEAR else ""
+    )
+    rows = (
+        ("tokens a character", f"{tokens['tokens_per_character']:.2f}{dear}"),
+        ("tokens a syllable", f"{tokens['tokens_per_syllable']:.2f}"),
+        ("bytes, not characters", show.rate(tokens["byte_share"])),
+        ("unknown", show.rate(tokens["unknown_share"])),
+        ("texts are in", f"{tokens['normal_form']}; the tokenizer applies {tokens['normaliser']}"),
+        ("texts that come back changed", show.rate(tokens["changed_share"])),
+        ("stacks", f"{_n(tokens['stacks'])}, {_n(tokens['split_stacks'])} of them cut in tokens"),
+        ("cut most often", _examples(tokens["split_examples"])),
+        (
+            "never seen",
+            f"{_n(tokens['unseen_stacks'])} of the pages to be read  {_examples(tokens['unseen_examples'])}",
+        ),
+    )
+    show.say(show.facts_table(rows, title=f"The tokenizer, on {_n(tokens['texts'])} texts"))
+
+
+def _examples(pairs: list[list[Any]]) -> str:
+    from flywheel.cli import show
+
+    return show.plainly("  ".join(f"{stack} {times}" for stack, times in pairs))
+
+
+def _n(number: int) -> str:
+    from flywheel.cli import show
+
+    return show.count(number)
