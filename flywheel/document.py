@@ -147,7 +147,8 @@ class PageReading:
     """What a reader made of one page: its label, and what the gate should know of how it came to be.
 
     `truncated`: the reader stopped at its token limit, not at an end of its own. `flaws`: the faults of
-    its markup (`markup.Fault` values), one an occurrence. `recited`: whether it said the same of another
+    its markup (`markup.Fault` values), one an occurrence; "refused" and "unanswered" by a server that would not,
+    or did not, read this page. `recited`: whether it said the same of another
     image; None when it was not asked. Tokens are of the page's image and of the reader's answer.
     """
 

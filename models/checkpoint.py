@@ -1,6 +1,7 @@
 """Checkpoints: a directory of `model.safetensors` and `checkpoint.json`, the manifest written last.
 
     save(directory, weights, manifest)   weights, then the manifest that holds their sha256
+    seal(directory, manifest)            the manifest of weights that lie there already, in a published layout
     load(directory) -> Checkpoint        verified; loaded by an explicit path, never "the latest"
 
 The manifest says what the weights are: architecture, its configuration, the charset, languages and
@@ -62,7 +63,8 @@ class Manifest:
     parent: str | None = None  # sha256 of the parent's weights
     recipe: str = ""
     scores: dict[str, Any] = field(default_factory=dict)
-    sha256: str = ""  # of the weights; filled in by `save`
+    sha256: str = ""  # of the weights; filled in by `save` and `seal`
+    files: dict[str, str] = field(default_factory=dict)  # several weight files by their sha256
     format: int = FORMAT
 
 
@@ -94,6 +96,20 @@ def save(directory: Path, weights: dict[str, torch.Tensor], manifest: Manifest) 
     if directory.exists():
         shutil.rmtree(directory)
     os.replace(staging, directory)
+    return complete
+
+
+def seal(directory: Path, manifest: Manifest) -> Manifest:
+    """Write the manifest beside safetensors of whatever names; its sha256 is that of their names and hashes.
+
+    Raises Rejected(UNSAFE_MODEL_FORMAT) when there are none.
+    """
+    files = {path.name: sha256_of(path) for path in sorted(directory.glob("*.safetensors"))}
+    if not files:
+        raise _unsafe(f"no safetensors in {directory.name}")
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    complete = dataclasses.replace(manifest, sha256=digest, files=files)
+    write_json(directory / MANIFEST, dataclasses.asdict(complete))
     return complete
 
 

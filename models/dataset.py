@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -94,6 +94,7 @@ class Dataset:
     splits: dict[str, Split]
     files: tuple[str, ...]
     labels: frozenset[int] | None = None  # None: whatever the files hold
+    replay: frozenset[str] = frozenset()  # documents of other languages, to be learned again
 
     @classmethod
     def open(cls, directory: Path) -> Dataset:
@@ -114,6 +115,7 @@ class Dataset:
                 splits={str(k): _split(v) for k, v in data["splits"].items()},
                 files=tuple(name for name, _ in files),
                 labels=frozenset(map(int, data["labels"])) if data.get("labels") is not None else None,
+                replay=frozenset(map(str, data.get("replay", {}))),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Rejected(Reason.BLOB_CORRUPT, f"{MANIFEST}: {error}") from error
@@ -124,18 +126,22 @@ class Dataset:
     def lines(self, split: Split, *, most_generation: int | None = None) -> Lines:
         """Lines of a split; pseudo-labels beyond `most_generation` left out."""
         chosen = {document for document, side in self.splits.items() if side == split}
-        tables = [SCHEMA.empty_table()]
+        return Lines(self.table(SCHEMA, chosen, most_generation))
+
+    def table(self, schema: pa.Schema, documents: Set[str], most_generation: int | None) -> pa.Table:
+        """The rows of these documents with a listed label; pseudo-labels beyond `most_generation` left out."""
+        tables = [schema.empty_table()]
         for name in self.files:
-            table = pq.read_table(self.directory / name, schema=SCHEMA)
+            table = pq.read_table(self.directory / name, schema=schema)
             keys = (table.column(c).to_pylist() for c in ("document", "label", "generation"))
             keep = [
-                document in chosen
+                document in documents
                 and (self.labels is None or label in self.labels)
                 and (most_generation is None or generation <= most_generation)
                 for document, label, generation in zip(*keys, strict=True)
             ]
             tables.append(table.filter(pa.array(keep, pa.bool_())))
-        return Lines(pa.concat_tables(tables))
+        return pa.concat_tables(tables)
 
 
 def write_patches(path: Path, rows: Iterable[PatchRow], *, jpeg_quality: int | None = None) -> tuple[int, str]:

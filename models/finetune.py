@@ -3,6 +3,8 @@
     train(job, progress=..., should_stop=...) -> TrainingResult
     evaluate(reader, dataset, split) -> Scores          compare_on(...) -> candidate against champion
 
+Page recipes are trained by models/page_training; what follows is of lines.
+
 From scratch, or from a parent checkpoint whose output layer grows when new symbols appear. AdamW
 under a warm-up and a cosine decay, CTC loss; lines are degraded on the fly, some are drawn anew in
 other faces. The run keeps its curve, looks at degraded validation lines as it goes, keeps the best
@@ -21,9 +23,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -33,7 +33,9 @@ from flywheel.reasons import Reason
 from models.batches import Batch, TrainingLines, ValidationLines
 from models.checkpoint import Manifest, load, save
 from models.dataset import Dataset, Lines, Split
-from models.recipe import Recipe, load_recipe, recipes
+from models.job import Progress, TrainingJob, TrainingResult
+from models.page_training.comparison import compare_pages, recogniser_of
+from models.recipe import PageRecipe, Recipe, load_recipe, recipes
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.recognition.protocol import Recogniser
@@ -41,80 +43,23 @@ from models.resume import State, newest_state, save_state
 from models.scores import Comparison, Scores, compare, normalise, score
 
 __all__ = [
+    "PageRecipe",
     "Progress",
     "Recipe",
     "TrainingJob",
     "TrainingResult",
     "compare_on",
+    "compare_pages",
     "evaluate",
     "load_recipe",
     "recipes",
+    "recogniser_of",
     "train",
 ]
 
 LOSS_MEMORY = 0.95  # of the running mean that is reported
 LOWEST_RATE = 0.002  # of the peak, at the end of the schedule
 EVALUATION_LINES = 64  # images decoded at once
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingJob:
-    """What to train, on what, and where to. `resume` is where complete training checkpoints are kept.
-
-    `parent` is a checkpoint directory, `parent_id` its name for the records; scripts are ISO 15924.
-    `threads` for torch, or None to leave them as they are; `device` as torch names it ("cpu", "cuda").
-    """
-
-    dataset: Path
-    out: Path
-    recipe: Recipe
-    language: str
-    scripts: tuple[str, ...]
-    resume: Path
-    parent: Path | None = None
-    parent_id: str | None = None
-    dataset_hash: str = ""
-    seed: int = 0
-    threads: int | None = None
-    device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands. Seconds are of training; `cer` is of the last look at the validation lines."""
-
-    step: int
-    epoch: int
-    seconds: float
-    share: float  # of the run that is done, 0..1
-    lines: int  # seen so far
-    loss: float  # running mean, nats a character
-    learning_rate: float
-    cer: float | None = None
-    curve: tuple[dict[str, Any], ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form, without the curve."""
-        names = ("step", "epoch", "seconds", "share", "lines", "loss", "learning_rate", "cer")
-        values = {name: getattr(self, name) for name in names}
-        rate = self.lines / self.seconds if self.seconds > 0 else 0.0
-        remaining = self.seconds * (1 - self.share) / self.share if self.share > 0 else None
-        return {**values, "lines_per_second": rate, "remaining_seconds": remaining}
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingResult:
-    """A finished run: its checkpoint's directory and manifest, its curve, and where it ended."""
-
-    directory: Path
-    manifest: Manifest
-    architecture: str
-    progress: Progress
-    curve: tuple[dict[str, Any], ...] = field(default=())
-
-    @property
-    def seconds(self) -> float:
-        return self.progress.seconds
 
 
 def train(
@@ -133,8 +78,12 @@ def train(
     """
     if job.threads is not None:
         torch.set_num_threads(job.threads)
+    if isinstance(job.recipe, PageRecipe):
+        from models.page_training.launch import train_pages
+
+        return train_pages(job, progress=progress, should_stop=should_stop, saved=saved)
     dataset = Dataset.open(job.dataset)
-    run = Run(job, dataset)
+    run = Run(job, job.recipe, dataset)
     run.go(progress, should_stop, saved)
     return run.finish()
 
@@ -142,16 +91,18 @@ def train(
 class Run:
     """One training run: its network, optimiser and place in the data."""
 
-    def __init__(self, job: TrainingJob, dataset: Dataset) -> None:
-        self.job, self.recipe = job, job.recipe
+    def __init__(self, job: TrainingJob, recipe: Recipe, dataset: Dataset) -> None:
+        self.job, self.recipe = job, recipe
         lines = dataset.lines("train", most_generation=self.recipe.generations)
         if not len(lines):
             raise Rejected(Reason.NO_LINES, "the dataset has no line to train on")
         self.dataset_hash = job.dataset_hash or dataset.hash
         torch.manual_seed(job.seed)
-        name = fingerprint(job, self.dataset_hash)
+        name = fingerprint(job, recipe, self.dataset_hash)
         state = newest_state(job.resume, name)
-        self.charset, self.network = _network(job, sorted(set("".join(map(normalise, lines.texts)))), state)
+        self.charset, self.network = _network(
+            job, recipe, sorted(set("".join(map(normalise, lines.texts)))), state
+        )
         self.network.to(job.device)  # before the optimiser is made: its moments lie beside the weights
         height = self.network.config.height
         self.lines = TrainingLines(lines, self.charset, self.recipe, height, job.seed)
@@ -311,10 +262,9 @@ def on_cpu(network: LineNetwork) -> dict[str, torch.Tensor]:
     return {name: weights.detach().to("cpu", copy=True) for name, weights in network.state_dict().items()}
 
 
-def fingerprint(job: TrainingJob, dataset_hash: str) -> str:
+def fingerprint(job: TrainingJob, recipe: Recipe, dataset_hash: str) -> str:
     """Names a run: a state of other data, parent, seed or shape is not resumed. Being given more time,
     or being watched more closely, does not make it another run."""
-    recipe = job.recipe
     shape = [recipe.network.as_dict(), recipe.batch_pixels, recipe.generations]
     parent = job.parent_id or (load(job.parent).id if job.parent else None)
     return hashlib.sha256(json.dumps([dataset_hash, parent, job.language, job.seed, shape]).encode()).hexdigest()
@@ -380,7 +330,9 @@ def _watched(dataset: Dataset, lines: Lines) -> Lines:
     return next((found for found in true if len(found)), lines)
 
 
-def _network(job: TrainingJob, symbols: list[str], state: State | None) -> tuple[tuple[str, ...], LineNetwork]:
+def _network(
+    job: TrainingJob, recipe: Recipe, symbols: list[str], state: State | None
+) -> tuple[tuple[str, ...], LineNetwork]:
     """The charset and the network to start with: of a saved state, of the parent, or new."""
     if job.parent is not None:
         parent = load(job.parent)
@@ -390,7 +342,7 @@ def _network(job: TrainingJob, symbols: list[str], state: State | None) -> tuple
         grow_output(network, len(charset) + 1)
     else:
         charset = tuple(symbols)
-        network = LineNetwork(job.recipe.network, len(charset) + 1)
+        network = LineNetwork(recipe.network, len(charset) + 1)
     if state is not None:
         charset = state.charset
         network.load_state_dict(state.network)

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from flywheel.document import PageReading
 
@@ -26,6 +27,13 @@ class PageInput:
     width: float
     height: float
     language: str | None = None
+
+    @property
+    def gray(self) -> NDArray[np.uint8]:
+        """The image without its colours, H x W, as the eye weighs them (ITU-R 601)."""
+        if self.image.ndim == 2:
+            return self.image
+        return np.asarray(Image.fromarray(self.image).convert("L"))
 
 
 @runtime_checkable

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flywheel.errors import NotFound, SetupError
-from models.recipe import Recipe, load_recipe, recipes
+from flywheel.recipes import RECIPES
+from models.recipe import Lora, PageRecipe, Recipe, load_recipe, recipes
 
 
 def test_every_recipe_in_the_folder_loads_under_its_files_name() -> None:
@@ -29,7 +30,7 @@ def test_unknown_and_impossible_values_are_refused(values: dict[str, object]) ->
 @pytest.mark.parametrize("values", [{"degrade": 1.5}, {"seconds": 0}, {"seconds": "soon"}, {"steps": 0}])
 def test_values_out_of_range_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(SetupError):
-        Recipe.of("mine", values)
+        Recipe(name="mine").with_overrides(values)
 
 
 def test_overrides_change_what_they_name_and_nothing_else() -> None:
@@ -44,4 +45,41 @@ def test_overrides_change_what_they_name_and_nothing_else() -> None:
 def test_a_recipe_survives_its_json_form() -> None:
     recipe = load_recipe("line")
     values = {k: v for k, v in recipe.as_dict().items() if k != "name"}
-    assert Recipe.of("line", values) == recipe
+    assert Recipe().with_overrides(values) == recipe
+
+
+def test_the_service_and_the_files_know_the_same_recipes() -> None:
+    assert {name: load_recipe(name).unit for name in recipes()} == RECIPES
+
+
+def test_page_recipes_say_what_they_train_and_how() -> None:
+    full = load_recipe("deepseek-ocr-full")
+    assert isinstance(full, PageRecipe)
+    assert (full.architecture, full.learning_rate) == ("deepseek-ocr", 3e-5)
+    assert full.frozen == ("sam", "compressor")
+    assert full.lora.rank == 0
+    adapters = load_recipe("deepseek-ocr-lora")
+    assert isinstance(adapters, PageRecipe)
+    assert adapters.lora.rank > 0
+    changed = adapters.with_overrides({"lora": {"rank": 4}, "frozen": ["sam"], "epochs": 1, "bf16": False})
+    assert changed.lora == Lora(4, adapters.lora.alpha, adapters.lora.dropout, adapters.lora.targets)
+    assert (changed.frozen, changed.epochs, changed.bf16) == (("sam",), 1.0, False)
+    values = {k: v for k, v in changed.as_dict().items() if k != "name"}
+    assert PageRecipe(name=changed.name).with_overrides(values) == changed
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"learning_rat": 1e-3},
+        {"lora": {"rang": 4}},
+        {"lora": {"rank": -1}},
+        {"fine_share": 2},
+        {"batch": 0},
+        {"bf16": "yes"},
+        {"replay_share": -0.1},
+    ],
+)
+def test_page_recipes_refuse_unknown_and_impossible_values(values: dict[str, object]) -> None:
+    with pytest.raises(SetupError, match="recipe deepseek-ocr-lora"):
+        load_recipe("deepseek-ocr-lora").with_overrides(values)

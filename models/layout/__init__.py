@@ -1,0 +1,14 @@
+"""Where a page has text, titles, tables, pictures: regions of page images, by interchangeable detectors.
+
+    protocol      LayoutRegion, LayoutDetector: what every detector promises
+    categories    their labels and ours, one table
+    pp_doclayout  PP-DocLayout V2, V3 and V4, when their weights are at hand
+    decode        what those networks' outputs say: boxes, scores, reading order
+    lines         without weights: the line detector's lines, grouped
+    cleaning      duplicates and nested boxes out, regions in reading order
+
+There is a fourth way, behind the same idea and the same categories, for born-digital pages: MuPDF's own
+model (flywheel/pdf/layout.py). It looks at the text layer, not at an image, and runs in the sandbox's
+child, because only that process may load MuPDF; so it is no LayoutDetector, and what it finds arrives as
+the regions of a coarse label.
+"""

@@ -1,0 +1,163 @@
+"""Where a fine-tuning runs: in this process, or in one process a device under torchrun.
+
+    train_pages(job, progress=..., should_stop=..., saved=...) -> TrainingResult
+
+Processes side by side are started with torchrun as `python -m models.page_training JOB.json`. The first of them
+tells what happens in JSON lines on its standard output; asked to stop, it finds a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import Cancelled, FlywheelError, Rejected, SetupError
+from flywheel.reasons import Reason
+from models.checkpoint import Manifest
+from models.job import Progress, TrainingJob, TrainingResult
+from models.recipe import load_recipe
+
+STOP = "stop"  # the file that asks to end
+PATHS = ("dataset", "out", "resume", "parent", "base")
+
+
+def train_pages(
+    job: TrainingJob,
+    *,
+    progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+    saved: Callable[[Path], None],
+) -> TrainingResult:
+    """Train in as many processes as the job says. Raises what `train_here` does; FlywheelError when a process
+    ends otherwise, with the last it said."""
+    job.resume.mkdir(parents=True, exist_ok=True)
+    if job.processes > 1:
+        return _side_by_side(job, progress, should_stop, saved)
+    from models.page_training.training import train_here
+
+    result = train_here(job, progress=progress, should_stop=should_stop, saved=saved)
+    assert result is not None  # of the first process
+    return result
+
+
+def _side_by_side(
+    job: TrainingJob,
+    progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+    saved: Callable[[Path], None],
+) -> TrainingResult:
+    path, stop = job.resume / "job.json", job.resume / STOP
+    path.write_text(json.dumps(to_json(job)), encoding="utf-8")
+    stop.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(job.processes), "-m", "models.page_training", str(path)]
+    log = job.resume / "processes.log"
+    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+        try:
+            told = _follow(process, stop, progress, should_stop, saved)
+        except BaseException:
+            process.terminate()  # torchrun ends its processes
+            raise
+    if "result" in told:
+        return _result(told["result"])
+    if "error" in told:
+        raise _error(told["error"])
+    raise FlywheelError(
+        f"training ended with code {process.returncode}: {log.read_text(errors='replace')[-2000:]}"
+    )
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    stop: Path,
+    progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+    saved: Callable[[Path], None],
+) -> dict[str, Any]:
+    """Relay what the first process tells until it ends; what it told last of a result or an error."""
+    last: dict[str, Any] = {}
+    assert process.stdout is not None
+    for line in process.stdout:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue  # a library's chatter
+        if "progress" in told:
+            progress(_progress(told["progress"]))
+        elif "saved" in told:
+            saved(Path(told["saved"]))
+        else:
+            last = told
+        if should_stop():
+            stop.touch()
+    return last
+
+
+def main(path: Path) -> None:
+    """One of several processes: trains, and tells."""
+    from models.page_training.training import train_here
+
+    job = from_json(json.loads(path.read_text(encoding="utf-8")))
+    first = int(os.environ.get("RANK", "0")) == 0
+    try:
+        result = train_here(
+            job,
+            progress=lambda p: _tell("progress", asdict(p)) if first else None,
+            should_stop=(job.resume / STOP).exists,
+            saved=lambda directory: _tell("saved", str(directory)),
+        )
+    except FlywheelError as error:
+        reason = error.reason.value if isinstance(error, Rejected) else None
+        detail = error.detail if isinstance(error, Rejected) else str(error)
+        if first:
+            _tell("error", {"kind": type(error).__name__, "reason": reason, "detail": detail})
+        return
+    if result is not None:
+        told = {"manifest": asdict(result.manifest), "progress": asdict(result.progress)}
+        _tell("result", {**told, "directory": str(result.directory), "architecture": result.architecture})
+
+
+def to_json(job: TrainingJob) -> dict[str, Any]:
+    """A job as plain values."""
+    values = {name: getattr(job, name) for name in TrainingJob.__dataclass_fields__}
+    values |= {name: str(values[name]) if values[name] else None for name in PATHS}
+    recipe = {key: value for key, value in job.recipe.as_dict().items() if key != "name"}
+    return {**values, "recipe": {"name": job.recipe.name, "values": recipe}}
+
+
+def from_json(values: dict[str, Any]) -> TrainingJob:
+    """Inverse of `to_json`."""
+    recipe = load_recipe(values["recipe"]["name"]).with_overrides(values["recipe"]["values"])
+    paths = {name: Path(values[name]) if values[name] else None for name in PATHS}
+    return TrainingJob(**{**values, **paths, "recipe": recipe, "scripts": tuple(values["scripts"])})
+
+
+def _tell(what: str, value: Any) -> None:
+    print(json.dumps({what: value}), flush=True)
+
+
+def _progress(values: dict[str, Any]) -> Progress:
+    return Progress(**{**values, "curve": tuple(values["curve"])})
+
+
+def _result(values: dict[str, Any]) -> TrainingResult:
+    manifest = values["manifest"]
+    manifest = Manifest(
+        **{**manifest, "charset": tuple(manifest["charset"]), "scripts": tuple(manifest["scripts"])}
+    )
+    progress = _progress(values["progress"])
+    return TrainingResult(Path(values["directory"]), manifest, values["architecture"], progress, progress.curve)
+
+
+def _error(values: dict[str, Any]) -> FlywheelError:
+    if values["kind"] == "Cancelled":
+        return Cancelled(values["detail"])
+    if values["reason"]:
+        return Rejected(Reason.of(values["reason"]), values["detail"])
+    return SetupError(values["detail"])

@@ -1,0 +1,74 @@
+"""What a page reader learns from: pages with an answer, as plain text or as grounded markdown.
+
+A page whose layout is known is sometimes the one, sometimes the other, told apart by the prompt
+(DeepSeek-OCR, section 3.4.1); which one, and how the image is degraded, follows from seed, epoch and place, so
+a resumed run sees what an unbroken one would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from flywheel.errors import Rejected
+from flywheel.reasons import Reason
+from models.augment import degrade_page
+from models.page_dataset import PageDataset, Pages
+from models.recipe import PageRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A page's image (gray H x W uint8) and what is to be said of it; `fine`: in grounded markdown."""
+
+    image: NDArray[np.uint8]
+    answer: str
+    fine: bool
+
+
+class Samples(Dataset[Sample]):
+    """A round's pages, then those of other languages that are learned again, as many as the recipe's share.
+
+    Raises Rejected(NO_LINES) when there is no page to learn from.
+    """
+
+    def __init__(self, dataset: PageDataset, recipe: PageRecipe, seed: int) -> None:
+        self._own = dataset.pages("train", most_generation=recipe.generations)
+        if not len(self._own):
+            raise Rejected(Reason.NO_LINES, "the dataset has no page to train on")
+        self._replay = dataset.pages("train", most_generation=0, replay=True)
+        self._replayed = min(len(self._replay), math.ceil(recipe.replay_share * len(self._own)))
+        self._recipe, self._seed = recipe, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._own) + self._replayed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the data loader."""
+        self.epoch = epoch
+
+    def __getitem__(self, place: int) -> Sample:
+        generator = np.random.default_rng((self._seed, self.epoch, place))
+        pages, index = self._own, place
+        if place >= len(self._own):
+            pages, index = self._replay, place - len(self._own)
+        image = pages.image(index)
+        if generator.random() < self._recipe.degrade:
+            image = degrade_page(image, generator)
+        fine = bool(pages.markups[index]) and generator.random() < self._recipe.fine_share
+        return Sample(image, pages.markups[index] if fine else pages.texts[index], fine)
+
+
+def watched(dataset: PageDataset, most: int) -> tuple[Pages, list[int]]:
+    """What a run is watched on: true validation pages, else true training pages; and which of them."""
+    pages = next(
+        (found for split in ("validation", "train") if len(found := dataset.pages(split, most_generation=0))),
+        dataset.pages("train"),
+    )
+    step = max(1, len(pages) // max(1, most))
+    return pages, list(range(0, len(pages), step))[:most]

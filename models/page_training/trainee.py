@@ -1,0 +1,159 @@
+"""Networks in training: what differs between the architectures that a page recipe can name.
+
+trainee_of(recipe, directory) -> Trainee       opened from published files, in float32 on the CPU
+.batch(samples, length)                        tensors for a step, labels masked to the answers
+.parts()                                       what can be frozen, by name
+.reader(limit=..., batch=...)                  the network as it is now, as a page reader
+.save(directory)                               in the published layout, with tokenizer and processor
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flywheel.errors import SetupError
+from models.page_training.samples import Sample
+from models.reader import PageReader
+from models.recipe import PageRecipe
+
+MASKED = -100  # labels that no loss is taken of
+IN_TRAINING = "in training"
+COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja")  # tokenizer and processor; nothing that could be code
+
+
+class Trainee(Protocol):
+    """A network in training and all it needs to learn, read and be saved."""
+
+    network: Any
+
+    def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]: ...
+
+    def parts(self) -> Mapping[str, nn.Module]: ...
+
+    def reader(self, *, limit: int, batch: int) -> PageReader: ...
+
+    def tokens(self, text: str) -> int: ...
+
+    def save(self, directory: Path) -> None: ...
+
+
+def trainee_of(recipe: PageRecipe, directory: Path) -> Trainee:
+    """Raises SetupError for an architecture that cannot be trained, and what the loaders raise."""
+    if recipe.architecture not in TRAINEES:
+        known = ", ".join(TRAINEES)
+        raise SetupError(f"recipe {recipe.name}: {recipe.architecture!r} cannot be fine-tuned; there are {known}")
+    made: Trainee = TRAINEES[recipe.architecture](directory, recipe)
+    return made
+
+
+class DeepseekOcr:
+    """DeepSeek-OCR: plain text after the one prompt, grounded markdown after the other."""
+
+    def __init__(self, directory: Path, recipe: PageRecipe) -> None:
+        from models.deepseek_ocr import processing, weights
+
+        self._directory, self._mode = directory, recipe.mode
+        self._prompts = {True: processing.FINE, False: processing.COARSE}
+        self.network = weights.load(directory, dtype=torch.float32)
+        self._processor = processing.Processor.load(directory)
+
+    def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
+        views = [self._processor.views(sample.image, self._mode) for sample in samples]
+        prompts = [self._prompts[sample.fine] for sample in samples]
+        return self._processor.batch(prompts, views, [sample.answer for sample in samples], length=length)
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        return self.network.parts()
+
+    def reader(self, *, limit: int, batch: int) -> PageReader:
+        from models.deepseek_ocr.reader import DeepseekOcrReader
+
+        return DeepseekOcrReader(
+            self.network,
+            self._processor,
+            checkpoint=IN_TRAINING,
+            mode=self._mode,
+            prompt=self._prompts[False],
+            limit=limit,
+            batch=batch,
+        )
+
+    def tokens(self, text: str) -> int:
+        return len(self._processor.encode(text))
+
+    def save(self, directory: Path) -> None:
+        from models.deepseek_ocr import weights
+
+        weights.save(self.network, directory, companions=self._directory)
+
+
+class GotOcr2:
+    """GOT-OCR2.0: plain text only."""
+
+    def __init__(self, directory: Path, recipe: PageRecipe) -> None:
+        del recipe
+        from models.got_ocr2 import open_pair
+
+        self._directory = directory
+        self.network, self._processor = open_pair(directory, dtype=torch.float32)
+
+    def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
+        from models.got_ocr2 import END, asked
+
+        tokenizer = self._processor.tokenizer
+        end = tokenizer.convert_tokens_to_ids(END)
+        rows, labels, pixels = [], [], []
+        for sample in samples:
+            inputs = asked(self.network, self._processor, sample.image)
+            head = inputs["input_ids"][0].tolist()
+            tail = [*tokenizer.encode(sample.answer, add_special_tokens=False), end]
+            rows.append([*head, *tail][:length])
+            labels.append([MASKED] * len(head) + rows[-1][len(head) :])
+            pixels.append(inputs["pixel_values"])
+        return {
+            "input_ids": filled(rows, end),
+            "attention_mask": filled([[1] * len(row) for row in rows], 0),
+            "labels": filled(labels, MASKED),
+            "pixel_values": torch.cat(pixels),
+        }
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        model = self.network.model
+        return {
+            "vision": model.vision_tower,
+            "projector": model.multi_modal_projector,
+            "decoder": model.language_model,
+            "head": self.network.lm_head,
+        }
+
+    def reader(self, *, limit: int, batch: int) -> PageReader:
+        from models.got_ocr2 import GotOcr2Reader
+
+        return GotOcr2Reader(self.network, self._processor, checkpoint=IN_TRAINING, limit=limit, batch=batch)
+
+    def tokens(self, text: str) -> int:
+        return len(self._processor.tokenizer.encode(text, add_special_tokens=False))
+
+    def save(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        for pattern in COMPANIONS:
+            for path in self._directory.glob(pattern):
+                shutil.copy(path, directory / path.name)
+        (directory / "checkpoint.json").unlink(missing_ok=True)  # of the parent; ours is written last
+        self.network.save_pretrained(directory)
+
+
+TRAINEES: dict[str, Any] = {"deepseek-ocr": DeepseekOcr, "got-ocr2": GotOcr2}
+
+
+def filled(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Rows as one matrix, short ones filled up on the right."""
+    longest = max(map(len, rows))
+    return torch.from_numpy(np.array([[*row, *[value] * (longest - len(row))] for row in rows], dtype=np.int64))

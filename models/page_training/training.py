@@ -1,0 +1,248 @@
+"""One process's part of a fine-tuning: network, samples and transformers' Trainer put together.
+
+    train_here(job, progress=..., should_stop=..., saved=...) -> TrainingResult | None
+
+None in all processes but the first. AdamW under a warm-up and a cosine, over parts that are not frozen or over
+adapters (peft), which are merged into the network at the end; bfloat16 where the device computes in it. What is
+left is a plain checkpoint in the published layout, with our sidecar written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from flywheel.errors import Cancelled, SetupError
+from models.checkpoint import Manifest, seal
+from models.job import Progress, TrainingJob, TrainingResult
+from models.page_dataset import PageDataset
+from models.page_training.samples import Samples, watched
+from models.page_training.trainee import MASKED, Trainee, trainee_of
+from models.page_training.watch import RunState, Watch, newest
+from models.recipe import PageRecipe
+
+LOWEST_RATE = 0.002  # of the peak, at the end of the schedule
+WORKERS = 4  # processes that prepare batches ahead of a GPU
+
+
+def train_here(
+    job: TrainingJob,
+    *,
+    progress: Callable[[Progress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    saved: Callable[[Path], None] = lambda _: None,
+) -> TrainingResult | None:
+    """Train to the end of the recipe's time, steps or target. Raises Cancelled when `should_stop` says so, with a
+    complete training checkpoint behind it; Rejected(NO_LINES) when there is nothing to learn from."""
+    recipe = job.recipe
+    if not isinstance(recipe, PageRecipe):
+        raise SetupError(f"recipe {recipe.name} is not of pages")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
+    dataset = PageDataset.open(job.dataset)
+    samples = Samples(dataset, recipe, job.seed)
+    trainee = trainee_of(recipe, _start(job))
+    name = fingerprint(job, recipe, job.dataset_hash or dataset.hash)
+    found = newest(job.resume, name)
+    state = found[1] if found else RunState(name)
+    model = _prepared(trainee, recipe)
+    arguments = _arguments(job, recipe, samples)
+    watch = Watch(
+        trainee,
+        recipe,
+        watched(dataset, recipe.validation_pages),
+        state,
+        steps=arguments.max_steps,
+        first=arguments.process_index == 0,
+        progress=progress,
+        should_stop=should_stop,
+        saved=saved,
+    )
+    watch.seen = recipe.batch * recipe.accumulation * arguments.world_size
+    trainer = _Trainer(recipe, watch, trainee, model=model, args=arguments, train_dataset=samples)
+    trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
+    if watch._all(watch.cancelled):
+        raise Cancelled(f"training stopped at step {trainer.state.global_step}")
+    if arguments.process_index:
+        return None
+    watch.look(trainer.state)
+    last = watch.progress(trainer.state)
+    progress(last)
+    if recipe.lora.rank:
+        trainee.network = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+    return _finish(job, recipe, trainee, last, job.dataset_hash or dataset.hash)
+
+
+class _Trainer(Trainer):
+    """transformers' Trainer with our samples, our schedule over time, and a watch beside it."""
+
+    def __init__(self, recipe: PageRecipe, watch: Watch, trainee: Trainee, **kwargs: Any) -> None:
+        self._recipe, self._watch = recipe, watch
+        super().__init__(
+            data_collator=lambda rows: blinded(trainee.batch(rows, recipe.length), recipe.blind),
+            callbacks=[watch],
+            **kwargs,
+        )
+        self.remove_callback(PrinterCallback)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Follows the share of the run that is done, by steps or by time, whichever is further."""
+        del num_training_steps
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(
+                optimizer or self._adamw, lambda _: schedule(self._watch.share, self._recipe.warm_up)
+            )
+        return self.lr_scheduler
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        self._watch.take(loss * self.args.gradient_accumulation_steps)
+        self._watch.rate = self._adamw.param_groups[0]["lr"]
+        return loss
+
+    @property
+    def _adamw(self) -> Any:
+        return self.optimizer
+
+
+def blinded(batch: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """A batch with some of the answers' tokens hidden from the decoder, each by its first token's (the begin).
+
+    A decoder that knows a text by heart after three letters has no reason to look; few pages are soon known by
+    heart. What is to be said stays.
+    """
+    if share:
+        hidden = (torch.rand(batch["labels"].shape) < share) & (batch["labels"] != MASKED)
+        batch["input_ids"] = torch.where(hidden, batch["input_ids"][:, :1], batch["input_ids"])
+    return batch
+
+
+def schedule(share: float, warm_up: float) -> float:
+    """The learning rate as a part of its peak: linear warm-up, then half a cosine."""
+    if share < warm_up:
+        return max(0.02, share / warm_up)
+    done = (share - warm_up) / max(1e-9, 1 - warm_up)
+    return LOWEST_RATE + (1 - LOWEST_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def fingerprint(job: TrainingJob, recipe: PageRecipe, dataset_hash: str) -> str:
+    """Names a run: a checkpoint of other data, parent, seed or trained parts is not resumed. Being given more
+    time, or being watched more closely, does not make it another run."""
+    shape = [recipe.architecture, recipe.mode, recipe.frozen, recipe.as_dict()["lora"], recipe.generations]
+    parts = [dataset_hash, job.parent_id, job.language, job.seed, shape]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _start(job: TrainingJob) -> Path:
+    """Where the weights to begin with are."""
+    start = job.parent or job.base
+    if start is None:
+        raise SetupError(f"recipe {job.recipe.name}: neither a parent nor published weights to begin with")
+    return start
+
+
+def _prepared(trainee: Trainee, recipe: PageRecipe) -> Any:
+    """The network with its frozen parts frozen, or with adapters in its decoder and all else frozen."""
+    network = trainee.network
+    network.train()
+    network.config.use_cache = False
+    if recipe.lora.rank:
+        return _with_adapters(network, recipe)
+    parts = trainee.parts()
+    if unknown := sorted(set(recipe.frozen) - set(parts)):
+        raise SetupError(f"recipe {recipe.name}: no part {unknown[0]!r} to freeze; there are {', '.join(parts)}")
+    for name in recipe.frozen:
+        parts[name].requires_grad_(requires_grad=False)
+    return network
+
+
+def _with_adapters(network: Any, recipe: PageRecipe) -> Any:
+    import warnings
+
+    from peft import LoraConfig, get_peft_model
+
+    lora = recipe.lora
+    matrices = "|".join(lora.targets)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=rf".*language_model\..*\.({matrices})",
+    )
+    with warnings.catch_warnings():  # peft 0.21 asks transformers 5 for a name that is going
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        adapted = get_peft_model(network, config)
+    if recipe.gradient_checkpointing:  # else nothing that is frozen hands a gradient on
+        adapted.enable_input_require_grads()
+    return adapted
+
+
+def _arguments(job: TrainingJob, recipe: PageRecipe, samples: Samples) -> TrainingArguments:
+    on_cpu = job.device == "cpu"
+    passes = recipe.batch * recipe.accumulation * max(1, job.processes)
+    planned = math.ceil(recipe.epochs * len(samples) / passes) if recipe.epochs else recipe.steps
+    return TrainingArguments(
+        output_dir=str(job.resume),
+        max_steps=min(recipe.steps, max(1, planned)),
+        per_device_train_batch_size=recipe.batch,
+        gradient_accumulation_steps=recipe.accumulation,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.clip,
+        bf16=recipe.bf16 and not on_cpu and torch.cuda.is_bf16_supported(),
+        activation_checkpointing=recipe.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        use_cpu=on_cpu,
+        ddp_backend="gloo" if on_cpu and job.processes > 1 else None,
+        # Experts that no token of a batch was sent to have no gradient.
+        ddp_find_unused_parameters=True if job.processes > 1 else None,
+        dataloader_num_workers=0 if on_cpu else WORKERS,
+        dataloader_pin_memory=not on_cpu,
+        remove_unused_columns=False,
+        save_strategy="no",  # the watch says when
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=job.seed,
+        data_seed=job.seed,
+    )
+
+
+def _finish(
+    job: TrainingJob, recipe: PageRecipe, trainee: Trainee, last: Progress, dataset_hash: str
+) -> TrainingResult:
+    """Write the checkpoint whole or not at all."""
+    staging = job.out.with_name(f".{job.out.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    trainee.network.eval()
+    trainee.save(staging)
+    manifest = seal(
+        staging,
+        Manifest(
+            architecture=recipe.architecture,
+            config={"mode": recipe.mode},
+            charset=(),
+            language=job.language,
+            scripts=job.scripts,
+            dataset_hash=dataset_hash,
+            parent=job.parent_id,
+            recipe=recipe.name,
+            scores={"validation_cer": last.cer, "steps": last.step, "seconds": last.seconds},
+        ),
+    )
+    shutil.rmtree(job.out, ignore_errors=True)
+    staging.rename(job.out)
+    return TrainingResult(job.out, manifest, recipe.architecture, last, last.curve)

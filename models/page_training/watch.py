@@ -1,0 +1,202 @@
+"""What watches a run: when to look at validation pages, to keep a checkpoint, to end; and what it tells.
+
+One process decides, the first; the others follow, so that all take the same number of steps. A complete
+training checkpoint is the Trainer's folder and `run.json`, written last: a folder without it is half a
+checkpoint, and is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from models.checkpoint import write_json
+from models.job import Progress
+from models.page_dataset import Pages
+from models.page_training.comparison import texts_of
+from models.page_training.trainee import Trainee
+from models.recipe import PageRecipe
+from models.scores import score
+
+RUN = "run.json"
+LOSS_MEMORY = 0.95  # of the running mean that is reported
+LONGER = 1.25  # than the longest truth an answer may be while a run is watched: beyond, it is wrong anyway
+
+
+@dataclass(slots=True)
+class RunState:
+    """What the Trainer does not keep: seconds of training, pages seen, the curve."""
+
+    job: str  # what the run is of; a checkpoint of another job is not resumed
+    seconds: float = 0.0
+    pages: int = 0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+
+def newest(directory: Path, job: str) -> tuple[Path, RunState] | None:
+    """The furthest complete training checkpoint of a job, in `directory` or itself `directory`; None: none."""
+    found = []
+    for path in (directory, *directory.glob("checkpoint-*")):
+        try:
+            state = RunState(**json.loads((path / RUN).read_text(encoding="utf-8")))
+            step = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+        if state.job == job:
+            found.append((step, path, state))
+    if not found:
+        return None
+    _, path, state = max(found, key=lambda one: one[0])
+    return path, state
+
+
+class Watch(TrainerCallback):
+    """Reports, looks, keeps and ends. `first`: whether this process decides."""
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        recipe: PageRecipe,
+        pages: tuple[Pages, list[int]],
+        state: RunState,
+        *,
+        steps: int,
+        first: bool,
+        progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+        saved: Callable[[Path], None],
+    ) -> None:
+        self._trainee, self._recipe, self._state = trainee, recipe, state
+        self._pages, self._places = pages
+        self._steps, self._first = steps, first
+        self._progress, self._should_stop, self._saved = progress, should_stop, saved
+        self._since = time.monotonic() - state.seconds
+        self._looked = self._kept = state.seconds
+        self._kept_step = -1
+        self.loss: float | None = None
+        self.rate = 0.0
+        self.share = 0.0
+        self.cancelled = False
+        self.seen = 0  # pages in a step, of all processes
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._since
+
+    def take(self, loss: torch.Tensor) -> None:
+        """The loss of one pass."""
+        value = float(loss.detach())
+        self.loss = value if self.loss is None else LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * value
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,  # noqa: ARG002  # named so by the Trainer
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,
+    ) -> TrainerControl:
+        self._state.pages += self.seen
+        look, keep, end = self._agreed(state.global_step)
+        if look and self._first:
+            self.look(state)
+        if self._first:
+            self._progress(self.progress(state))
+        if look and self._all(self._reached()):
+            end = True
+        control.should_save = keep
+        control.should_training_stop = control.should_training_stop or end
+        return control
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        """The Trainer's part is complete: say so, and keep this checkpoint in place of those before."""
+        self._kept, self._kept_step = self.seconds, state.global_step
+        if self._first:
+            directory = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+            self._state.seconds = self.seconds
+            (directory / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
+            write_json(directory / RUN, asdict(self._state))
+            for other in directory.parent.glob("checkpoint-*"):
+                if other != directory:
+                    shutil.rmtree(other, ignore_errors=True)
+            self._saved(directory)
+        return control
+
+    def _agreed(self, step: int) -> tuple[bool, bool, bool]:
+        """Whether to look, to keep and to end, and how far the run is: as the first process finds."""
+        self.share = min(1.0, max(self.seconds / self._recipe.seconds, step / self._steps))
+        self.cancelled = self._first and self._should_stop()
+        look = self.seconds - self._looked >= self._recipe.evaluate_seconds
+        keep = self.seconds - self._kept >= self._recipe.checkpoint_seconds
+        if distributed.is_initialized():
+            told: list[Any] = [self.share, self.cancelled, look, keep]
+            distributed.broadcast_object_list(told, src=0)
+            self.share, self.cancelled, look, keep = told
+        end = self.cancelled or self.share >= 1.0
+        return look and not self.cancelled, (keep or self.cancelled) and step > self._kept_step, end
+
+    def _all(self, mine: bool) -> bool:
+        """What the first process finds."""
+        if not distributed.is_initialized():
+            return mine
+        told = [mine]
+        distributed.broadcast_object_list(told, src=0)
+        return bool(told[0])
+
+    def look(self, state: TrainerState) -> None:
+        """Read the validation pages, and put a point on the curve."""
+        texts = [self._pages.texts[place] for place in self._places]
+        limit = round(LONGER * max(map(self._trainee.tokens, texts), default=1)) + 8
+        reader = self._trainee.reader(limit=limit, batch=len(self._places))
+        said, _ = texts_of(reader, _Some(self._pages, self._places))
+        self._trainee.network.train()
+        self._looked = self.seconds
+        point = {
+            "step": state.global_step,
+            "seconds": round(self.seconds, 2),
+            "lines": self._state.pages,
+            "loss": round(self.loss or 0.0, 5),
+            "cer": round(score(texts, said).cer, 5),
+        }
+        self._state.curve.append(point)
+
+    def _reached(self) -> bool:
+        curve, target = self._state.curve, self._recipe.target_cer
+        return bool(curve) and target > 0 and curve[-1]["cer"] <= target
+
+    def progress(self, state: TrainerState) -> Progress:
+        curve = self._state.curve
+        return Progress(
+            step=state.global_step,
+            epoch=int(state.epoch or 0),
+            seconds=round(self.seconds, 2),
+            share=self.share,
+            lines=self._state.pages,
+            loss=self.loss or 0.0,
+            learning_rate=self.rate,
+            cer=curve[-1]["cer"] if curve else None,
+            curve=tuple(curve),
+        )
+
+
+class _Some(Pages):
+    """Some pages of a split."""
+
+    def __init__(self, pages: Pages, places: list[int]) -> None:
+        self._pages, self._places = pages, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def input(self, index: int) -> Any:
+        return self._pages.input(self._places[index])
