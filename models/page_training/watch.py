@@ -97,6 +97,17 @@ class Watch(TrainerCallback):
         value = float(loss.detach())
         self.loss = value if self.loss is None else LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * value
 
+    def on_train_begin(
+        self,
+        args: TrainingArguments,  # noqa: ARG002  # named so by the Trainer
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,
+    ) -> TrainerControl:
+        """A resumed run is as far as it was: the learning rate goes by it."""
+        self.share = min(1.0, max(self.seconds / self._recipe.seconds, state.global_step / self._steps))
+        return control
+
     def on_step_end(
         self,
         args: TrainingArguments,  # noqa: ARG002  # named so by the Trainer

@@ -218,7 +218,7 @@ def test_another_network_than_deepseek_ocrs_is_refused(where: str, key: str, val
 @pytest.mark.parametrize(
     ("where", "key", "value"),
     [
-        ("language_config", "hidden_size", "wide"),
+        ("language_config", "vocab_size", "many"),
         ("language_config", "num_attention_heads", 0),
         ("language_config", "num_attention_heads", 7),
         ("vision_config", "width", [1024]),

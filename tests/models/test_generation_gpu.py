@@ -61,7 +61,7 @@ def tokens(made: list[Generated]) -> list[list[int]]:
 def test_replayed_graphs_say_what_single_steps_say(guard: NgramGuard | None) -> None:
     network, pages = decoder(torch.bfloat16), prompts(48)
     expected = generator(network, guard=guard, pace=Pace(8, 256, 1, graphs=False)).generate(pages)
-    graphed = generator(network, guard=guard, pace=Pace(8, 256, 1, graphs=TRUE))
+    graphed = generator(network, guard=guard, pace=Pace(8, 256, 1, graphs=True))
     assert graphed.generate(pages) == expected  # captured on the way
     assert graphed.generate(pages) == expected  # from the graphs that were kept
 
@@ -70,7 +70,7 @@ def test_graphs_of_packed_rows_say_what_single_steps_say() -> None:
     network, pages = decoder(torch.float32), prompts(6, limit=40)
     network.config._experts_implementation = "batched_mm"  # in float32 the only one that a graph can hold
     expected = tokens(generator(network, slots=4, pace=Pace(8, 256, 1, graphs=False)).generate(pages))
-    graphed = generator(network, slots=4, pace=Pace(8, 256, 1, graphs=TRUE))
+    graphed = generator(network, slots=4, pace=Pace(8, 256, 1, graphs=True))
     assert tokens(graphed.generate(pages)) == expected
 
 

@@ -1,0 +1,58 @@
+"""Two processes under torchrun, with gloo on the CPU, train as one with twice the batch does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from flywheel.errors import Cancelled, SetupError
+from models import finetune
+from models.deepseek_ocr import weights
+from tests.models.test_page_dataset import dataset
+from tests.models.test_page_training import SPLITS, job, pages
+from tests.models.tiny import tiny_deepseek_ocr
+
+ALIKE = {"steps": 2, "degrade": 0.0, "fine_share": 1.0, "learning_rate": 1e-3}
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return tiny_deepseek_ocr(tmp_path / "base", hidden=32, layers=2)
+
+
+def test_two_processes_learn_what_one_with_twice_the_batch_learns(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    data = dataset(tmp_path / "data", pages(), SPLITS)
+    alone = finetune.train(job(tmp_path, data, base, batch=4, **ALIKE))
+    steps: list[int] = []
+    two = replace(
+        job(tmp_path, data, base, batch=2, **ALIKE), processes=2, out=tmp_path / "two", resume=tmp_path / "both"
+    )
+    together = finetune.train(two, progress=lambda p: steps.append(p.step))
+    assert steps[:2] == [1, 2]
+    assert together.progress.lines == alone.progress.lines == 8
+    ours, theirs = weights.load(together.directory).state_dict(), weights.load(alone.directory).state_dict()
+    moved = weights.load(base).state_dict()
+    assert any(not torch.equal(ours[name], moved[name]) for name in ours)
+    worst = max(float((ours[name] - theirs[name]).abs().max()) for name in ours)
+    assert worst < 1e-4
+
+
+def test_two_processes_stop_together_and_their_errors_come_home(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    data = dataset(tmp_path / "data", pages(), SPLITS)
+    two = replace(job(tmp_path, data, base, steps=500), processes=2)
+    kept: list[Path] = []
+    with pytest.raises(Cancelled):
+        finetune.train(two, should_stop=lambda: True, saved=kept.append)
+    assert kept
+    wrong = replace(job(tmp_path, data, base, frozen=["tail"]), processes=2)
+    with pytest.raises(SetupError, match="no part 'tail'"):
+        finetune.train(wrong)
