@@ -12,10 +12,16 @@ INDEX   := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 TESTS   ?=
 CHAOS   ?=
 
-.PHONY: help venv demo test lint format types imports chaos bench up down constraints clean distclean
+# PaddleOCR's own environment. Its OpenCV wants a desktop's libraries, so the same one without them is laid over it;
+# of rapidocr the files of the models are wanted, not what it depends on.
+PADDLE       := .venv-paddle
+PADDLE_STAMP := $(PADDLE)/.installed
+PADDLE_PIP   := $(PADDLE)/bin/python -m pip install --disable-pip-version-check --no-input --quiet --no-compile -c constraints-paddle.txt
+
+.PHONY: help venv demo test paddle-venv test-paddle lint format types imports chaos bench up down constraints clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## the whole loop on a drawn sample corpus: nothing else is needed
 	$(VENV)/bin/flywheel demo
@@ -30,6 +36,18 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): a few minutes the first time"
 	@$(PIP) $(INDEX) "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
 	@$(PIP) $(INDEX) -e ".[$(EXTRAS)]"
+	@touch $@
+
+test-paddle: paddle-venv ## PaddleOCR's tests, in its environment
+	$(PADDLE)/bin/python -m pytest tests/paddle --confcutdir=tests/paddle $(TESTS)
+
+paddle-venv: $(PADDLE_STAMP) ## PaddleOCR's environment in .venv-paddle, with pinned versions
+
+$(PADDLE_STAMP): pyproject.toml constraints-paddle.txt
+	@deploy/make-venv $(PADDLE)
+	@echo "installing into $(PADDLE): a minute or two the first time"
+	@$(PADDLE_PIP) -e ".[paddle]" onnx pytest pytest-timeout
+	@$(PADDLE_PIP) --no-deps opencv-contrib-python-headless rapidocr
 	@touch $@
 
 lint: venv ## ruff: faults and format
@@ -64,7 +82,7 @@ constraints: ## constraints.txt anew, from what .venv holds
 
 clean: ## caches and build products
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-distclean: clean ## ... and the virtual environment
-	rm -rf $(VENV)
+distclean: clean ## ... and the virtual environments
+	rm -rf $(VENV) $(PADDLE)

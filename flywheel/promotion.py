@@ -1,6 +1,6 @@
 """Which checkpoint reads which language: an append-only list of decisions, one champion a language.
 
-`decide` holds a candidate against the champion on the same held-out lines. Every
+`decide` holds a candidate against the champion on the same held-out lines or pages. Every
 decision is recorded with its numbers, refusals too. Decisions about a language
 are serialised by an advisory lock, so that two cannot both follow the same champion.
 """
@@ -26,7 +26,7 @@ BUILTIN = "ppocr-v6-small"  # comes inside the rapidocr wheel; the first migrati
 @dataclass(frozen=True, slots=True)
 class Policy:
     """When a candidate wins. `bar`: the highest CER a first champion may have. Against a champion the
-    whole 95 % interval of the difference (paired bootstrap on the same lines) must lie below zero."""
+    whole 95 % interval of the difference (paired bootstrap on the same lines or pages) must lie below zero."""
 
     bar: float = 0.15
 
@@ -38,17 +38,17 @@ class Decision:
 
 
 def decide(scores: dict[str, Any], *, first: bool, policy: Policy | None = None) -> Decision:
-    """Judge a round's scores: `after` and `before` with `cer` as a share on the same lines, and
-    `difference_high`, the upper end of after - before. The detail says why, with the figures."""
-    policy = policy or Policy()
+    """Judge a round's scores: `after` and `before` with `cer` as a share on the same lines (or pages: `unit`),
+    and `difference_high`, the upper end of after - before. The detail says why, with the figures."""
+    policy, unit = policy or Policy(), scores.get("unit", "line")
     cer = float(scores["after"]["cer"])
     if not scores["after"].get("lines"):
-        return Decision(False, "no held-out line to judge by")
+        return Decision(False, f"no held-out {unit} to judge by")
     if first:
         if cer <= policy.bar:
             return Decision(True, f"CER {cer:.2%} is within the bar of {policy.bar:.0%} for a first champion")
         return Decision(False, f"CER {cer:.2%} is over the bar of {policy.bar:.0%} for a first champion")
-    figures = f"CER {cer:.2%} against the champion's {float(scores['before']['cer']):.2%} on the same lines"
+    figures = f"CER {cer:.2%} against the champion's {float(scores['before']['cer']):.2%} on the same {unit}s"
     high = float(scores["difference_high"])
     if high < 0:
         return Decision(True, f"{figures}, at least {-high:.2%} lower (95 %)")
@@ -63,6 +63,14 @@ def champion(session: Session, language: str) -> str | None:
         .order_by(Promotion.id.desc())
         .limit(1)
     ).scalar_one_or_none()
+
+
+def parent(session: Session, language: str, architecture: str) -> str | None:
+    """The checkpoint that a round of a language begins from: its champion, where that is of the same kind."""
+    found = champion(session, language)
+    if found is None or session.get_one(CheckpointRow, found).architecture != architecture:
+        return None
+    return found
 
 
 def champions(session: Session) -> dict[str, str]:
@@ -94,8 +102,9 @@ def reader_for(session: Session, language: str | None, script: str | None = None
         wanted = expected(language)
         return BUILTIN if wanted and wanted <= known else None
     if script and script not in UNDECIDED:
-        for checkpoint_id in champions(session).values():
-            if script in session.get_one(CheckpointRow, checkpoint_id).scripts:
+        for tag, checkpoint_id in champions(session).items():
+            # Page readers that come with the service list no script: what they were made champion of counts.
+            if script in {*session.get_one(CheckpointRow, checkpoint_id).scripts, *expected(tag)}:
                 return checkpoint_id
         return BUILTIN if script in known or script in ("Jpan", "Hans", "Hant") else None
     return BUILTIN if builtin else None

@@ -52,6 +52,11 @@ class Reason(StrEnum):
     LOW_CONFIDENCE = "low_confidence", "the reader was unsure of too many characters"
     NO_LINES = "no_lines", "ink, but no text line was found"
     REPETITION = "repetition", "the reading repeats itself in a loop"
+    TRUNCATED = "truncated", "the reader's answer was cut off before its end"
+    BROKEN_MARKUP = "broken_markup", "much of the reader's answer is no sound markup"
+    BOX_OUTSIDE_PAGE = "box_outside_page", "the reader found text beyond the edges of the page"
+    RECITED = "recited", "the reader said the same when most of the page was hidden from it"
+    READER_REFUSED = "reader_refused", "the reader would not take this page"
 
     # Waiting
     NO_READER = "no_reader", "no promoted checkpoint reads this script yet; a round will"

@@ -132,10 +132,12 @@ def replayable(session: Session, language: str, count: int) -> list[tuple[int, i
 
 
 def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]]:
+    told = (LabelRow.generation == 0) & (LabelRow.verdict == "accepted") & (LabelRow.lines > 0)
     accepted = (
         select(Page.id)
         .join(Document, Document.id == Page.document_id)
         .where(Document.language == language, Page.state == "labelled", Page.verdict == "accepted")
+        .where(select(LabelRow.id).where(LabelRow.page_id == Page.id, told).exists())
         .order_by(Page.id.desc())
         .limit(count)
     )

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from flywheel.broker import app
-from tasks import coarse, dataset, export, ingest, patches, promotion, reading, recognition, relabel, training
+from flywheel.broker import app, pulse
+from tasks import (
+    coarse,
+    dataset,
+    device,
+    export,
+    ingest,
+    patches,
+    planning,
+    promotion,
+    reading,
+    recognition,
+    relabel,
+    training,
+)
+
+pulse.facts = device.facts
 
 __all__ = [
     "app",
@@ -12,6 +27,7 @@ __all__ = [
     "export",
     "ingest",
     "patches",
+    "planning",
     "promotion",
     "reading",
     "recognition",

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import math
+
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from flywheel import dataset as datasets
-from flywheel import ledger, rounds
+from flywheel import ledger, promotion, rounds
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.promotion import champion
+from flywheel.recipes import unit_of
 from flywheel.tables import Dataset, Round
 from tasks.process import store
 
 
 @stop_task("dataset")
 def dataset(run: Run) -> None:
-    from models.finetune import load_recipe
+    from models.recipe import PageRecipe, load_recipe
 
     with transaction() as session:
         row = session.get_one(Round, run.claim.round_id)
-        recipe = load_recipe(row.recipe)
-        sources = datasets.sources(session, row.language, row.corpora, generations=recipe.generations)
-        parent = champion(session, row.language)
-    frozen = datasets.freeze(row.language, sources)
+        recipe, unit = load_recipe(row.recipe).with_overrides(row.overrides), unit_of(row.recipe)
+        sources = datasets.sources(session, row.language, row.corpora, generations=recipe.generations, unit=unit)
+        share = recipe.replay_share if isinstance(recipe, PageRecipe) else 0.0
+        count = math.ceil(share * sum(source.lines for source in sources))
+        replayed = datasets.replay(session, row.language, count, unit=unit)
+        parent = promotion.parent(session, row.language, recipe.architecture)
+    frozen = datasets.freeze(row.language, sources, unit=unit, replayed=replayed)
     key = store().put(frozen.data)
     with transaction() as session:
         ledger.guard(session, run.claim)

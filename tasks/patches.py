@@ -1,104 +1,197 @@
-"""Patches: the accepted labels of some pages become line images with their true text.
+"""Patches: the accepted labels of some pages become what a recipe learns from: lines, or the pages themselves.
 
-A text layer's label is cut by the characters whose origins fall into a detected
-line, also when a person accepted it: its line boxes lie. A reader's label, and what
-a person wrote, is cut by the boxes it carries.
+A line's image comes with its true text. A text layer's label is cut by the characters whose origins fall into a
+detected line, also when a person accepted it: its line boxes lie. A reader's label, and what
+a person wrote, is cut by the boxes it carries. A page comes with its label's text, and as grounded markdown
+where the label says where things are.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
-from flywheel import labels, ledger, rounds
+from flywheel import labels, ledger, markup, rounds
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.document import Kind
+from flywheel.document import Box, Kind, Label
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.ledger import current_labels
-from flywheel.pdf import PageFailure
+from flywheel.markup import MarkupError
+from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
+from flywheel.recipes import Unit, unit_of
 from flywheel.settings import settings
-from flywheel.tables import LabelRow, Page, PatchSet, Round
-from tasks.process import document_file, line_detector, sandbox, scratch, store, subject
+from flywheel.tables import Document, LabelRow, Page, PatchSet, Round
+from tasks.process import document_file, sandbox, scratch, store, subject
+from tasks.readers import line_detector
 
 if TYPE_CHECKING:
+    from models.page_dataset import PageRow
     from models.patches import Patch
+
+WHOLE = 0.99  # of a page's area: one region of that size says nothing of where things are
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one page's label gave: rows of a Parquet file, and what was dropped, by reason."""
+
+    label: LabelRow
+    rows: list[Any]
+    dropped: Counter[str]
 
 
 @stop_task("patches")
 def patches(run: Run) -> None:
-    from models.dataset import PatchRow, write_patches
-
     with transaction() as session:
         document, pages = subject(session, run.claim)
-        teaching = rounds.generations_of(session.get_one(Round, run.claim.round_id).overrides)
-        statement = current_labels(generations=teaching).where(LabelRow.page_id.in_(run.claim.page_ids))
-        current = {row.page_id: row for row in session.execute(statement).scalars()}
-        ids = [row.id for row in current.values()]
-        have = set(session.execute(select(PatchSet.label_id).where(PatchSet.label_id.in_(ids))).scalars())
-    rows: list[PatchRow] = []
-    sets: list[tuple[LabelRow, int, Counter[str]]] = []
+        row = session.get_one(Round, run.claim.round_id)
+        unit = unit_of(row.recipe)
+        todo = teaching(session, run, row, document, unit)
     with document_file(document) as path:
-        for page in pages:
-            run.check()
-            label = current.get(page.id)
-            if label is None or label.id in have or label.verdict != "accepted":
-                continue
-            cut, dropped = cut_page(path, page, label)
-            rows += [
-                PatchRow(
-                    document=document.sha256,
-                    page=page.id,
-                    line=number,
-                    text=patch.text,
-                    image=patch.image,
-                    generation=label.generation,
-                    label=label.id,
-                    producer=label.producer,
-                )
-                for number, patch in enumerate(cut)
-            ]
-            sets.append((label, len(cut), dropped))
-    with scratch("patches") as directory:
-        write_patches(directory / "patches.parquet", rows)
-        key = store().put_file(directory / "patches.parquet")
+        teachers = [page for page in pages if page.id in todo]
+        given = [give(path, document, page, todo[page.id], unit) for page in checked(run, teachers)]
+    key = kept(unit, [row for one in given for row in one.rows])
     with transaction() as session:
         ledger.guard(session, run.claim)
-        if sets:
-            values = [
-                {"label_id": row.id, "blob_key": key, "lines": n, "dropped": dict(dropped)}
-                for row, n, dropped in sets
-            ]
-            session.execute(insert(PatchSet).on_conflict_do_nothing(), values)
+        if given:
+            session.execute(insert(PatchSet).on_conflict_do_nothing(), [values(one, unit, key) for one in given])
         ledger.finish(session, run.claim)
 
 
-def cut_page(path: Path, page: Page, row: LabelRow) -> tuple[list[Patch], Counter[str]]:
-    """The patches of one page, and how many lines were dropped, by reason. A page that cannot be
-    rendered any more, or whose label's blob is lost, gives none: there is only nothing to learn from it."""
-    from models.patches import cut, cut_label
+def teaching(session: Session, run: Run, row: Round, document: Document, unit: Unit) -> dict[int, LabelRow]:
+    """Page id -> the accepted label that teaches, for pages that were not cut before. Of other languages only
+    text layers and people teach."""
+    own = document.language == row.language or (document.language or "").startswith(f"{row.language}-")
+    generations = rounds.generations_of(row.overrides) if own else 0
+    statement = current_labels(generations=generations).where(LabelRow.page_id.in_(run.claim.page_ids))
+    current = [label for label in session.execute(statement).scalars() if label.verdict == "accepted"]
+    ids = [label.id for label in current]
+    cut = select(PatchSet.label_id).where(PatchSet.label_id.in_(ids), PatchSet.unit == unit)
+    have = set(session.execute(cut).scalars())
+    return {label.page_id: label for label in current if label.id not in have}
 
+
+def checked(run: Run, pages: list[Page]) -> Iterator[Page]:
+    for page in pages:
+        run.check()
+        yield page
+
+
+def values(given: Given, unit: Unit, key: str) -> dict[str, Any]:
+    """Of a patch set's row."""
+    lines, dropped = len(given.rows), dict(given.dropped)
+    return {"label_id": given.label.id, "unit": unit, "blob_key": key, "lines": lines, "dropped": dropped}
+
+
+def kept(unit: Unit, rows: list[Any]) -> str:
+    """Rows as one Parquet file in the store; its key."""
+    from models.dataset import write_patches
+    from models.page_dataset import write_pages
+
+    with scratch("patches") as directory:
+        file = directory / "patches.parquet"
+        if unit == "line":
+            write_patches(file, rows)
+        else:
+            write_pages(file, rows)
+        return store().put_file(file)
+
+
+def give(path: Path, document: Document, page: Page, row: LabelRow, unit: Unit) -> Given:
+    """What a page gives to learn from. A page that cannot be rendered any more, or whose label's blob is lost,
+    gives nothing: there is only nothing to learn from it."""
     try:
         label = labels.load(store(), row)
     except BlobMissing:
-        return [], Counter({Reason.BLOB_MISSING.value: 1})
+        return Given(row, [], Counter({Reason.BLOB_MISSING.value: 1}))
     except BlobCorrupt:
-        return [], Counter({Reason.BLOB_CORRUPT.value: 1})
+        return Given(row, [], Counter({Reason.BLOB_CORRUPT.value: 1}))
     [image] = sandbox().render(path, [page.number], settings().render_dpi)
     if isinstance(image, PageFailure):
-        return [], Counter({image.reason.value: 1})
+        return Given(row, [], Counter({image.reason.value: 1}))
+    if unit == "line":
+        return lines_of(path, document, row, label, image)
+    taken = page_row(document, row, label, image)
+    return Given(row, [taken] if taken else [], Counter() if taken else Counter({Reason.PATCH_EMPTY.value: 1}))
+
+
+def lines_of(path: Path, document: Document, row: LabelRow, label: Label, image: PageImage) -> Given:
+    """The line patches of one page."""
+    from models.dataset import PatchRow
+
+    cut, dropped = cut_page(path, label, image)
+    rows = [
+        PatchRow(
+            document=document.sha256,
+            page=row.page_id,
+            line=number,
+            text=patch.text,
+            image=patch.image,
+            generation=row.generation,
+            label=row.id,
+            producer=row.producer,
+        )
+        for number, patch in enumerate(cut)
+    ]
+    return Given(row, rows, dropped)
+
+
+def cut_page(path: Path, label: Label, image: PageImage) -> tuple[list[Patch], Counter[str]]:
+    """The line patches of one page, and how many lines were dropped, by reason."""
+    from models.patches import cut, cut_label
+
     lines = line_detector().find(image.image, image.dpi)
     if label.kind is Kind.COARSE:  # the row of an accepted one says "human"
         try:
-            characters = sandbox().characters(path, page.number)
+            characters = sandbox().characters(path, image.number)
         except Rejected as error:
             return [], Counter({error.reason.value: 1})
         report = cut(image.image, image.dpi, characters, lines)
     else:
         report = cut_label(image.image, image.dpi, label, lines)
     return report.patches, Counter({reason.value: n for reason, n in report.dropped.items()})
+
+
+def page_row(document: Document, row: LabelRow, label: Label, image: PageImage) -> PageRow | None:
+    """The page as it is learned from, or None where its label has no text."""
+    from models.page_dataset import PageRow
+
+    text = unicodedata.normalize("NFC", markup.coarse(label)).strip()
+    if not text:
+        return None
+    return PageRow(
+        document=document.sha256,
+        page=row.page_id,
+        image=image.image,
+        dpi=image.dpi,
+        width=image.width,
+        height=image.height,
+        text=text,
+        markup=grounded(label),
+        script=label.script,
+        language=document.language or "",
+        generation=row.generation,
+        label=row.id,
+        producer=row.producer,
+    )
+
+
+def grounded(label: Label) -> str:
+    """The label as grounded markdown; empty where it does not know where things are."""
+    page = Box(0, 0, label.width, label.height)
+    if len(label.regions) == 1 and label.regions[0].box.intersection(page) >= WHOLE * page.area:
+        return ""
+    try:
+        return unicodedata.normalize("NFC", markup.fine(label))
+    except MarkupError:
+        return ""

@@ -1,4 +1,4 @@
-"""What a worker process keeps warm between shards: the store, the PDF child, the readers.
+"""What a worker process keeps warm between shards: the store, the PDF child (for the readers see readers.py).
 
 Made on first use, in the process that uses it: the Celery parent never holds a
 connection, a child process or a tensor.
@@ -9,30 +9,23 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from celery import signals
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flywheel.database import transaction
 from flywheel.document import PageFacts
 from flywheel.errors import BlobCorrupt, BlobMissing, NotFound, Rejected
 from flywheel.ledger import Claim
 from flywheel.pdf import Limits, Sandbox
-from flywheel.promotion import BUILTIN
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
-from flywheel.tables import CheckpointRow, Document, Page
-
-if TYPE_CHECKING:
-    from models.lines.detector import LineDetector
-    from models.reader import PageReader
-    from models.recognition.protocol import Recogniser
+from flywheel.tables import Document, Page
 
 
 @lru_cache(maxsize=1)
@@ -101,13 +94,8 @@ def facts_of(page: Page) -> PageFacts:
     )
 
 
-def checkpoint_directory(checkpoint_id: str) -> Path:
-    """A stored checkpoint on the local disk, fetched once a machine. Raises NotFound."""
-    with transaction() as session:
-        row = session.get(CheckpointRow, checkpoint_id)
-        if row is None or row.tree_key is None:
-            raise NotFound(f"no stored checkpoint {checkpoint_id}")
-        tree_key = row.tree_key
+def fetched(tree_key: str) -> Path:
+    """A stored tree on the local disk, fetched once a machine. Raises BlobMissing, BlobCorrupt."""
     path = settings().work_dir / "checkpoints" / tree_key.rsplit("/", 1)[-1]
     store().fetch_tree(tree_key, path)  # leaves a complete one alone
     return path
@@ -121,32 +109,18 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@lru_cache(maxsize=4)
-def recogniser(checkpoint_id: str) -> Recogniser:
-    """The recogniser of a checkpoint, loaded once a process."""
-    if checkpoint_id == BUILTIN:
-        from models.recognition.ppocr import PpocrRecogniser
+def devices() -> int:
+    """How many of them this process may use: a training takes all."""
+    import torch
 
-        return PpocrRecogniser()
-    from models.recognition.line import LineRecogniser
-
-    return LineRecogniser.load(checkpoint_directory(checkpoint_id), device())
+    return max(1, torch.cuda.device_count())
 
 
 @lru_cache(maxsize=1)
-def line_detector() -> LineDetector:
-    from models.lines.detector import LineDetector
-
-    return LineDetector()
-
-
-@lru_cache(maxsize=4)
-def page_reader(checkpoint_id: str) -> PageReader:
-    """Detector and recogniser together, loaded once a process."""
-    from models.page import LinePageReader
-
-    reader = recogniser(checkpoint_id)
-    return LinePageReader(line_detector(), reader, checkpoint=checkpoint_id, producer=reader.producer)
+def ahead() -> ThreadPoolExecutor:
+    """One thread, for what can be prepared while the device works. It lives as long as the process: a PDF
+    child ends with the thread that started it."""
+    return ThreadPoolExecutor(1, thread_name_prefix="ahead")
 
 
 def _close(**_: object) -> None:

@@ -16,12 +16,11 @@ def promotion(run: Run) -> None:
         row = session.get_one(Round, run.claim.round_id)
         promotions.lock(session, row.language)
         reigning = promotions.champion(session, row.language)
-        if reigning == row.parent_id:
+        rival = row.scores.get("champion", row.parent_id)
+        if reigning == rival:
             decision = promotions.decide(row.scores, first=reigning is None)
         else:
-            detail = (
-                f"the champion changed from {row.parent_id} to {reigning} while this round trained: start another"
-            )
+            detail = f"the champion changed from {rival} to {reigning} while this round was judged: start another"
             decision = promotions.Decision(False, detail)
         promotions.record(
             session,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, update
@@ -18,7 +21,8 @@ from flywheel.pdf import PageFailure, PageImage, PageText
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.tables import ReadingRow
-from tasks.process import page_reader, sandbox, store
+from tasks.process import sandbox, store
+from tasks.readers import InHand, in_hand
 
 GATE = Gate()
 
@@ -48,46 +52,63 @@ def reading(run: Run) -> None:
 
 def read(run: Run, row: ReadingRow, checkpoint: str | None) -> list[dict[str, Any]]:
     """Every page as JSON. Without a named checkpoint a sound text layer is taken as it is."""
-    out: list[dict[str, Any]] = []
     with store().open_local(row.blob_key) as path:
-        count = sandbox().inspect(path).pages
-        for number in range(count):
-            run.check()
-            [text] = sandbox().text(path, [number], layout=True)
-            if isinstance(text, PageFailure):
-                out.append(failure(text))
-                continue
-            coarse, counts = coarse_label(text, row.language)
-            verdict = GATE.judge_coarse(coarse, text.facts, counts, row.language)
-            if row.checkpoint_id is None and verdict.accepted:
-                out.append({"number": number, "verdict": "accepted", "label": encode(coarse)})
-            elif checkpoint is None:
-                detail = f"{verdict.reason.value}; {Reason.NO_READER.explanation}"
-                out.append({"number": number, "reason": Reason.NO_READER.value, "detail": detail})
-            else:
-                [image] = sandbox().render(path, [number], settings().render_dpi)
-                out.append(read_image(checkpoint, row.language, text, image))
-    return out
+        numbers = range(sandbox().inspect(path).pages)
+        out = {number: look(path, number, row, checkpoint) for number in checked(run, numbers)}
+        unread = {number: text for number, text in out.items() if isinstance(text, PageText)}
+        if not unread or checkpoint is None:
+            return [page for page in out.values() if isinstance(page, dict)]
+        with in_hand(run, checkpoint, row.mode) as hand:
+            for start in range(0, len(unread), hand.batch):
+                run.check()
+                part = dict(islice(unread.items(), start, start + hand.batch))
+                out |= read_images(hand, row.language, path, part)
+    return [page for page in out.values() if isinstance(page, dict)]
 
 
-def read_image(
-    checkpoint: str, language: str | None, text: PageText, image: PageImage | PageFailure
-) -> dict[str, Any]:
-    """One rendered page, read by a checkpoint."""
+def checked(run: Run, numbers: Iterable[int]) -> Iterator[int]:
+    for number in numbers:
+        run.check()
+        yield number
+
+
+def look(path: Path, number: int, row: ReadingRow, checkpoint: str | None) -> PageText | dict[str, Any]:
+    """A page as JSON where its text layer is its label or nothing can be done; else what is known of it."""
+    [text] = sandbox().text(path, [number], layout=True)
+    if isinstance(text, PageFailure):
+        return failure(text)
+    coarse, counts = coarse_label(text, row.language)
+    verdict = GATE.judge_coarse(coarse, text.facts, counts, row.language)
+    if row.checkpoint_id is None and verdict.accepted:
+        return {"number": number, "verdict": "accepted", "label": encode(coarse)}
+    if checkpoint is None:
+        detail = f"{verdict.reason.value}; {Reason.NO_READER.explanation}"
+        return {"number": number, "reason": Reason.NO_READER.value, "detail": detail}
+    return text
+
+
+def read_images(
+    hand: InHand, language: str | None, path: Path, unread: Mapping[int, PageText]
+) -> dict[int, dict[str, Any]]:
+    """Some pages, by number, rendered and read."""
     from models.reader import PageInput
 
-    if isinstance(image, PageFailure):
-        return failure(image)
-    page = PageInput(image.image, image.dpi, image.width, image.height, language)
-    [read] = page_reader(checkpoint).read_many([page])
-    verdict = GATE.judge_reading(read, text.facts, language)
-    return {
-        "number": image.number,
-        "verdict": verdict.outcome.value,
-        "reason": verdict.reason.value,
-        "detail": verdict.detail,
-        "label": encode(read.label),
-    }
+    images = list(sandbox().render(path, list(unread), settings().render_dpi))
+    out = {image.number: failure(image) for image in images if isinstance(image, PageFailure)}
+    sound = [image for image in images if isinstance(image, PageImage)]
+    inputs = [PageInput(image.image, image.dpi, image.width, image.height, language) for image in sound]
+    for image, reading in zip(sound, hand.reader.read_many(inputs), strict=True):
+        verdict = GATE.judge_reading(reading, unread[image.number].facts, language)
+        out[image.number] = {
+            "number": image.number,
+            "verdict": verdict.outcome.value,
+            "reason": verdict.reason.value,
+            "detail": verdict.detail,
+            "label": encode(reading.label),
+            "vision_tokens": reading.vision_tokens,
+            "text_tokens": reading.text_tokens,
+        }
+    return out
 
 
 def failure(page: PageFailure) -> dict[str, Any]:

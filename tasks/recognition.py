@@ -1,14 +1,25 @@
-"""Recognition: a checkpoint reads a shard's page images; the gate judges what it read."""
+"""Recognition: a checkpoint reads a shard's page images; the gate judges what it read.
+
+While the reader has one batch of pages, the next is rendered.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import wait
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
+from zlib import crc32
 
 from sqlalchemy.orm import Session
 
 from flywheel import labels, ledger
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
+from flywheel.document import PageReading
 from flywheel.gate import Gate
 from flywheel.labels import Result
 from flywheel.ledger import Claim, current_labels
@@ -16,11 +27,19 @@ from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.tables import CheckpointRow, LabelRow, Page
-from tasks.process import document_file, facts_of, page_reader, sandbox, store, subject
+from tasks.process import ahead, document_file, facts_of, sandbox, store, subject
+from tasks.readers import InHand, in_hand
 
 GATE = Gate()
-BATCH = 4  # pages whose lines are read together
 Failures = list[tuple[int, Reason, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Some pages of a shard with their images, and those that cannot be rendered."""
+
+    pages: list[tuple[Page, PageImage]]
+    failures: Failures
 
 
 @stop_task("recognition")
@@ -30,15 +49,18 @@ def recognition(run: Run) -> None:
         parents, generation = lineage(session, run.claim)
     failures: Failures = []
     results: list[Result] = []
-    with document_file(document) as path:
-        for start in range(0, len(pages), BATCH):
-            run.check()
-            images, failed = render(path, pages[start : start + BATCH])
-            failures += failed
-            results += read(run.claim, document.language, images, parents, generation)
+    with (
+        document_file(document) as path,
+        in_hand(run, str(run.claim.checkpoint_id)) as hand,
+        closing(rendered(run, path, pages, hand.batch)) as parts,
+    ):
+        for part in parts:
+            failures += part.failures
+            readings = read(hand, document.language, part.pages)
+            results += judged(part.pages, readings, document.language, parents, generation)
     packed = labels.keep(store(), [r.label for r in results])
     with transaction() as session:
-        key = labels.settings_hash(dpi=settings().render_dpi)
+        key = labels.settings_hash(dpi=settings().render_dpi, mode=hand.mode)
         labels.record(session, run.claim, results, packed, key)
         ledger.quarantine(session, failures)
         ledger.finish(session, run.claim)
@@ -50,31 +72,61 @@ def lineage(session: Session, claim: Claim) -> tuple[dict[int, int], int]:
     return {row.page_id: row.id for row in rows}, session.get_one(CheckpointRow, claim.checkpoint_id).generation
 
 
-def render(path: Path, pages: list[Page]) -> tuple[list[tuple[Page, PageImage]], Failures]:
-    """Gray images of the pages, and those that cannot be rendered."""
+def rendered(run: Run, path: Path, pages: Sequence[Page], size: int) -> Generator[Rendered]:
+    """The pages in batches of `size`, each handed out with the next one in the making. Raises what `run.check`
+    and rendering raise. Close it: the PDF child is then at rest."""
+    batches = deque(pages[start : start + size] for start in range(0, len(pages), size))
+    ended = Event()
+    making = ahead().submit(render, path, batches.popleft(), ended) if batches else None
+    try:
+        while making is not None:
+            run.check()
+            part = making.result()
+            making = ahead().submit(render, path, batches.popleft(), ended) if batches else None
+            yield part
+    finally:
+        ended.set()
+        if making is not None:
+            wait([making])
+
+
+def render(path: Path, pages: Sequence[Page], ended: Event) -> Rendered:
+    """Gray images of the pages, and those that cannot be rendered; not all of them once `ended` is set."""
     by_number = {page.number: page for page in pages}
-    images, failures = [], []
+    part = Rendered([], [])
     for image in sandbox().render(path, list(by_number), settings().render_dpi):
         page = by_number[image.number]
         if isinstance(image, PageFailure):
-            failures.append((page.id, image.reason, image.detail))
+            part.failures.append((page.id, image.reason, image.detail))
         else:
-            images.append((page, image))
-    return images, failures
+            part.pages.append((page, image))
+        if ended.is_set():
+            break
+    return part
 
 
-def read(
-    claim: Claim,
-    language: str | None,
-    images: list[tuple[Page, PageImage]],
-    parents: dict[int, int],
-    generation: int,
-) -> list[Result]:
-    """Labels of some pages, read together and judged one by one."""
+def read(hand: InHand, language: str | None, pages: Sequence[tuple[Page, PageImage]]) -> list[PageReading]:
+    """What the reader makes of some pages. Of those that answer in markup, some are asked whether they recite."""
     from models.reader import PageInput
 
-    reader = page_reader(str(claim.checkpoint_id))
-    inputs = [PageInput(i.image, i.dpi, i.width, i.height, language) for _, i in images]
+    inputs = [PageInput(i.image, i.dpi, i.width, i.height, language) for _, i in pages]
+    readings = hand.reader.read_many(inputs)
+    if not hand.pages:
+        return readings
+    from models.recitation import probe
+
+    # By the checkpoint's name: another one is asked of other pages, and the same one of the same again.
+    return probe(hand.reader, inputs, readings, seed=crc32(hand.reader.checkpoint.encode()))
+
+
+def judged(
+    pages: Sequence[tuple[Page, PageImage]],
+    readings: Sequence[PageReading],
+    language: str | None,
+    parents: Mapping[int, int],
+    generation: int,
+) -> list[Result]:
+    """Labels of some pages, judged one by one."""
     return [
         Result(
             page_id=page.id,
@@ -83,5 +135,5 @@ def read(
             parent_id=parents.get(page.id),
             generation=generation,
         )
-        for (page, _), reading in zip(images, reader.read_many(inputs), strict=True)
+        for (page, _), reading in zip(pages, readings, strict=True)
     ]

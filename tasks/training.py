@@ -1,5 +1,6 @@
 """Training: fine-tune on the round's dataset, judge on its held-out documents, store the checkpoint.
 
+Until it is judged the training has the device to itself, where that is one that labelling wants, too.
 The last complete training checkpoint is kept in the store and named in the
 round's row, so whoever gets the shard next goes on from there. It is several times
 the weights' size, so the one before it goes as soon as the row names the new one,
@@ -15,21 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from flywheel import ledger, rounds
 from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
 from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Transient
-from flywheel.promotion import BUILTIN
 from flywheel.scripts import expected
 from flywheel.store.tree import read_manifest
 from flywheel.tables import CheckpointRow, Dataset, Round
-from tasks.process import checkpoint_directory, device, recogniser, scratch, store
+from tasks.device import turn
+from tasks.judging import judge
+from tasks.process import device, devices, scratch, store
+from tasks.readers import release, source, weights
 
 if TYPE_CHECKING:
-    from models.finetune import Progress, TrainingResult
+    from models.finetune import PageRecipe, Progress, Recipe, TrainingResult
 
 log = structlog.get_logger()
 
@@ -39,39 +42,15 @@ OUTAGE_SECONDS = 10.0  # between reports while the database is away: each may wa
 
 @stop_task("training")
 def training(run: Run) -> None:
-    from models import finetune
-
     with transaction() as session:
         row = session.get_one(Round, run.claim.round_id)
         dataset = session.get_one(Dataset, row.dataset_id)
     with scratch(f"round-{row.id}") as directory:
         manifest = materialise(dataset.manifest_key, directory / "dataset")
         resume(row, directory / "resume")
-        reporter = Reporter(run, row)
-        try:
-            result = finetune.train(
-                finetune.TrainingJob(
-                    dataset=directory / "dataset",
-                    out=directory / "checkpoint",
-                    recipe=finetune.load_recipe(row.recipe).with_overrides(row.overrides),
-                    parent=checkpoint_directory(row.parent_id) if row.parent_id else None,
-                    parent_id=row.parent_id,
-                    language=row.language,
-                    scripts=tuple(sorted(expected(row.language))),
-                    dataset_hash=dataset.hash,
-                    resume=directory / "resume",
-                    seed=row.id,
-                    device=device(),
-                ),
-                progress=reporter.progress,
-                saved=reporter.saved,
-                should_stop=run.should_stop,
-            )
-        except Cancelled:
-            run.check()  # says whether the shard is gone or the worker is going
-            raise
-        run.check()
-        scores = judge(row, directory)
+        with turn(run, device(), f"training of round {row.id}", training=True):
+            reporter = Reporter(run, row)
+            result, scores = learn(run, row, dataset.hash, directory, reporter)
         tree_key = store().put_tree(directory / "checkpoint")
     run.check()
     with transaction() as session:
@@ -79,6 +58,54 @@ def training(run: Run) -> None:
         crown(session, row, dataset, tree_key, scores, result, int(manifest["generation"]))
         ledger.finish(session, run.claim)
     reporter.forget()
+
+
+def learn(
+    run: Run, row: Round, dataset_hash: str, directory: Path, reporter: Reporter
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """Train on `directory`/dataset into `directory`/checkpoint, and judge what came of it."""
+    from models import finetune
+
+    recipe = finetune.load_recipe(row.recipe).with_overrides(row.overrides)
+    parent, base = beginnings(row, recipe)
+    release()  # what an earlier round was judged by
+    try:
+        result = finetune.train(
+            finetune.TrainingJob(
+                dataset=directory / "dataset",
+                out=directory / "checkpoint",
+                recipe=recipe,
+                parent=parent,
+                parent_id=row.parent_id,
+                base=base,
+                language=row.language,
+                scripts=tuple(sorted(expected(row.language))),
+                dataset_hash=dataset_hash,
+                resume=directory / "resume",
+                seed=row.id,
+                device=device(),
+                processes=devices(),
+            ),
+            progress=reporter.progress,
+            saved=reporter.saved,
+            should_stop=run.should_stop,
+        )
+    except Cancelled:
+        run.check()  # says whether the shard is gone or the worker is going
+        raise
+    run.check()
+    scores = judge(row, recipe, directory)
+    release()
+    return result, scores
+
+
+def beginnings(row: Round, recipe: Recipe | PageRecipe) -> tuple[Path | None, Path | None]:
+    """The files a training begins with: its parent's checkpoint, or else the published weights of a page reader.
+    Raises SetupError where they are not to be had."""
+    parent = source(row.parent_id) if row.parent_id else None
+    if parent is not None and parent.tree_key is not None:
+        return parent.directory(), None
+    return None, weights(recipe.architecture) if recipe.unit == "page" else None
 
 
 def materialise(manifest_key: str, directory: Path) -> dict[str, Any]:
@@ -150,15 +177,23 @@ class Reporter:
         self.forget(but=key)
 
     def forget(self, but: str | None = None) -> None:
-        """Delete the trees kept so far but for `but`, which the row names now, and what that shares with
-        them. No other tree shares theirs: they hold a random state that is seeded with the round."""
+        """Delete the trees kept so far but for `but`, which the row names now, and what others share with them:
+        the files around the weights are alike in all trainings of a kind."""
         old, self._kept = [key for key in self._kept if key != but], [but] if but else []
         for key in old:
             try:
-                for blob in blobs_of(key) - (blobs_of(but) if but else set()):
+                for blob in blobs_of(key) - self._needed(but, key):
                     store().delete(blob)
             except (Transient, BlobMissing, BlobCorrupt) as error:
                 log.warning("an old training checkpoint stays in the store", tree=key, error=str(error))
+
+    def _needed(self, but: str | None, old: str) -> set[str]:
+        """The blobs of all checkpoints, and of what other rounds go on from."""
+        with transaction() as session:
+            checkpoints = session.execute(select(CheckpointRow.tree_key)).scalars().all()
+            others = session.execute(select(Round.resume_key).where(Round.id != self._round_id)).scalars().all()
+        keys = {key for key in (*checkpoints, *others, but) if key is not None and key != old}
+        return set().union(*map(blobs_of, keys))
 
     def _write(self, **values: Any) -> None:
         with transaction() as session:
@@ -169,25 +204,6 @@ class Reporter:
 def blobs_of(tree_key: str) -> set[str]:
     """Every blob of a tree, its manifest among them. Raises BlobMissing, BlobCorrupt, StoreUnavailable."""
     return {tree_key, *(file["key"] for file in read_manifest(tree_key, store().get(tree_key)))}
-
-
-def judge(row: Round, directory: Path) -> dict[str, Any]:
-    """Scores on the held-out lines of the new checkpoint, and of whoever read the language before:
-    the champion, or else the built-in reader."""
-    from models.finetune import compare_on
-
-    before_id = row.parent_id or BUILTIN
-    after, before, comparison = compare_on(
-        directory / "checkpoint", recogniser(before_id), directory / "dataset", "heldout", device=device()
-    )
-    return {
-        "after": after.as_dict(),
-        "before": before.as_dict(),
-        "before_reader": before_id,
-        "difference": comparison.difference,
-        "difference_low": comparison.low,
-        "difference_high": comparison.high,
-    }
 
 
 def crown(

@@ -117,6 +117,9 @@ class Generator:
     `decoder` is a transformers text model with full attention, in `eval` mode; raises ValueError for a windowed
     one. `end` are the tokens that finish a text. `steady` fixes all shapes; by default where weights are
     not float32. `pace` is for measurements.
+
+    The device must hold `slots` sequences of the longest one's length: 32 pages of 8,192 tokens are 17 GB of
+    DeepSeek-OCR's keys and values, 128 are 66 GB. They are kept for the next call, until `release`.
     """
 
     def __init__(
@@ -184,6 +187,7 @@ class Generator:
             with torch.inference_mode():
                 self._round(waiting, done)
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            self._slots = None  # which may have grown in part
             if self._count == 1 or not _lacks_memory(error):
                 raise
             return False

@@ -60,6 +60,7 @@ class DeepseekOcr:
         from models.deepseek_ocr import processing, weights
 
         self._directory, self._mode = directory, recipe.mode
+        self._read_as_fine = recipe.fine_share > 0  # as the service will read with it
         self._prompts = {True: processing.FINE, False: processing.COARSE}
         self.network = weights.load(directory, dtype=torch.float32)
         self._processor = processing.Processor.load(directory)
@@ -80,7 +81,7 @@ class DeepseekOcr:
             self._processor,
             checkpoint=IN_TRAINING,
             mode=self._mode,
-            prompt=self._prompts[False],
+            prompt=self._prompts[self._read_as_fine],
             limit=limit,
             batch=batch,
         )

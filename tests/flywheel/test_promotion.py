@@ -37,6 +37,36 @@ def test_nothing_is_promoted_without_a_line_to_judge_by() -> None:
     assert not promotion.decide(scores(0.0, lines=0), first=True).promote
 
 
+def test_what_was_compared_on_pages_is_told_of_pages() -> None:
+    assert promotion.decide(scores(0.0, lines=0) | {"unit": "page"}, first=True).detail.startswith(
+        "no held-out page"
+    )
+    assert "the same pages" in promotion.decide(scores(0.04, 0.05) | {"unit": "page"}, first=False).detail
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_page_reader_that_comes_with_the_service_reads_what_it_was_made_champion_of() -> None:
+    with transaction() as session:
+        assert promotion.reader_for(session, None, "Tibt") is None
+        promotion.promote(session, "deepseek-ocr", language="bo", actor="test")
+        assert promotion.reader_for(session, "bo") == "deepseek-ocr"
+        assert promotion.reader_for(session, None, "Tibt") == "deepseek-ocr"
+        assert promotion.reader_for(session, None, "Deva") is None
+        assert promotion.reader_for(session, "en") == promotion.BUILTIN
+        with pytest.raises(Conflict, match="name one"):
+            promotion.promote(session, "got-ocr2", actor="test")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_begins_from_a_champion_of_its_own_kind_and_from_no_other() -> None:
+    make_checkpoint("c1")
+    with transaction() as session:
+        assert promotion.parent(session, "bo", "line") is None
+        promotion.promote(session, "c1", actor="test")
+        assert promotion.parent(session, "bo", "line") == "c1"
+        assert promotion.parent(session, "bo", "deepseek-ocr") is None
+
+
 @pytest.mark.usefixtures("environment")
 def test_promotions_follow_each_other_and_roll_back_one_by_one() -> None:
     for name in ("c1", "c2"):

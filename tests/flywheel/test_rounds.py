@@ -243,6 +243,98 @@ def test_a_round_may_have_more_pages_than_a_statement_has_parameters() -> None:
         rounds.cancel(session, round_id)
 
 
+@pytest.mark.usefixtures("environment")
+def test_an_unknown_recipe_and_a_setting_that_is_no_number_are_refused_before_anything_is_recorded() -> None:
+    _, pages = make_document(2)
+    give_labels(pages)
+    with pytest.raises(NotFound, match="deepseek-ocr-lora"), transaction() as session:
+        rounds.start(session, language="bo", recipe="nothing")
+    for wrong in ("many", True, -1, None):
+        with pytest.raises(Rejected, match="replay_share"), transaction() as session:
+            rounds.start(session, language="bo", recipe="deepseek-ocr-full", overrides={"replay_share": wrong})
+    with transaction() as session:
+        assert session.execute(select(func.count()).select_from(Round)).scalar_one() == 0
+        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_what_was_cut_into_lines_is_yet_to_be_taken_as_a_page_and_the_other_way_round() -> None:
+    _, pages = make_document(3)
+    ids = give_labels(pages)
+    with transaction() as session:
+        session.add_all([PatchSet(label_id=n, unit="line", blob_key="k", lines=5) for n in ids])
+        session.add(PatchSet(label_id=ids[0], unit="page", blob_key="p", lines=1))
+    with transaction() as session:
+        rounds.start(session, language="bo", recipe="deepseek-ocr-full")
+    with transaction() as session:
+        query = select(Shard.page_ids).where(Shard.stop == "patches")
+        assert session.execute(query).scalar_one() == list(pages[1:])
+        [taken] = dataset.sources(session, "bo", [], unit="page")
+        assert (taken.label_id, taken.blob_key, taken.lines) == (ids[0], "p", 1)
+        assert [s.blob_key for s in dataset.sources(session, "bo", [])] == ["k"] * 3
+
+
+def accepted_pages(language: str, count: int, name: str = "a.pdf") -> tuple[int, tuple[int, ...]]:
+    """A document with accepted labels from its text layer."""
+    document_id, pages = make_document(count, name=f"{language}-{name}", language=language)
+    give_labels(pages)
+    return document_id, pages
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_of_pages_takes_some_of_other_languages_along_of_each_as_many_and_the_newest() -> None:
+    accepted_pages("bo", 10)
+    accepted_pages("bo-CN", 2)
+    _, english = accepted_pages("en", 5)
+    _, hindi = accepted_pages("hi", 1)
+    make_checkpoint("c1", language="en")
+    _, read = make_document(2, name="read.pdf", language="en")
+    give_labels(read, stop="recognition", checkpoint="c1", generation=1)
+    with transaction() as session:
+        rounds.start(session, language="bo", recipe="deepseek-ocr-full", overrides={"replay_share": 0.25})
+    with transaction() as session:
+        taken = session.execute(select(func.unnest(Shard.page_ids)).where(Shard.state == "open")).scalars()
+        foreign = sorted(set(taken) & {*english, *hindi, *read})
+    assert foreign == sorted([*english[-2:], *hindi])  # a quarter of twelve
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_of_lines_takes_nothing_of_other_languages() -> None:
+    accepted_pages("bo", 3)
+    accepted_pages("en", 3)
+    start()
+    with transaction() as session:
+        cut = select(func.sum(func.cardinality(Shard.page_ids))).where(Shard.stop == "patches")
+        assert session.execute(cut).scalar_one() == 3
+
+
+@pytest.mark.usefixtures("environment")
+def test_what_is_replayed_has_a_page_to_learn_from_and_is_of_no_exam_of_its_own_language() -> None:
+    ids: dict[str, int] = {}
+    for number in range(30):
+        document_id, pages = accepted_pages("en", 1, name=f"{number}.pdf")
+        [label_id] = [current(page) for page in pages]
+        with transaction() as session:
+            session.add(PatchSet(label_id=label_id, unit="page", blob_key="k", lines=int(number != 29)))
+            ids[session.get_one(Document, document_id).sha256] = label_id
+    sides = dataset.split(ids)
+    with transaction() as session:
+        found = dataset.replay(session, "bo", 100)
+        assert dataset.replay(session, "bo", 2) == found[:2]
+        assert dataset.replay(session, "en", 100) == []
+    assert {source.language for source in found} == {"en"}
+    assert {sides[source.document] for source in found} == {"train"}
+    assert max(ids.values()) not in {source.label_id for source in found}
+    assert len(found) >= list(sides.values()).count("train") - 1
+
+
+def current(page_id: int) -> int:
+    with transaction() as session:
+        row = labels.current(session, page_id)
+    assert row is not None
+    return row.id
+
+
 def test_what_was_trained_on_never_becomes_an_exam_as_documents_join() -> None:
     for seed in range(40):
         documents = [hashlib.sha256(f"{seed} {n}".encode()).hexdigest() for n in range(30)]
@@ -267,6 +359,22 @@ def test_a_document_that_only_a_reader_labelled_is_never_part_of_an_exam() -> No
     manifest = dataset.freeze("bo", told + read).manifest
     assert all(manifest["splits"][source.document] == "train" for source in read)
     assert manifest["generation"] == 1
+
+
+def test_pages_of_other_languages_are_trained_on_and_are_in_no_exam_and_the_manifest_names_them() -> None:
+    own = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "bo") for n in range(6)]
+    others = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "en") for n in range(4, 60)]
+    frozen = dataset.freeze("bo", own, unit="page", replayed=others)
+    manifest = frozen.manifest
+    foreign = {source.document for source in others[2:]}  # two of them are Tibetan documents, too
+    assert manifest["replay"] == dict.fromkeys(sorted(foreign), "en")
+    assert {manifest["splits"][document] for document in foreign} == {"train"}
+    alone = dataset.freeze("bo", own, unit="page").manifest
+    assert {d: side for d, side in manifest["splits"].items() if d not in foreign} == alone["splits"]
+    assert (manifest["unit"], alone["replay"]) == ("page", {})
+    assert manifest["labels"] == list(range(60))
+    assert frozen.counts["replay"] == {"en": 54}
+    assert sum(frozen.counts["pages"].values()) == 6
 
 
 def test_a_dataset_is_named_by_what_is_in_it() -> None:

@@ -257,8 +257,12 @@ def test_memory_that_runs_out_midway_keeps_what_was_finished() -> None:
 
 
 def test_a_device_that_cannot_hold_one_sequence_is_an_error() -> None:
+    decoder, pages = Counting(dense(), most=0), prompts(3)
+    reader = generator(decoder)
     with pytest.raises(torch.OutOfMemoryError):
-        generator(Counting(dense(), most=0)).generate(prompts(3))
+        reader.generate(pages)
+    decoder.most = 1
+    assert_same(reader.generate(pages), generator(dense()).generate(pages))
 
 
 def test_what_the_source_of_prompts_raises_is_not_taken_for_the_decoders() -> None:

@@ -10,6 +10,7 @@ What tests load, train and read with, through the code that opens the published 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,29 @@ ADDED = (
 )
 VOCABULARY = 3 + 256 + len(ADDED)
 IMAGE = 3 + 256  # the first added token
+# A SAM without global attention, which costs most of the time over the 1,024 patches of the smallest mode.
+LIGHT: Mapping[str, Any] = {"global_attn_indexes": [], "window_size": 8, "heads": 1, "layers": 1}
 WEIGHTS, INDEX = "model-00001-of-000001.safetensors", "model.safetensors.index.json"
 
 
 def tiny_deepseek_ocr(
-    directory: Path, *, seed: int = 0, hidden: int = 64, layers: int = 3, dtype: torch.dtype = torch.float32
+    directory: Path,
+    *,
+    seed: int = 0,
+    hidden: int = 64,
+    layers: int = 3,
+    dtype: torch.dtype = torch.float32,
+    sam: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write config.json, tokenizer and weights to `directory` (made if need be), and give it back.
 
-    The same seed and sizes give the same bytes. `hidden` (a multiple of 8) and `layers` are the decoder's.
+    The same seed and sizes give the same bytes. `hidden` (a multiple of 8) and `layers` are the decoder's;
+    `sam` changes sizes of the first encoder, e.g. to `LIGHT`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     write_tokenizer(directory)
     config = published_config(hidden=hidden, layers=layers, dtype=dtype)
+    config["vision_config"]["width"]["sam_vit_b"].update(sam or {})
     network = DeepseekOcrForConditionalGeneration(DeepseekOcrConfig.from_published(config, image_token_id=IMAGE))
     draw(network, seed)
     save(network.to(dtype), directory)

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +26,10 @@ from flywheel.ledger import Work
 from flywheel.local.processes import spawn
 from flywheel.local.programs import PROGRAMS, argv_values
 from flywheel.pdf import Sandbox
+from flywheel.recipes import Unit
 from flywheel.tables import Document, Export, LabelRow, Lease, Page, ReadingRow, Shard
 from tasks import process
-from tasks.patches import cut_page
+from tasks.patches import Given, give
 from tests.flywheel import draw
 from tests.flywheel.rows import store
 from tests.tasks.drain import drain
@@ -342,12 +344,13 @@ def test_a_text_layers_label_is_cut_by_its_characters_also_after_a_person_accept
         person = labels.current(session, page.id)
     assert person is not None
     assert (person.kind, person.blob_key) == ("human", tall.key)
-    found, dropped = cut_page(path, page, person)
-    assert "".join("".join(patch.text.split()) for patch in found) == "".join("".join(lines).split())
-    assert not dropped
+    given = give(path, document(document_id), page, person, "line")
+    assert "".join("".join(patch.text.split()) for patch in given.rows) == "".join("".join(lines).split())
+    assert not given.dropped
 
 
-def test_a_page_whose_label_is_lost_or_damaged_gives_no_patches_and_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["line", "page"])
+def test_a_page_whose_label_is_lost_or_damaged_gives_no_patches_and_says_why(tmp_path: Path, unit: Unit) -> None:
     path = tmp_path / "latin.pdf"
     draw.latin_pdf(path, 1)
     document_id = submit(path)
@@ -358,9 +361,9 @@ def test_a_page_whose_label_is_lost_or_damaged_gives_no_patches_and_says_why(tmp
         row = labels.current(session, page.id)
     assert row is not None
     spoil(row.blob_key)
-    assert cut_page(path, page, row) == ([], {"blob_corrupt": 1})
+    assert give(path, document(document_id), page, row, unit) == Given(row, [], Counter({"blob_corrupt": 1}))
     store().delete(row.blob_key)
-    assert cut_page(path, page, row) == ([], {"blob_missing": 1})
+    assert give(path, document(document_id), page, row, unit) == Given(row, [], Counter({"blob_missing": 1}))
 
 
 @pytest.mark.parametrize("harm", [spoil, lambda key: store().delete(key)], ids=["damaged", "lost"])

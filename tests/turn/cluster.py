@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Cluster:
     programs: dict[str, list[str]] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     logs: Path = Path()
+    supervisor: int = 0  # of an embedded stack, its process id
 
     def client(self) -> Client:
         return Client(self.url, self.key)
@@ -51,27 +52,32 @@ class Cluster:
         for name in names:
             self.start(name)
 
+    def kill_supervised(self, group: str) -> None:
+        """SIGKILL to every process of a group of workers of an embedded stack, which starts another."""
+        own = psutil.Process(self.supervisor).children(recursive=True)
+        [worker] = [process for process in own if f"{group}@%h" in process.cmdline()]
+        kill_processes(worker)
+        worker.wait(10)
+
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL a process and all that came from it."""
-    try:
-        found = psutil.Process(process.pid)
-        tree = [*found.children(recursive=True), found]
-    except psutil.NoSuchProcess:
-        tree = []
-    for member in tree:
-        try:
-            member.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue
+    with suppress(psutil.NoSuchProcess):
+        kill_processes(psutil.Process(process.pid))
     process.wait(10)
+
+
+def kill_processes(root: psutil.Process) -> None:
+    for member in [*root.children(recursive=True), root]:
+        with suppress(psutil.NoSuchProcess):
+            member.send_signal(signal.SIGKILL)
 
 
 @contextmanager
 def embedded(directory: Path) -> Iterator[Cluster]:
     """The embedded stack in a directory of its own."""
     with local.start(directory / "stack", attached=True) as stack:
-        yield Cluster(stack.api_url, stack.api_key)
+        yield Cluster(stack.api_url, stack.api_key, supervisor=stack.status.pid)
 
 
 @contextmanager

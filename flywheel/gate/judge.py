@@ -1,0 +1,280 @@
+"""The gate's checks: each looks at one thing and returns a verdict, or None when it has nothing to say.
+
+They run in order of certainty. The first that accepts or rejects decides; one that asks for a person's
+look is heard when no later one rejects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flywheel.coarse import RawCounts
+from flywheel.document import Label, Outcome, PageFacts, PageReading, Verdict
+from flywheel.gate.letters import can_mix, mixed_words
+from flywheel.gate.loops import find_loop, longest_run, most_frequent, tail_loop
+from flywheel.gate.page import JudgedPage, of_label, of_reading
+from flywheel.gate.thresholds import Thresholds
+from flywheel.markup import DROPPED, Fault
+from flywheel.orthography import check
+from flywheel.pdf.results import InkEvidence
+from flywheel.reasons import Reason
+from flywheel.scripts import expected
+
+Check = Callable[[], Verdict | None]
+# Among a reading's flaws: a server would not read the page, or failed on it alone (models/endpoint/).
+UNREAD = {"refused": "the server will not read it", "unanswered": "the server fails on it, while it reads others"}
+UNSOUND = (*sorted(DROPPED - {Fault.DUPLICATE}), Fault.BAD_TABLE, Fault.STRAY_MARK)
+
+
+class Gate:
+    """Judges labels. Holds nothing but its thresholds."""
+
+    def __init__(self, thresholds: Thresholds | None = None) -> None:
+        self._t = thresholds or Thresholds()
+
+    def judge_coarse(
+        self, label: Label, facts: PageFacts, raw_counts: RawCounts, language: str | None = None
+    ) -> Verdict:
+        """A text layer's label. `language` is the declared one (BCP-47), or None to skip that check."""
+        page = of_label(label, facts)
+        ink = raw_counts.ink
+        return _first(
+            lambda: self._blank(page),
+            lambda: self._no_text(page),
+            lambda: self._image_with_text(page, raw_counts),
+            lambda: self._garbled(raw_counts),
+            lambda: self._text_without_ink(page, raw_counts),
+            lambda: self._too_much_text(page),
+            lambda: self._uncovered_image(ink),
+            lambda: self._wrong_script(page, language),
+            lambda: self._foreign_letters(page),
+            lambda: self._bad_orthography(page),
+            lambda: self._drawn(page, ink),
+        )
+
+    def judge_reading(self, reading: PageReading, facts: PageFacts, language: str | None = None) -> Verdict:
+        """What a reader made of a page's image."""
+        page = of_reading(reading, facts)
+        return _first(
+            lambda: self._blank(page),
+            lambda: self._refused(page),
+            lambda: self._read_from_nothing(page),
+            lambda: self._recited(reading),
+            lambda: self._repetition(page),
+            lambda: self._truncated(page, reading),
+            lambda: self._broken_markup(page),
+            lambda: self._read_nothing(page),
+            lambda: self._too_much_text(page),
+            lambda: self._outside(page),
+            lambda: self._wrong_script(page, language),
+            lambda: self._foreign_letters(page),
+            lambda: self._bad_orthography(page),
+            lambda: self._confidence(page.label),
+        )
+
+    def _blank(self, page: JudgedPage) -> Verdict | None:
+        if not page.label.lines and not page.facts.has_text and page.facts.ink < self._t.blank_ink:
+            return Verdict(Outcome.ACCEPTED, Reason.BLANK, f"{page.facts.ink:.3%} of the page is ink")
+        return None
+
+    def _no_text(self, page: JudgedPage) -> Verdict | None:
+        if page.facts.has_text and page.label.lines:
+            return None
+        if page.facts.has_text:
+            return _reject(Reason.GARBLED_CHARACTERS, "nothing is left of the text layer once it is cleaned")
+        return _reject(Reason.NO_TEXT_LAYER, f"{page.facts.ink:.1%} of the page is ink, no text")
+
+    def _image_with_text(self, page: JudgedPage, counts: RawCounts) -> Verdict | None:
+        if not page.facts.image_only:
+            return None
+        return _reject(
+            Reason.IMAGE_WITH_TEXT, f"{counts.characters} characters, none of them drawn, over an image"
+        )
+
+    def _garbled(self, counts: RawCounts) -> Verdict | None:
+        share = counts.garbage / counts.characters if counts.characters else 0.0
+        if counts.garbage < self._t.garbage_count or share < self._t.garbage_share:
+            return None
+        kinds = ("private_use", "control", "replacement", "surrogate", "unassigned")
+        seen = ", ".join(f"{getattr(counts, k)} {k.replace('_', '-')}" for k in kinds if getattr(counts, k))
+        return _reject(Reason.GARBLED_CHARACTERS, f"{seen} of {counts.characters} characters ({share:.1%})")
+
+    def _text_without_ink(self, page: JudgedPage, counts: RawCounts) -> Verdict | None:
+        if (from_nothing := self._read_from_nothing(page)) is not None:
+            return from_nothing
+        bare = counts.ink.bare_characters if counts.ink else 0
+        if bare >= self._t.bare_count and bare > self._t.bare_share * counts.characters:
+            detail = f"{bare} of {counts.characters} characters stand where there is no ink"
+            return _reject(Reason.TEXT_WITHOUT_INK, detail)
+        return None
+
+    def _too_much_text(self, page: JudgedPage) -> Verdict | None:
+        characters, area = page.characters, page.ink_area
+        if characters == 0 or area / characters >= self._t.ink_per_character:
+            return None
+        detail = f"{characters} characters on {area:.0f} square points of ink, {area / characters:.2f} each"
+        return _reject(Reason.TOO_MUCH_TEXT, detail)
+
+    def _uncovered_image(self, ink: InkEvidence | None) -> Verdict | None:
+        """A scan with a stamp of text on it: the stamp is no label of the page."""
+        if ink is None or ink.image_cover < self._t.image_cover or ink.in_text >= self._t.text_ink:
+            return None
+        if ink.in_images < 1 - self._t.text_ink:
+            return None
+        detail = f"an image covers {ink.image_cover:.0%} of the page, the text only {ink.in_text:.0%} of the ink"
+        return _reject(Reason.INK_WITHOUT_TEXT, detail)
+
+    def _drawn(self, page: JudgedPage, ink: InkEvidence | None) -> Verdict | None:
+        """Most of the ink is neither text nor image: a drawing, or text drawn as curves."""
+        if ink is None:
+            return None
+        drawn = 1 - ink.in_text - ink.in_images
+        if drawn < self._t.drawn_ink or drawn * page.facts.ink < self._t.drawn_area:
+            return None
+        detail = f"{drawn:.0%} of the ink is neither text nor image"
+        return Verdict(Outcome.REVIEW, Reason.INK_WITHOUT_TEXT, detail)
+
+    def _wrong_script(self, page: JudgedPage, language: str | None) -> Verdict | None:
+        wanted = expected(language)
+        counts = page.scripts
+        total = sum(counts.values())
+        if not wanted or not total:
+            return None
+        right = sum(n for code, n in counts.items() if code in wanted)
+        if right >= self._t.expected_share * total or self._is_speck(page, total):
+            return None
+        most = max(counts, key=lambda code: counts[code])
+        detail = f"{right} of {total} letters are {'/'.join(sorted(wanted))}, {counts[most]} are {most}"
+        return _reject(Reason.WRONG_SCRIPT, detail)
+
+    def _is_speck(self, page: JudgedPage, letters: int) -> bool:
+        """Too few letters to tell a language by, and nothing else on the page that they stand for."""
+        return letters < self._t.few_letters and page.ink_area <= self._t.few_ink * page.characters
+
+    def _foreign_letters(self, page: JudgedPage) -> Verdict | None:
+        if not can_mix(page.scripts):
+            return None
+        mixed, words = mixed_words(page.text)
+        if len(mixed) < self._t.foreign_count or len(mixed) < self._t.foreign_share * words:
+            return None
+        detail = f"{len(mixed)} of {words} words mix scripts: {' '.join(mixed[:3])}"
+        return _reject(Reason.FOREIGN_LETTERS, detail)
+
+    def _bad_orthography(self, page: JudgedPage) -> Verdict | None:
+        for script in page.scripts:
+            found = check(page.text, script)
+            if found.wrong >= self._t.wrong_count and found.rate >= self._t.wrong_share:
+                detail = f"{found.wrong} of {found.units} letter groups: {' '.join(found.examples)}"
+                return _reject(Reason.BAD_ORTHOGRAPHY, detail)
+        return None
+
+    def _read_nothing(self, page: JudgedPage) -> Verdict | None:
+        if page.label.lines:
+            return None
+        return _reject(Reason.NO_LINES, f"{page.facts.ink:.1%} of the page is ink, no line was found")
+
+    def _read_from_nothing(self, page: JudgedPage) -> Verdict | None:
+        """Text on a page without ink; a lone page number has little ink, but enough for itself."""
+        if not page.label.lines:
+            return None
+        enough = self._t.speck_per_character * page.characters
+        if page.facts.ink >= self._t.blank_ink or page.ink_area > enough:
+            return None
+        detail = f"{page.characters} characters, {page.facts.ink:.3%} of the page is ink"
+        return _reject(Reason.TEXT_WITHOUT_INK, detail)
+
+    def _repetition(self, page: JudgedPage) -> Verdict | None:
+        again = page.flaws.get(Fault.DUPLICATE, 0)
+        if again >= self._t.same_lines:
+            return _reject(Reason.REPETITION, f"{again} blocks come again with the same box and text")
+        lines = [line for line in page.lines if line.strip()]
+        repeated, times = longest_run(lines)
+        if times >= self._t.same_lines and any(c.isalpha() for c in repeated):
+            return _reject(Reason.REPETITION, f"{times} lines in a row read {repeated[:40]!r}")
+        repeated, times = most_frequent(line for line in lines if len(line) >= self._t.long_line)
+        if times >= self._t.long_times:
+            return _reject(Reason.REPETITION, f"{times} lines read {repeated[:40]!r}")
+        loop = find_loop("\n".join(page.lines), self._t.loop_characters, self._t.loop_times)
+        return _looped(loop) or self._repeated_notation(page)
+
+    def _repeated_notation(self, page: JudgedPage) -> Verdict | None:
+        """Rows, cells and formulas may well be alike, so that more of them make a loop."""
+        repeated, times = longest_run(page.rows)
+        enough = times >= self._t.same_lines and times * len(repeated) >= self._t.notation_characters
+        if enough and any(c.isalpha() for c in repeated):
+            return _reject(Reason.REPETITION, f"{times} rows in a row read {repeated[:40]!r}")
+        notation = "\n".join((*page.rows, *page.formulas))
+        return _looped(find_loop(notation, self._t.notation_characters, self._t.notation_times))
+
+    def _truncated(self, page: JudgedPage, reading: PageReading) -> Verdict | None:
+        """Cut off where the reader went round in a circle, or where the page had more to say."""
+        if reading.truncated and (found := self._tail_loop(page)):
+            return found
+        if reading.truncated:
+            tokens = f", {reading.text_tokens} tokens" if reading.text_tokens else ""
+            return _reject(Reason.TRUNCATED, f"the answer stops after {len(page.label.text)} characters{tokens}")
+        if page.flaws.get(Fault.TRUNCATED):
+            return _reject(Reason.TRUNCATED, "the answer ends inside a block of markup")
+        return None
+
+    def _tail_loop(self, page: JudgedPage) -> Verdict | None:
+        loop = tail_loop(page.label.text, self._t.tail_characters, self._t.tail_times)
+        if loop is None:
+            return None
+        unit, length = loop
+        return _reject(Reason.REPETITION, f"the answer was cut off after {length} characters of {unit[:40]!r}")
+
+    def _refused(self, page: JudgedPage) -> Verdict | None:
+        why = next((why for flaw, why in UNREAD.items() if flaw in page.flaws), None)
+        return _reject(Reason.READER_REFUSED, why) if why else None
+
+    def _recited(self, reading: PageReading) -> Verdict | None:
+        if not reading.recited:
+            return None
+        return _reject(Reason.RECITED, "most of the page was painted over, and the reader said the same")
+
+    def _broken_markup(self, page: JudgedPage) -> Verdict | None:
+        flaws = {fault: page.flaws[fault] for fault in UNSOUND if fault in page.flaws}
+        unsound = sum(flaws.values())
+        total = unsound + len(page.label.regions)
+        if not unsound or unsound < self._t.flawed_share * total:
+            return None
+        outcome = Outcome.REJECTED if unsound >= self._t.broken_share * total else Outcome.REVIEW
+        seen = ", ".join(f"{n} {fault}" for fault, n in flaws.items())
+        return Verdict(outcome, Reason.BROKEN_MARKUP, f"{seen} beside {len(page.label.regions)} regions")
+
+    def _outside(self, page: JudgedPage) -> Verdict | None:
+        boxes, regions = page.flaws.get(Fault.OUT_OF_PAGE, 0), len(page.label.regions)
+        if not boxes:
+            return None
+        outcome = Outcome.REJECTED if boxes > self._t.outside_share * regions else Outcome.REVIEW
+        return Verdict(outcome, Reason.BOX_OUTSIDE_PAGE, f"{boxes} of {regions} boxes leave the page")
+
+    def _confidence(self, label: Label) -> Verdict | None:
+        confidence = label.confidence
+        if confidence is None or confidence >= self._t.fair_confidence:
+            return None
+        low = confidence < self._t.low_confidence
+        outcome = Outcome.REJECTED if low else Outcome.REVIEW
+        return Verdict(outcome, Reason.LOW_CONFIDENCE, f"mean confidence {confidence:.2f}")
+
+
+def _first(*checks: Check) -> Verdict:
+    doubt = None
+    for run in checks:
+        verdict = run()
+        if verdict is not None and verdict.outcome is not Outcome.REVIEW:
+            return verdict
+        doubt = doubt or verdict
+    return doubt or Verdict(Outcome.ACCEPTED, Reason.ACCEPTED)
+
+
+def _looped(loop: tuple[str, int] | None) -> Verdict | None:
+    if loop is None:
+        return None
+    unit, length = loop
+    return _reject(Reason.REPETITION, f"{unit[:40]!r} repeats over {length} characters")
+
+
+def _reject(reason: Reason, detail: str) -> Verdict:
+    return Verdict(Outcome.REJECTED, reason, detail)

@@ -1,0 +1,100 @@
+"""Planning: what a round would do and how long, and what its tokenizer makes of the language's text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, update
+from sqlalchemy.orm import Session
+
+from flywheel import labels, ledger, promotion
+from flywheel import planning as plans
+from flywheel.broker import Run, stop_task
+from flywheel.database import transaction
+from flywheel.errors import BlobCorrupt, BlobMissing
+from flywheel.planning import Outlook
+from flywheel.recipes import Unit, unit_of
+from flywheel.tables import CheckpointRow, LabelRow, Round
+from tasks.process import store
+from tasks.readers import source, weights
+
+if TYPE_CHECKING:
+    from models.tokens import TokenReport
+
+
+@stop_task("planning")
+def planning(run: Run) -> None:
+    from models.finetune import load_recipe
+
+    with transaction() as session:
+        row = session.get_one(Round, run.claim.round_id)
+        found = plans.outlook(session, row)
+        teaching, others = plans.sample(session, row)
+        recipe = load_recipe(row.recipe).with_overrides(row.overrides)
+        parent = parent_of(session, row, recipe.architecture)
+    unit = unit_of(row.recipe)
+    report = tokens(unit, recipe.architecture, parent, texts(run, teaching, unit), texts(run, others, unit))
+    plan = {
+        **found.as_dict(),
+        "unit": unit,
+        "parent": parent,
+        "seconds": durations(found, recipe, unit),
+        "tokens": report.as_dict(),
+    }
+    with transaction() as session:
+        ledger.guard(session, run.claim)
+        values = {"plan": plan, "status": "planned", "finished_at": func.now()}
+        session.execute(update(Round).where(Round.id == row.id).values(values))
+        ledger.finish(session, run.claim)
+
+
+def parent_of(session: Session, row: Round, architecture: str) -> str | None:
+    """The checkpoint that the round would begin from: the champion, if it is of the recipe's kind."""
+    champion = promotion.champion(session, row.language)
+    if champion is None or session.get_one(CheckpointRow, champion).architecture != architecture:
+        return None
+    return champion
+
+
+def texts(run: Run, rows: list[LabelRow], unit: Unit) -> list[str]:
+    """What these labels say, by line or by page as it is learnt. A lost blob is passed over."""
+    found: list[str] = []
+    for row in rows:
+        run.check()
+        try:
+            label = labels.load(store(), row)
+        except (BlobMissing, BlobCorrupt):
+            continue
+        found += [line.text for line in label.lines] if unit == "line" else [label.text]
+    return found
+
+
+def tokens(
+    unit: Unit, architecture: str, parent: str | None, teaching: list[str], others: list[str]
+) -> TokenReport:
+    """The report, by the tokenizer or the output symbols that the round would begin with."""
+    from models import tokens as reports
+
+    if unit == "page":
+        from transformers import AutoTokenizer
+
+        directory = source(parent).directory() if parent else weights(architecture)
+        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        return reports.report(tokenizer, teaching, others)
+    from models.checkpoint import load
+
+    charset = load(source(parent).directory()).manifest.charset if parent else tuple(set("".join(teaching)))
+    return reports.of_symbols(charset, teaching, others)
+
+
+def durations(found: Outlook, recipe: Any, unit: Unit) -> dict[str, float | None]:
+    """Seconds of each phase at the rates measured before; None where nothing was measured."""
+    units = found.lines if unit == "line" else found.pages
+    rates = found.rates
+    passes = recipe.epochs * units / rates.training if rates.training and recipe.epochs else None
+    return {
+        "cutting": found.pages_to_cut / rates.cutting if rates.cutting else None,
+        "training": min(recipe.seconds, passes) if passes is not None else None,
+        "training_at_most": recipe.seconds,
+        "relabelling": found.pages_to_relabel / rates.relabelling if rates.relabelling else None,
+    }

@@ -1,0 +1,341 @@
+"""A round of pages, stop by stop: what it learns from, where it begins, whom it is held against, who reads then.
+
+The network is a tiny DeepSeek-OCR that takes a few steps and learns nothing in them. That one learns to read,
+and is promoted for it, is tests/turn's claim.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from fpdf import FPDF
+from sqlalchemy import select
+
+from flywheel import labels, ledger, markup, promotion, relabel, rounds, submission
+from flywheel.database import transaction
+from flywheel.dataset import HELD_OUT, VALIDATION, place_of
+from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
+from flywheel.labels import Result
+from flywheel.reasons import Reason
+from flywheel.recipes import RECIPES
+from flywheel.settings import settings
+from flywheel.tables import CheckpointRow, Dataset, Document, LabelRow, Page, PatchSet, Round, Shard
+from models.finetune import PageRecipe, load_recipe
+from tasks import process, readers
+from tasks.patches import grounded
+from tests.flywheel import draw
+from tests.flywheel.rows import claim, store
+from tests.models.tiny import tiny_deepseek_ocr
+from tests.tasks.drain import drain
+
+FEW_STEPS = {"mode": "tiny", "steps": 2, "epochs": 0, "batch": 2, "accumulation": 1, "checkpoint_seconds": 0.01}
+TINY_LINES = {
+    "network": {"height": 32, "widths": [4, 4, 8, 8], "dimension": 16, "dilations": [1]},
+    "steps": 2,
+    "epochs": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_deepseek_ocr(tmp_path_factory.mktemp("weights") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def worker(environment: dict[str, str], tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A worker of its own cluster, with the weights at hand."""
+    process.store.cache_clear()
+    monkeypatch.setenv("FLYWHEEL_DEEPSEEK_OCR", str(tiny))
+    monkeypatch.setenv("FLYWHEEL_READER_MODE", "tiny")
+    monkeypatch.setenv("FLYWHEEL_READER_TOKENS", "8")
+    settings.cache_clear()
+    yield
+    readers.release()
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[str]]]:
+    """Tibetan documents of one page, and the few words on it."""
+    directory = tmp_path_factory.mktemp("books")
+    return [write(directory / f"{seed}.pdf", [draw.tibetan_line(random.Random(seed), 3)] * 2) for seed in range(4)]
+
+
+def write(path: Path, lines: list[str]) -> tuple[Path, list[str]]:
+    def written(book: FPDF) -> None:
+        draw.use_font(book, draw.TIBETAN_SCRIPT, 16, path.parent)
+        draw.write_lines(book, lines, y=80, pitch=38)
+
+    return draw.book_of(path, written), lines
+
+
+@pytest.fixture
+def born(books: list[tuple[Path, list[str]]], worker: None) -> dict[str, str]:
+    """The books in the service, labelled by their text layers; document hash -> what its page says."""
+    return {add(path, "bo", lines): "\n".join(lines) for path, lines in books}
+
+
+def add(path: Path, language: str, lines: Sequence[str] = ()) -> str:
+    """A document of one page as coarse leaves it: labelled, or waiting where no lines are given; its hash."""
+    key = store().put_file(path)
+    with transaction() as session:
+        document = Document(
+            corpus_id=submission.ensure_corpus(session, "c"),
+            name=path.name,
+            sha256=key.rsplit("/", 1)[-1],
+            blob_key=key,
+            size=1,
+            media_type="application/pdf",
+            language=language,
+            state="ready",
+        )
+        session.add(document)
+        session.flush()
+        page = Page(document_id=document.id, number=0, width=595, height=842, ink=0.02, state="waiting")
+        session.add(page)
+        session.flush()
+        sha256, page_id = document.sha256, page.id
+    if lines:
+        boxes = [Box(60, 60 + 38 * n, 500, 90 + 38 * n) for n in range(len(lines))]
+        said = tuple(Line(text, box) for text, box in zip(lines, boxes, strict=True))
+        region = Region("text", Box.around(boxes), said)
+        give(page_id, Label(Kind.COARSE, "fitz", 595, 842, (region,), script="Tibt", language=language))
+    return sha256
+
+
+def give(page_id: int, label: Label) -> None:
+    """An accepted label for a page, through the front door."""
+    held = claim("coarse", (page_id,))
+    result = Result(page_id, label, Verdict(Outcome.ACCEPTED, Reason.ACCEPTED))
+    with transaction() as session:
+        labels.record(session, held, [result], labels.keep(store(), [label]), "settings")
+        ledger.finish(session, held)
+
+
+def english(directory: Path) -> str:
+    """The hash of an English document that no exam of its language would hold."""
+    for seed in count():
+        path = directory / f"en-{seed}.pdf"
+        draw.latin_pdf(path, 1, lines=4, seed=seed)
+        if place_of(hashlib.sha256(path.read_bytes()).hexdigest()) >= HELD_OUT + VALIDATION:
+            return add(path, "en", ["the wheel turns"] * 4)
+    raise AssertionError
+
+
+def start(recipe: str = "deepseek-ocr-full", **overrides: Any) -> int:
+    with transaction() as session:
+        values = FEW_STEPS if recipe != "line" else TINY_LINES
+        return rounds.start(session, language="bo", recipe=recipe, overrides={**values, **overrides})
+
+
+def the_round(round_id: int) -> Round:
+    with transaction() as session:
+        return session.get_one(Round, round_id)
+
+
+def promote(checkpoint: str) -> None:
+    with transaction() as session:
+        promotion.promote(session, checkpoint, language="bo", actor="test")
+
+
+def manifest_of(round_id: int) -> dict[str, Any]:
+    with transaction() as session:
+        dataset = session.get_one(Dataset, session.get_one(Round, round_id).dataset_id)
+    found: dict[str, Any] = json.loads(store().get(dataset.manifest_key))
+    return found
+
+
+def test_a_round_of_pages_goes_from_labels_to_a_decision_and_what_it_made_reads_when_promoted(
+    tmp_path: Path, born: dict[str, str]
+) -> None:
+    waiting = add(draw_scan(tmp_path / "scan.pdf"), "bo")
+    round_id = start()
+    drain()
+    row = the_round(round_id)
+    assert (row.status, row.parent_id) == ("refused", None)
+    assert "over the bar" in str(row.detail)
+    assert (row.scores["unit"], row.scores["champion"], row.scores["before_reader"]) == (
+        "page",
+        None,
+        "deepseek-ocr",
+    )
+    assert row.scores["after"]["lines"] >= 1
+    assert (row.progress["step"], row.resume_key) == (2, None)
+    made = str(row.checkpoint_id)
+    with transaction() as session:
+        checkpoint = session.get_one(CheckpointRow, made)
+        assert (checkpoint.architecture, checkpoint.generation, checkpoint.parent_id) == ("deepseek-ocr", 1, None)
+        assert checkpoint.scripts == ["Tibt"]
+        units = session.execute(select(PatchSet.unit, PatchSet.lines)).all()
+    assert set(units) == {("page", 1)}
+    assert len(units) == len(born)
+    promote(made)
+    with transaction() as session:
+        assert relabel.plan(session, "bo", made) == 1
+    drain()
+    with transaction() as session:
+        query = (
+            select(LabelRow)
+            .join(Page)
+            .join(Document)
+            .where(Document.sha256 == waiting, LabelRow.stop == "recognition")
+        )
+        read = session.execute(query).scalar_one()
+    assert (read.checkpoint_id, read.producer, read.generation) == (made, "deepseek-ocr", 1)
+
+
+def draw_scan(path: Path) -> Path:
+    """A page that is an image."""
+    return draw.book_of(path, lambda book: book.image(draw.scan(), x=0, y=0, w=book.w, h=book.h))
+
+
+def test_a_page_is_learned_with_its_image_its_text_and_where_things_stand(born: dict[str, str]) -> None:
+    round_id = start()
+    drain(only="patches")
+    drain(only="dataset")
+    manifest = manifest_of(round_id)
+    tables = [pq.read_table(io.BytesIO(store().get(file["key"]))).to_pylist() for file in manifest["files"]]
+    rows = {row["document"]: row for table in tables for row in table}
+    assert set(rows) == set(born) == set(manifest["splits"])
+    for document, row in rows.items():
+        assert row["text"].split() == born[document].split()
+        read = markup.parse(row["markup"], row["width"], row["height"])
+        assert "".join(region.text for region in read.regions).split() == born[document].split()
+        assert (row["script"], row["language"], row["generation"]) == ("Tibt", "bo", 0)
+        assert (round(row["width"]), row["dpi"]) == (595, 150)
+    assert (manifest["unit"], manifest["replay"]) == ("page", {})
+
+
+def test_pages_of_other_languages_are_cut_along_with_them_and_are_trained_on_alone(
+    tmp_path: Path, born: dict[str, str]
+) -> None:
+    foreign = english(tmp_path)
+    round_id = start(replay_share=0.25)
+    drain(only="patches")
+    drain(only="dataset")
+    manifest = manifest_of(round_id)
+    assert manifest["replay"] == {foreign: "en"}
+    assert manifest["splits"][foreign] == "train"
+    with transaction() as session:
+        assert session.execute(select(Dataset.counts)).scalar_one()["replay"] == {"en": 1}
+
+
+def test_a_page_that_is_cut_for_lines_and_for_pages_is_kept_for_both(born: dict[str, str]) -> None:
+    for recipe in ("line", "deepseek-ocr-full"):
+        round_id = start(recipe)
+        drain(only="patches")
+        drain(only="dataset")
+        with transaction() as session:
+            rounds.cancel(session, round_id)
+    with transaction() as session:
+        units = list(session.execute(select(PatchSet.unit)).scalars())
+    assert sorted(units) == ["line"] * 4 + ["page"] * 4
+
+
+def test_a_round_goes_on_from_a_champion_of_its_kind_and_is_held_against_it(born: dict[str, str]) -> None:
+    first = start()
+    drain()
+    made = str(the_round(first).checkpoint_id)
+    promote(made)
+    second = start()
+    drain()
+    row = the_round(second)
+    assert row.status == "refused"
+    assert (row.parent_id, row.scores["champion"], row.scores["before_reader"]) == (made, made, made)
+    with transaction() as session:
+        assert session.get_one(CheckpointRow, row.checkpoint_id).parent_id == made
+
+
+def test_a_round_of_pages_begins_anew_beside_a_champion_that_reads_lines_and_is_held_against_it(
+    born: dict[str, str],
+) -> None:
+    promote(promotion.BUILTIN)
+    round_id = start("deepseek-ocr-lora")
+    drain()
+    row = the_round(round_id)
+    assert row.status == "refused", row.detail
+    assert (row.parent_id, row.scores["champion"]) == (None, promotion.BUILTIN)
+    assert "the same pages" in str(row.detail)
+    with transaction() as session:
+        assert session.get_one(CheckpointRow, row.checkpoint_id).architecture == "deepseek-ocr"
+
+
+def test_a_round_of_lines_is_held_against_a_champion_that_reads_pages(born: dict[str, str]) -> None:
+    promote("deepseek-ocr")
+    round_id = start("line")
+    drain()
+    row = the_round(round_id)
+    assert row.status in ("refused", "finished"), row.detail
+    assert (row.parent_id, row.scores["unit"], row.scores["before_reader"]) == (None, "line", "deepseek-ocr")
+    assert row.scores["before"]["lines"] == row.scores["after"]["lines"] > 0
+
+
+def test_a_champion_that_comes_while_a_round_trains_is_whom_it_is_held_against_and_one_that_comes_later_ends_it(
+    born: dict[str, str],
+) -> None:
+    round_id = start()
+    drain(only="patches")
+    drain(only="dataset")
+    promote(promotion.BUILTIN)
+    drain(only="training")
+    assert the_round(round_id).scores["champion"] == promotion.BUILTIN
+    promote("deepseek-ocr")
+    drain()
+    row = the_round(round_id)
+    assert row.status == "refused"
+    assert "changed from ppocr-v6-small to deepseek-ocr" in str(row.detail)
+
+
+def test_a_round_without_weights_to_begin_with_fails_and_says_which_setting_names_them(
+    born: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYWHEEL_DEEPSEEK_OCR", "")
+    settings.cache_clear()
+    round_id = start()
+    drain()
+    row = the_round(round_id)
+    assert row.status == "failed"
+    assert "set FLYWHEEL_DEEPSEEK_OCR" in str(row.detail)
+
+
+def test_a_page_whose_label_says_nothing_teaches_nothing(born: dict[str, str]) -> None:
+    silent = Label(Kind.COARSE, "t", 595, 842, (Region("text", Box(0, 0, 9, 9), (Line(" ", Box(0, 0, 9, 9)),)),))
+    with transaction() as session:
+        row = session.execute(select(LabelRow).order_by(LabelRow.id).limit(1)).scalar_one()
+        packed = labels.keep(store(), [silent])
+        row.blob_key, (row.blob_offset, row.blob_length) = packed.key, packed.spans[0]
+        first = row.id
+    start()
+    drain(only="patches")
+    with transaction() as session:
+        sets = {row.label_id: (row.lines, row.dropped) for row in session.execute(select(PatchSet)).scalars()}
+        assert set(session.execute(select(Shard.state).where(Shard.stop == "patches")).scalars()) == {"finished"}
+    assert sets.pop(first) == (0, {"patch_empty": 1})
+    assert set(dict(sets.values())) == {1}
+
+
+def test_a_label_is_grounded_where_it_knows_where_things_stand() -> None:
+    def of(box: Box, *more: Box) -> Label:
+        return Label(Kind.FINE, "t", 100, 100, tuple(Region("text", b, (Line("ཀ", b),)) for b in (box, *more)))
+
+    whole, part = Box(0, 0, 100, 100), Box(10, 10, 90, 40)
+    assert grounded(of(whole)) == ""
+    assert grounded(of(part)).startswith("<|ref|>text<|/ref|><|det|>[[100, 100, 900, 400]]")
+    assert grounded(of(whole, part)).count("<|ref|>") == 2
+    unknown = Label(Kind.FINE, "t", 100, 100, (Region("doodle", part),))
+    assert grounded(unknown) == ""
+
+
+def test_what_the_service_says_of_recipes_is_what_their_files_say() -> None:
+    found = {name: load_recipe(name) for name in RECIPES}
+    assert {name: recipe.unit for name, recipe in found.items()} == RECIPES
+    assert {recipe.generations for recipe in found.values()} == {rounds.GENERATIONS}
+    assert {r.replay_share for r in found.values() if isinstance(r, PageRecipe)} == {rounds.REPLAY_SHARE}
