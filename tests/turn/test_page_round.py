@@ -24,40 +24,40 @@ from flywheel.dataset import HELD_OUT, VALIDATION, place_of
 from flywheel.demo import normal
 from flywheel.document import decode_label
 from flywheel.wire import Reading, RoundDetail
-from tests.flywheel.draw import TIBETAN_SCRIPT, blank_book, use_font
+from tests.flywheel.draw import TIBETAN_SCRIPT, blank_book, use_font, write_lines
 from tests.models.drawing import syllables
-from tests.models.tiny import tiny_deepseek_ocr
+from tests.models.tiny import LIGHT, tiny_deepseek_ocr
 from tests.turn.cluster import Cluster, embedded
 
-PAGES, POINTS = 32, 300.0  # so many pages of this side
+PAGES, POINTS = 32, 200.0  # so many pages of this side
 LEARNT = 0.05  # CER on the pages themselves
+# The encoders stay as they were drawn: trained together from nothing, they forget the pages before the decoder
+# has learned to look. Measured (2026-11-21, one core): every page right after 180 steps at this rate.
 RECIPE: dict[str, Any] = {
     "mode": "tiny",
     "frozen": ["sam", "compressor", "clip", "projector"],
-    "seconds": 40,
-    "steps": 400,
+    "steps": 230,
     "epochs": 0,
     "batch": 16,
     "accumulation": 1,
-    "learning_rate": 4e-3,
+    "learning_rate": 6e-3,
+    "warm_up": 0.1,
     "fine_share": 1.0,
-    "replay_share": 0.0,
     "degrade": 0.0,
     "gradient_checkpointing": False,
     "checkpoint_seconds": 4,
-    "evaluate_seconds": 15,
+    "evaluate_seconds": 1000,
     "validation_pages": 4,
 }
+AGAIN = {**RECIPE, "steps": 15, "learning_rate": 3e-4}  # the second round has little left to learn
 
 
 @dataclass(frozen=True)
 class Paper:
-    """How a page is laid out: where its text begins, how large it is, and how light the paper (0..255)."""
+    """What a page is printed on and with: gray levels, 255 white."""
 
-    x: float = 20.0
-    y: float = 44.0
-    size: float = 22.0
     tint: int = 255
+    ink: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Corpus:
 def texts(seed: int = 5) -> list[str]:
     rng = random.Random(seed)
     return [
-        "\n".join(syllables(rng.randint(2, 4), 100 * page + line) for line in range(rng.randint(2, 4)))
+        "\n".join(syllables(rng.randint(2, 3), 100 * page + line) for line in range(rng.randint(2, 3)))
         for page in range(PAGES)
     ]
 
@@ -86,9 +86,9 @@ def draw(path: Path, pages: list[str], paper: Paper, side: str | None = None) ->
         book.add_page()
         book.set_fill_color(paper.tint)
         book.rect(0, 0, POINTS, POINTS, style="F")
-        use_font(book, TIBETAN_SCRIPT, paper.size, path.parent)
-        for line, part in enumerate(text.split("\n")):
-            book.text(paper.x, paper.y + 41 * line, part)
+        book.set_text_color(paper.ink)
+        use_font(book, TIBETAN_SCRIPT, 30, path.parent)
+        write_lines(book, text.split("\n"), x=10, y=38, pitch=48)
     data = bytes(book.output())
     variants = (data + b"%% %d\n" % number for number in count())
     path.write_bytes(next(variant for variant in variants if side in (None, side_of(variant))))
@@ -115,7 +115,7 @@ def scan(path: Path, source: Path) -> Path:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """Four books to learn from, one to be watched on, and two to be judged by: the same texts on other paper."""
     directory, said = tmp_path_factory.mktemp("drawn"), texts()
-    plain, other = Paper(), Paper(x=22, y=45, tint=242)
+    plain, other = Paper(), Paper(tint=248, ink=15)
     born = [
         draw(directory / f"train-{part}.pdf", said[8 * part : 8 * part + 8], plain, "train") for part in range(4)
     ]
@@ -123,15 +123,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     born += [draw(directory / f"heldout-{part}.pdf", said[part::4], other, "heldout") for part in range(2)]
     learnt = draw(directory / "all.pdf", said, plain)
     return Corpus(
-        said, learnt, scan(directory / "scans.pdf", draw(directory / "o.pdf", said, Paper(tint=248))), born
+        said, learnt, scan(directory / "scans.pdf", draw(directory / "o.pdf", said, Paper(tint=250))), born
     )
 
 
 @pytest.fixture
 def cluster(servers_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("FLYWHEEL_DEEPSEEK_OCR", str(tiny_deepseek_ocr(tmp_path / "weights")))
+    monkeypatch.setenv("FLYWHEEL_DEEPSEEK_OCR", str(tiny_deepseek_ocr(tmp_path / "weights", sam=LIGHT)))
     monkeypatch.setenv("FLYWHEEL_READER_MODE", "tiny")
-    monkeypatch.setenv("FLYWHEEL_READER_TOKENS", "192")
+    monkeypatch.setenv("FLYWHEEL_READER_TOKENS", "128")
     monkeypatch.setenv("FLYWHEEL_LEASE_SCALE", "0.1")  # a killed worker's shards are free again after 6 s
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with embedded(servers_dir / "pages") as running:
