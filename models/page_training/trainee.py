@@ -1,6 +1,7 @@
 """Networks in training: what differs between the architectures that a page recipe can name.
 
-trainee_of(recipe, directory) -> Trainee       opened from published files, in float32 on the CPU
+trainee_of(recipe, directory) -> Trainee       opened from published files, in float32 on the CPU;
+                                               saved in the dtype they came in
 .batch(samples, length)                        tensors for a step, labels masked to the answers
 .parts()                                       what can be frozen, by name
 .reader(limit=..., batch=...)                  the network as it is now, as a page reader
@@ -62,7 +63,9 @@ class DeepseekOcr:
         self._directory, self._mode = directory, recipe.mode
         self._read_as_fine = recipe.fine_share > 0  # as the service will read with it
         self._prompts = {True: processing.FINE, False: processing.COARSE}
-        self.network = weights.load(directory, dtype=torch.float32)
+        self.network: Any = weights.load(directory)
+        self._published = self.network.dtype
+        self.network.to(torch.float32)
         self._processor = processing.Processor.load(directory)
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
@@ -92,7 +95,7 @@ class DeepseekOcr:
     def save(self, directory: Path) -> None:
         from models.deepseek_ocr import weights
 
-        weights.save(self.network, directory, companions=self._directory)
+        weights.save(self.network.to(self._published), directory, companions=self._directory)
 
 
 class GotOcr2:
@@ -103,7 +106,9 @@ class GotOcr2:
         from models.got_ocr2 import open_pair
 
         self._directory = directory
-        self.network, self._processor = open_pair(directory, dtype=torch.float32)
+        self.network, self._processor = open_pair(directory)
+        self._published = self.network.dtype
+        self.network.to(torch.float32)
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
         from models.got_ocr2 import END, asked
@@ -148,7 +153,7 @@ class GotOcr2:
             for path in self._directory.glob(pattern):
                 shutil.copy(path, directory / path.name)
         (directory / "checkpoint.json").unlink(missing_ok=True)  # of the parent; ours is written last
-        self.network.save_pretrained(directory)
+        self.network.to(self._published).save_pretrained(directory)
 
 
 TRAINEES: dict[str, Any] = {"deepseek-ocr": DeepseekOcr, "got-ocr2": GotOcr2}

@@ -34,6 +34,7 @@ from models.page_training.watch import RunState, Watch, newest
 from models.recipe import PageRecipe
 
 LOWEST_RATE = 0.002  # of the peak, at the end of the schedule
+PATIENCE = 2 * 3600  # seconds
 WORKERS = 4  # processes that prepare batches ahead of a GPU
 
 
@@ -207,6 +208,7 @@ def _arguments(job: TrainingJob, recipe: PageRecipe, samples: Samples) -> Traini
         activation_checkpointing_kwargs={"use_reentrant": False},
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and job.processes > 1 else None,
+        ddp_timeout=PATIENCE,  # the others wait while the first one looks at validation pages
         # Experts that no token of a batch was sent to have no gradient.
         ddp_find_unused_parameters=True if job.processes > 1 else None,
         dataloader_num_workers=0 if on_cpu else WORKERS,

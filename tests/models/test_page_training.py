@@ -136,6 +136,13 @@ def test_adapters_are_merged_into_a_plain_checkpoint(tmp_path: Path, data: Path,
     assert all(name.split(".")[-2] in load_recipe("deepseek-ocr-lora").lora.targets for name in moved)
 
 
+def test_weights_published_in_half_precision_are_saved_so(tmp_path: Path, data: Path) -> None:
+    half = tiny_deepseek_ocr(tmp_path / "half", hidden=32, layers=2, dtype=torch.bfloat16)
+    result = finetune.train(job(tmp_path, data, half, steps=1))
+    assert weights.load(result.directory).dtype == torch.bfloat16
+    assert changed(half, result.directory) >= {"decoder"}
+
+
 def test_got_ocr2_learns_plain_text_and_opens_again(tmp_path: Path, data: Path) -> None:
     got = tiny_got_ocr2(tmp_path / "got")
     result = finetune.train(replace(job(tmp_path, data, got, "got-ocr2-full"), base=got))
