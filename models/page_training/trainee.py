@@ -74,7 +74,8 @@ class DeepseekOcr:
         return self._processor.batch(prompts, views, [sample.answer for sample in samples], length=length)
 
     def parts(self) -> Mapping[str, nn.Module]:
-        return self.network.parts()
+        parts: Mapping[str, nn.Module] = self.network.parts()
+        return parts
 
     def reader(self, *, limit: int, batch: int) -> PageReader:
         from models.deepseek_ocr.reader import DeepseekOcrReader
