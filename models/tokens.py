@@ -2,6 +2,7 @@
 
     report(tokenizer, texts, others) -> TokenReport
     of_symbols(charset, texts, others)      the same of a line recogniser, whose tokens are its output symbols
+    tokenizer_in(directory)                 the tokenizer of a folder with a page reader's files
 
 A script that the tokenizer knows only as bytes costs three tokens a character: pages hit the token limit,
 and the model learns to spell before it learns to read. What users need to see of it (DeepSeek-OCR#43):
@@ -19,9 +20,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import regex
+from transformers import PreTrainedTokenizerFast
+
+from flywheel.errors import SetupError
 
 SHOWN = 12  # stacks listed of each kind
 STACK = regex.compile(r"\X")
@@ -65,6 +70,17 @@ class TokenReport:
             "tokens_per_syllable": self.tokens_per_syllable,
         }
         return {**dataclasses.asdict(self), **rates}
+
+
+def tokenizer_in(directory: Path) -> Any:
+    """From tokenizer.json alone: what tokenizer_config.json calls it may be another class in this transformers.
+
+    Raises SetupError where there is none.
+    """
+    path = directory / "tokenizer.json"
+    if not path.is_file():
+        raise SetupError(f"no tokenizer.json in {directory}")
+    return PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
 
 
 def report(tokenizer: Any, texts: Sequence[str], others: Iterable[str] = ()) -> TokenReport:

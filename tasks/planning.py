@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, update
-from sqlalchemy.orm import Session
 
 from flywheel import labels, ledger, promotion
 from flywheel import planning as plans
@@ -14,7 +13,7 @@ from flywheel.database import transaction
 from flywheel.errors import BlobCorrupt, BlobMissing
 from flywheel.planning import Outlook
 from flywheel.recipes import Unit, unit_of
-from flywheel.tables import CheckpointRow, LabelRow, Round
+from flywheel.tables import LabelRow, Round
 from tasks.process import store
 from tasks.readers import source, weights
 
@@ -31,7 +30,7 @@ def planning(run: Run) -> None:
         found = plans.outlook(session, row)
         teaching, others = plans.sample(session, row)
         recipe = load_recipe(row.recipe).with_overrides(row.overrides)
-        parent = parent_of(session, row, recipe.architecture)
+        parent = promotion.parent(session, row.language, recipe.architecture)
     unit = unit_of(row.recipe)
     report = tokens(unit, recipe.architecture, parent, texts(run, teaching, unit), texts(run, others, unit))
     plan = {
@@ -46,14 +45,6 @@ def planning(run: Run) -> None:
         values = {"plan": plan, "status": "planned", "finished_at": func.now()}
         session.execute(update(Round).where(Round.id == row.id).values(values))
         ledger.finish(session, run.claim)
-
-
-def parent_of(session: Session, row: Round, architecture: str) -> str | None:
-    """The checkpoint that the round would begin from: the champion, if it is of the recipe's kind."""
-    champion = promotion.champion(session, row.language)
-    if champion is None or session.get_one(CheckpointRow, champion).architecture != architecture:
-        return None
-    return champion
 
 
 def texts(run: Run, rows: list[LabelRow], unit: Unit) -> list[str]:
@@ -76,11 +67,8 @@ def tokens(
     from models import tokens as reports
 
     if unit == "page":
-        from transformers import AutoTokenizer
-
         directory = source(parent).directory() if parent else weights(architecture)
-        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-        return reports.report(tokenizer, teaching, others)
+        return reports.report(reports.tokenizer_in(directory), teaching, others)
     from models.checkpoint import load
 
     charset = load(source(parent).directory()).manifest.charset if parent else tuple(set("".join(teaching)))

@@ -65,7 +65,7 @@ class DeepseekOcr:
         self._prompts = {True: processing.FINE, False: processing.COARSE}
         self.network: Any = weights.load(directory)
         self._published = self.network.dtype
-        self.network.to(torch.float32)
+        self.network.float()
         self._processor = processing.Processor.load(directory)
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
@@ -107,7 +107,8 @@ class GotOcr2:
         from models.got_ocr2 import open_pair
 
         self._directory = directory
-        self.network, self._processor = open_pair(directory)
+        network, self._processor = open_pair(directory)
+        self.network: Any = network
         self._published = self.network.dtype
         self.network.to(torch.float32)
 
