@@ -67,7 +67,7 @@ def _side_by_side(
     if "result" in told:
         return _result(told["result"])
     if "error" in told:
-        raise _error(told["error"])
+        raise error_of(told["error"])
     raise FlywheelError(
         f"training ended with code {process.returncode}: {log.read_text(errors='replace')[-2000:]}"
     )
@@ -155,7 +155,8 @@ def _result(values: dict[str, Any]) -> TrainingResult:
     return TrainingResult(Path(values["directory"]), manifest, values["architecture"], progress, progress.curve)
 
 
-def _error(values: dict[str, Any]) -> FlywheelError:
+def error_of(values: dict[str, Any]) -> FlywheelError:
+    """What a process told of its error, as the error."""
     if values["kind"] == "Cancelled":
         return Cancelled(values["detail"])
     if values["reason"]:

@@ -63,9 +63,7 @@ class DeepseekOcr:
         self._directory, self._mode = directory, recipe.mode
         self._read_as_fine = recipe.fine_share > 0  # as the service will read with it
         self._prompts = {True: processing.FINE, False: processing.COARSE}
-        self.network: Any = weights.load(directory)
-        self._published = self.network.dtype
-        self.network.float()
+        self.network, self._published = to_learn(weights.load(directory))
         self._processor = processing.Processor.load(directory)
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
@@ -108,9 +106,7 @@ class GotOcr2:
 
         self._directory = directory
         network, self._processor = open_pair(directory)
-        self.network: Any = network
-        self._published = self.network.dtype
-        self.network.to(torch.float32)
+        self.network, self._published = to_learn(network)
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
         from models.got_ocr2 import END, asked
@@ -159,6 +155,12 @@ class GotOcr2:
 
 
 TRAINEES: dict[str, Any] = {"deepseek-ocr": DeepseekOcr, "got-ocr2": GotOcr2}
+
+
+def to_learn(network: Any) -> tuple[Any, torch.dtype]:
+    """The network in float32, and the dtype it came in."""
+    published: torch.dtype = network.dtype
+    return network.to(torch.float32), published
 
 
 def filled(rows: Sequence[Sequence[int]], value: int) -> Tensor:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from flywheel.errors import Cancelled, SetupError
+from flywheel.errors import Cancelled, Rejected, SetupError
 from models import finetune
 from models.deepseek_ocr import weights
+from models.finetune import TrainingJob
+from models.page_training.launch import error_of, main, to_json
 from tests.models.test_page_dataset import dataset
 from tests.models.test_page_training import SPLITS, job, pages
 from tests.models.tiny import tiny_deepseek_ocr
@@ -43,9 +46,7 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     assert worst < 1e-4
 
 
-def test_two_processes_stop_together_and_their_errors_come_home(
-    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_stop_together(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     data = dataset(tmp_path / "data", pages(), SPLITS)
     two = replace(job(tmp_path, data, base, steps=500), processes=2)
@@ -53,6 +54,18 @@ def test_two_processes_stop_together_and_their_errors_come_home(
     with pytest.raises(Cancelled):
         finetune.train(two, should_stop=lambda: True, saved=kept.append)
     assert kept
-    wrong = replace(job(tmp_path, data, base, frozen=["tail"]), processes=2)
-    with pytest.raises(SetupError, match="no part 'tail'"):
-        finetune.train(wrong)
+
+
+def test_an_error_of_a_process_comes_home(tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = dataset(tmp_path / "data", pages(), SPLITS)
+    wrong, idle = job(tmp_path, data, base, frozen=["tail"]), empty_job(tmp_path, base)
+    for asked, kind in ((wrong, SetupError), (idle, Rejected)):
+        path = tmp_path / "job.json"
+        path.write_text(json.dumps(to_json(asked)))
+        main(path)
+        told = json.loads(capsys.readouterr().out)
+        assert isinstance(error_of(told["error"]), kind)
+
+
+def empty_job(tmp_path: Path, base: Path) -> TrainingJob:
+    return job(tmp_path, dataset(tmp_path / "empty", [], {}), base)
