@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     )
     reader_tokens: int = Field(default=8192, ge=1, description="most tokens a page reader may answer with")
     reader_batch: int = Field(default=32, ge=1, description="pages a page reader has in hand at once")
+    layout: str = Field(
+        default="",
+        description="PP-DocLayout V2, V3 or V4 (folder, or owner/name@revision): regions for readers of lines",
+    )
     endpoint: str = Field(default="", description="base URL of an OpenAI-compatible server, ending in /v1")
     endpoint_model: str = Field(default="", description="the model's name there; empty: the only one it serves")
     endpoint_key: str = Field(default="", description="its API key, if it wants one")

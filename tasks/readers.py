@@ -32,6 +32,7 @@ from tasks.device import turn
 from tasks.process import device, fetched
 
 if TYPE_CHECKING:
+    from models.layout.protocol import LayoutDetector
     from models.lines.detector import LineDetector
     from models.reader import PageReader
     from models.recognition.protocol import Recogniser
@@ -109,6 +110,16 @@ def recogniser(checkpoint_id: str) -> Recogniser:
     from models.finetune import recogniser_of
 
     return recogniser_of(page_reader(checkpoint_id))
+
+
+def count_tokens(checkpoint_id: str | None, text: str) -> int | None:
+    """How many tokens a text has for a checkpoint; None for one whose tokenizer is not at hand."""
+    found = source(checkpoint_id) if checkpoint_id is not None else None
+    if found is None or found.architecture not in NETWORKS:
+        return None
+    from models.tokens import tokenizer_in
+
+    return len(tokenizer_in(found.directory()).encode(text, add_special_tokens=False))
 
 
 @lru_cache(maxsize=1)
@@ -256,7 +267,25 @@ def _line_reader(found: Source) -> PageReader:
     from models.page import LinePageReader
 
     reader = _recogniser(found)
-    return LinePageReader(line_detector(), reader, checkpoint=found.checkpoint, producer=reader.producer)
+    lines = LinePageReader(line_detector(), reader, checkpoint=found.checkpoint, producer=reader.producer)
+    return _in_regions(lines)
+
+
+def _in_regions(lines: PageReader) -> PageReader:
+    """A reader of lines with the regions of a layout model, where the settings name one."""
+    if not settings().layout:
+        return lines
+    from models.fine import LayoutReader
+
+    return LayoutReader(lines, layout_detector(settings().layout))
+
+
+@lru_cache(maxsize=1)
+def layout_detector(where: str) -> LayoutDetector:
+    """PP-DocLayout from a folder or the hub. Raises SetupError."""
+    from models.layout.pp_doclayout import PPDocLayout
+
+    return PPDocLayout.load(where, device=device())
 
 
 def _recogniser(found: Source) -> Recogniser:
@@ -319,7 +348,7 @@ def _server(checkpoint: str, url: str, model: str, key: str, requests: int, limi
 
 
 def _paddleocr(checkpoint: str) -> PageReader:
-    return _paddle(checkpoint, settings().paddle_engine)
+    return _in_regions(_paddle(checkpoint, settings().paddle_engine))
 
 
 @lru_cache(maxsize=SMALL_READERS)

@@ -22,7 +22,7 @@ from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.tables import ReadingRow
 from tasks.process import sandbox, store
-from tasks.readers import InHand, in_hand
+from tasks.readers import InHand, count_tokens, in_hand
 
 GATE = Gate()
 
@@ -34,7 +34,7 @@ def reading(run: Run) -> None:
         checkpoint = row.checkpoint_id or promotion.reader_for(session, row.language)
     try:
         pages = read(run, row, checkpoint)
-        result = {"checkpoint": checkpoint, "pages": pages, "scores": scores(row, pages)}
+        result = {"checkpoint": checkpoint, "pages": pages, "scores": scores(row, pages, checkpoint)}
     except BlobMissing as error:
         raise Rejected(Reason.BLOB_MISSING, str(error)) from error
     except BlobCorrupt as error:
@@ -115,15 +115,16 @@ def failure(page: PageFailure) -> dict[str, Any]:
     return {"number": page.number, "reason": page.reason.value, "detail": page.detail}
 
 
-def scores(row: ReadingRow, pages: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Edits against the truth, over the whole file: line breaks count as spaces."""
+def scores(row: ReadingRow, pages: list[dict[str, Any]], checkpoint: str | None) -> dict[str, Any] | None:
+    """Edits against the truth, over the whole file: line breaks count as spaces. And how many tokens the truth
+    has, for a reader with a tokenizer at hand: what its vision tokens stand for."""
     if row.truth_key is None:
         return None
     from models.scores import score
 
     truth = store().get(row.truth_key).decode("utf-8", "replace")
     said = "\n".join(text_of(page["label"]) for page in pages if "label" in page)
-    return score([truth], [said]).as_dict()
+    return {**score([truth], [said]).as_dict(), "truth_tokens": count_tokens(checkpoint, truth)}
 
 
 def text_of(label: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@
     .with_mode(mode)            the same network, looking at pages otherwise
 
 Threads prepare views while the network works. Features are computed for a few pages at a time, as the generator
-asks for prompts. The mode "auto" looks twice: in base mode, and more closely at what it was unsure of.
+asks for prompts. The mode "auto" looks twice: in base mode, and more closely at what it was unsure of; the surer reading stays.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class DeepseekOcrReader:
         unsure = [place for place, reading in enumerate(readings) if not is_sure(reading)]
         closer = self.with_mode(CLOSER_LOOK).read_many([pages[place] for place in unsure])
         for place, reading in zip(unsure, closer, strict=True):
-            readings[place] = reading
+            readings[place] = min(readings[place], reading, key=doubt)
         return readings
 
     def _asked(self, pages: Sequence[PageInput]) -> Iterator[Asked]:
@@ -173,6 +173,12 @@ class DeepseekOcrReader:
         with torch.inference_mode():
             embeds = self._network.model.embedded(ids, features)[0]
         return Asked(embeds, vision_tokens(mode_named(self._mode), views.grid))
+
+
+def doubt(reading: PageReading) -> tuple[bool, bool, float]:
+    """Orders readings of one page: those cut off last, then those with flaws, then by confidence."""
+    confidence = reading.label.confidence
+    return reading.truncated, bool(reading.flaws), -(confidence if confidence is not None else 0.0)
 
 
 def is_sure(reading: PageReading) -> bool:

@@ -1,0 +1,87 @@
+"""Planning: a round is told before it is started, by the tokenizer that it would begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from flywheel import planning, promotion
+from flywheel.database import transaction
+from flywheel.settings import settings
+from flywheel.tables import CheckpointRow, Round, Shard
+from tests.tasks.drain import drain
+from tests.tasks.test_page_round import add, books, born, tiny, worker, write  # noqa: F401  # fixtures
+
+
+def plan(recipe: str, **overrides: Any) -> Round:
+    with transaction() as session:
+        asked = planning.ask(session, language="bo", corpora=[], recipe=recipe, overrides=overrides)
+    drain()
+    with transaction() as session:
+        return session.get_one(Round, asked)
+
+
+def test_a_round_of_pages_is_told_with_what_its_tokenizer_makes_of_the_texts(
+    born: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    add(write(tmp_path / "waiting.pdf", ["x"])[0], "bo")
+    found = plan("deepseek-ocr-lora", epochs=3)
+    assert (found.status, found.detail) == ("planned", None)
+    told = found.plan
+    assert (told["unit"], told["parent"], told["champion"]) == ("page", None, None)
+    assert (told["documents"], told["pages"], told["pages_to_cut"], told["pages_to_relabel"]) == (4, 4, 4, 1)
+    characters = sum(len("".join(text.split())) for text in born.values())
+    assert told["tokens"]["texts"] == 4
+    assert told["tokens"]["characters"] == characters
+    assert told["tokens"]["tokens_per_character"] > 2.5  # a tokenizer of bytes
+    assert told["tokens"]["byte_share"] > 0.9
+    assert told["seconds"]["training"] is None  # no round has been measured
+    assert told["seconds"]["training_at_most"] == 172_800
+    with transaction() as session:
+        assert set(session.execute(select(Shard.stop).where(Shard.round_id.is_not(None))).scalars()) == {
+            "planning"
+        }
+
+
+def test_a_round_of_lines_is_told_with_its_symbols_and_with_measured_rates(born: dict[str, str]) -> None:  # noqa: F811
+    with transaction() as session:
+        progress = {"lines_per_second": 4.0}
+        session.add(Round(language="bo", recipe="line", status="finished", progress=progress))
+    told = plan("line", epochs=2).plan
+    assert (told["unit"], told["lines"]) == ("line", 8)
+    assert told["tokens"]["tokens_per_character"] >= 1.0
+    assert told["tokens"]["unknown_share"] == 0.0
+    assert told["rates"]["training"] == 4.0
+    assert told["seconds"]["training"] == pytest.approx(2 * 8 / 4.0)
+
+
+def test_a_champion_of_the_recipes_kind_is_what_the_round_would_begin_with(born: dict[str, str]) -> None:  # noqa: F811
+    with transaction() as session:
+        promotion.promote(session, "deepseek-ocr", language="bo", actor="a person")
+    assert plan("deepseek-ocr-full").plan["parent"] == "deepseek-ocr"
+    with transaction() as session:
+        session.add(CheckpointRow(id="got-1", architecture="got-ocr2", language="bo", scripts=["Tibt"]))
+        session.flush()
+        promotion.promote(session, "got-1", actor="a person")
+    told = plan("deepseek-ocr-full").plan
+    assert (told["parent"], told["champion"]) == (None, "got-1")
+
+
+def test_a_plan_without_weights_fails_and_says_what_to_set(
+    born: dict[str, str],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("FLYWHEEL_DEEPSEEK_OCR")
+    settings.cache_clear()
+    found = plan("deepseek-ocr-full")
+    assert found.status == "failed"
+    assert "FLYWHEEL_DEEPSEEK_OCR" in str(found.detail)
+
+
+def test_a_plan_of_unknown_settings_fails_and_names_them(born: dict[str, str]) -> None:  # noqa: F811
+    found = plan("deepseek-ocr-full", lerning_rate=1)
+    assert (found.status, "lerning_rate" in str(found.detail)) == ("failed", True)
