@@ -47,20 +47,24 @@ def degrade(line: Image, generator: np.random.Generator) -> Image:
     return seen
 
 
-def degrade_page(page: Image, generator: np.random.Generator) -> Image:
-    """A degraded copy of a page in its own size: text a page holds stays on it."""
-    height, width = page.shape
-    scale = 1 + generator.uniform(-PAGE_SCALE, PAGE_SCALE)
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), generator.uniform(-SKEW, SKEW), scale)
-    matrix[:, 2] = matrix[:, 2] + generator.uniform(-PAGE_SHIFT, PAGE_SHIFT, 2) * np.array((width, height))
-    bent = cv2.warpAffine(page, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(255,))
-    seen = np.asarray(bent, dtype=np.uint8)
+def degrade_page(page: Image, generator: np.random.Generator, *, move: bool = True) -> Image:
+    """A degraded copy of a page in its own size: text a page holds stays on it, and unless `move` in its place."""
+    seen = _askew(page, generator) if move else page
     if generator.random() < 0.5:
         seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), generator.uniform(*BLUR)), dtype=np.uint8)
     seen = _light(seen, generator)
     if generator.random() < 0.3:
         seen = _compressed(seen, int(generator.integers(*JPEG)))
     return seen
+
+
+def _askew(page: Image, generator: np.random.Generator) -> Image:
+    height, width = page.shape
+    scale = 1 + generator.uniform(-PAGE_SCALE, PAGE_SCALE)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), generator.uniform(-SKEW, SKEW), scale)
+    matrix[:, 2] = matrix[:, 2] + generator.uniform(-PAGE_SHIFT, PAGE_SHIFT, 2) * np.array((width, height))
+    bent = cv2.warpAffine(page, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(255,))
+    return np.asarray(bent, dtype=np.uint8)
 
 
 def _geometry(line: Image, generator: np.random.Generator) -> Image:

@@ -11,7 +11,8 @@ the language part continues many at once (models/generation).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -164,6 +165,20 @@ def token_ids(tokenizer: Any, *names: str) -> frozenset[int]:
     """The numbers of these tokens, where the tokenizer has them."""
     known = tokenizer.get_vocab()
     return frozenset(known[name] for name in names if name in known)
+
+
+def spelled(encode: Callable[[str], list[int]], text: str, marks: Iterable[str]) -> list[int]:
+    """Token ids of a text that holds some of a tokenizer's marks as words: they are spelled, not meant.
+
+    A page about such a model may well say "<image>"; as that one token it would be taken for an image's place.
+    """
+    pattern = re.compile("|".join(map(re.escape, sorted(filter(None, marks), key=len, reverse=True))))
+    ids: list[int] = []
+    place = 0
+    for mark in pattern.finditer(text):
+        ids += [*encode(text[place : mark.start()]), *encode(mark[0][:1]), *encode(mark[0][1:])]
+        place = mark.end()
+    return ids + encode(text[place:])
 
 
 def _remembering(decode: Callable[[list[int]], str]) -> Callable[[list[int]], str]:

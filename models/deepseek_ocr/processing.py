@@ -35,6 +35,7 @@ from models.deepseek_ocr.views import (
     valid_tokens,
     vision_tokens,
 )
+from models.vision_language import spelled
 
 __all__ = [
     "COARSE",
@@ -122,6 +123,11 @@ class Processor:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
+    def answer_ids(self, text: str) -> list[int]:
+        """Token ids of what is to be said: markup is meant, an image's place and the ends of texts are words."""
+        marks = [IMAGE, GROUNDING, *(self.tokenizer.convert_ids_to_tokens([BEGIN_ID, END_ID]))]
+        return spelled(self.encode, text, [*marks, *self.tokenizer.all_special_tokens])
+
     def decode(self, ids: list[int]) -> str:
         """The text of token ids, markup kept."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
@@ -142,7 +148,7 @@ class Processor:
         heads = [self.prompt_ids(prompt, view) for prompt, view in zip(prompts, views, strict=True)]
         tails: list[list[int]] = [[] for _ in heads]
         if answers is not None:
-            tails = [[*self.encode(answer), END_ID] for answer in answers]
+            tails = [[*self.answer_ids(answer), END_ID] for answer in answers]
         rows = [[*head, *tail][:length] for head, tail in zip(heads, tails, strict=True)]
         batch = {
             "input_ids": _filled(rows, END_ID),

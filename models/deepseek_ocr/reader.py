@@ -5,7 +5,8 @@
     .with_mode(mode)            the same network, looking at pages otherwise
 
 Threads prepare views while the network works. Features are computed for a few pages at a time, as the generator
-asks for prompts. The mode "auto" looks twice: in base mode, and more closely at what it was unsure of; the surer reading stays.
+asks for prompts. The mode "auto" looks twice: in base mode, and more closely at what it was unsure of; the surer
+reading stays.
 """
 
 from __future__ import annotations

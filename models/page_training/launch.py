@@ -3,7 +3,8 @@
     train_pages(job, progress=..., should_stop=..., saved=...) -> TrainingResult
 
 Processes side by side are started with torchrun as `python -m models.page_training JOB.json`. The first of them
-tells what happens in JSON lines on its standard output; asked to stop, it finds a file.
+tells what happens in JSON lines on its standard output; asked to stop, it finds a file. A process that fails
+writes down why.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,11 +21,15 @@ from typing import Any
 
 from flywheel.errors import Cancelled, FlywheelError, Rejected, SetupError
 from flywheel.reasons import Reason
-from models.checkpoint import Manifest
+from models.checkpoint import Manifest, write_json
 from models.job import Progress, TrainingJob, TrainingResult
 from models.recipe import load_recipe
 
 STOP = "stop"  # the file that asks to end
+KEPT = "kept"  # the file that names the last checkpoint that was taken care of
+TAKEN_OVER = "FLYWHEEL_TRAINING_TAKEN_OVER"  # set where someone takes checkpoints over, and says so
+POLL_SECONDS = 0.1
+FAILED = 3  # exit code of a process that tells of its error
 PATHS = ("dataset", "out", "resume", "parent", "base")
 
 
@@ -54,11 +60,16 @@ def _side_by_side(
 ) -> TrainingResult:
     path, stop = job.resume / "job.json", job.resume / STOP
     path.write_text(json.dumps(to_json(job)), encoding="utf-8")
-    stop.unlink(missing_ok=True)
+    for left in (stop, job.resume / KEPT, *job.resume.glob("error-*.json")):
+        left.unlink(missing_ok=True)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(job.processes), "-m", "models.page_training", str(path)]
     log = job.resume / "processes.log"
-    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+    environment = {**os.environ, TAKEN_OVER: "1"}
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment) as process,
+    ):
         try:
             told = _follow(process, stop, progress, should_stop, saved)
         except BaseException:
@@ -66,8 +77,8 @@ def _side_by_side(
             raise
     if "result" in told:
         return _result(told["result"])
-    if "error" in told:
-        raise error_of(told["error"])
+    for path in sorted(job.resume.glob("error-*.json")):
+        raise error_of(json.loads(path.read_text(encoding="utf-8")))
     raise FlywheelError(
         f"training ended with code {process.returncode}: {log.read_text(errors='replace')[-2000:]}"
     )
@@ -92,6 +103,7 @@ def _follow(
             progress(_progress(told["progress"]))
         elif "saved" in told:
             saved(Path(told["saved"]))
+            stop.with_name(KEPT).write_text(told["saved"], encoding="utf-8")
         else:
             last = told
         if should_stop():
@@ -104,23 +116,24 @@ def main(path: Path) -> None:
     from models.page_training.training import train_here
 
     job = from_json(json.loads(path.read_text(encoding="utf-8")))
-    first = int(os.environ.get("RANK", "0")) == 0
+    rank = int(os.environ.get("RANK", "0"))
+    first = rank == 0
     try:
         result = train_here(
             job,
             progress=lambda p: _tell("progress", asdict(p)) if first else None,
             should_stop=(job.resume / STOP).exists,
-            saved=lambda directory: _tell("saved", str(directory)),
+            saved=lambda directory: _hand_over(directory, job.resume / KEPT),
         )
     except FlywheelError as error:
         reason = error.reason.value if isinstance(error, Rejected) else None
         detail = error.detail if isinstance(error, Rejected) else str(error)
-        if first:
-            _tell("error", {"kind": type(error).__name__, "reason": reason, "detail": detail})
-        return
+        told = {"kind": type(error).__name__, "reason": reason, "detail": detail}
+        write_json(job.resume / f"error-{rank}.json", told)
+        raise SystemExit(FAILED) from error  # torchrun ends the others, who would wait for this one
     if result is not None:
-        told = {"manifest": asdict(result.manifest), "progress": asdict(result.progress)}
-        _tell("result", {**told, "directory": str(result.directory), "architecture": result.architecture})
+        made = {"manifest": asdict(result.manifest), "progress": asdict(result.progress)}
+        _tell("result", {**made, "directory": str(result.directory), "architecture": result.architecture})
 
 
 def to_json(job: TrainingJob) -> dict[str, Any]:
@@ -136,6 +149,15 @@ def from_json(values: dict[str, Any]) -> TrainingJob:
     recipe = load_recipe(values["recipe"]["name"]).with_overrides(values["recipe"]["values"])
     paths = {name: Path(values[name]) if values[name] else None for name in PATHS}
     return TrainingJob(**{**values, **paths, "recipe": recipe, "scripts": tuple(values["scripts"])})
+
+
+def _hand_over(directory: Path, kept: Path) -> None:
+    """Tell of a complete checkpoint; where someone takes it over, leave it alone until that is done."""
+    _tell("saved", str(directory))
+    while TAKEN_OVER in os.environ and not (kept.is_file() and kept.read_text(encoding="utf-8") == str(directory)):
+        if os.getppid() == 1:
+            raise Cancelled("whoever started this training is gone")
+        time.sleep(POLL_SECONDS)
 
 
 def _tell(what: str, value: Any) -> None:

@@ -43,24 +43,20 @@ class Samples(Dataset[Sample]):
         self._replay = dataset.pages("train", most_generation=0, replay=True)
         self._replayed = min(len(self._replay), math.ceil(recipe.replay_share * len(self._own)))
         self._recipe, self._seed = recipe, seed
-        self.epoch = 0
+        self.epoch = 0  # set by the watch: a data loader does not always pass it on
 
     def __len__(self) -> int:
         return len(self._own) + self._replayed
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the data loader."""
-        self.epoch = epoch
 
     def __getitem__(self, place: int) -> Sample:
         generator = np.random.default_rng((self._seed, self.epoch, place))
         pages, index = self._own, place
         if place >= len(self._own):
             pages, index = self._replay, place - len(self._own)
+        fine = bool(pages.markups[index]) and generator.random() < self._recipe.fine_share
         image = pages.image(index)
         if generator.random() < self._recipe.degrade:
-            image = degrade_page(image, generator)
-        fine = bool(pages.markups[index]) and generator.random() < self._recipe.fine_share
+            image = degrade_page(image, generator, move=not fine)  # the boxes would stay where they were
         return Sample(image, pages.markups[index] if fine else pages.texts[index], fine)
 
 

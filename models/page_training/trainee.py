@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from flywheel.errors import SetupError
 from models.page_training.samples import Sample
 from models.reader import PageReader
 from models.recipe import PageRecipe
+from models.vision_language import spelled
 
 MASKED = -100  # labels that no loss is taken of
 IN_TRAINING = "in training"
@@ -33,6 +35,7 @@ class Trainee(Protocol):
     """A network in training and all it needs to learn, read and be saved."""
 
     network: Any
+    fine: bool  # whether it is read with as one that answers in grounded markdown
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]: ...
 
@@ -61,9 +64,9 @@ class DeepseekOcr:
         from models.deepseek_ocr import processing, weights
 
         self._directory, self._mode = directory, recipe.mode
-        self._read_as_fine = recipe.fine_share > 0  # as the service will read with it
+        self.fine = recipe.fine_share > 0  # as the service will read with it
         self._prompts = {True: processing.FINE, False: processing.COARSE}
-        self.network, self._published = to_learn(weights.load(directory))
+        self.network, self._published = to_learn(weights.load(directory), recipe)
         self._processor = processing.Processor.load(directory)
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
@@ -83,7 +86,7 @@ class DeepseekOcr:
             self._processor,
             checkpoint=IN_TRAINING,
             mode=self._mode,
-            prompt=self._prompts[self._read_as_fine],
+            prompt=self._prompts[self.fine],
             limit=limit,
             batch=batch,
         )
@@ -101,23 +104,24 @@ class GotOcr2:
     """GOT-OCR2.0: plain text only."""
 
     def __init__(self, directory: Path, recipe: PageRecipe) -> None:
-        del recipe
         from models.got_ocr2 import open_pair
 
         self._directory = directory
         network, self._processor = open_pair(directory)
-        self.network, self._published = to_learn(network)
+        self.network, self._published = to_learn(network, recipe)
+        self.fine = False
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
         from models.got_ocr2 import END, asked
 
         tokenizer = self._processor.tokenizer
         end = tokenizer.convert_tokens_to_ids(END)
+        encode = partial(tokenizer.encode, add_special_tokens=False)
         rows, labels, pixels = [], [], []
         for sample in samples:
             inputs = asked(self.network, self._processor, sample.image)
             head = inputs["input_ids"][0].tolist()
-            tail = [*tokenizer.encode(sample.answer, add_special_tokens=False), end]
+            tail = [*spelled(encode, sample.answer, tokenizer.get_added_vocab()), end]
             rows.append([*head, *tail][:length])
             labels.append([MASKED] * len(head) + rows[-1][len(head) :])
             pixels.append(inputs["pixel_values"])
@@ -157,10 +161,10 @@ class GotOcr2:
 TRAINEES: dict[str, Any] = {"deepseek-ocr": DeepseekOcr, "got-ocr2": GotOcr2}
 
 
-def to_learn(network: Any) -> tuple[Any, torch.dtype]:
-    """The network in float32, and the dtype it came in."""
+def to_learn(network: Any, recipe: PageRecipe) -> tuple[Any, torch.dtype]:
+    """The network in float32, and the dtype it came in. Under adapters it stays in that: it only carries them."""
     published: torch.dtype = network.dtype
-    return network.to(torch.float32), published
+    return (network if recipe.lora.rank else network.to(torch.float32)), published
 
 
 def filled(rows: Sequence[Sequence[int]], value: int) -> Tensor:

@@ -54,6 +54,7 @@ def train_here(
     transformers.utils.logging.disable_progress_bar()
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     dataset = PageDataset.open(job.dataset)
+    transformers.set_seed(job.seed)  # adapters are drawn before the Trainer begins
     samples = Samples(dataset, recipe, job.seed)
     trainee = trainee_of(recipe, _start(job))
     name = fingerprint(job, recipe, job.dataset_hash or dataset.hash)
@@ -64,6 +65,7 @@ def train_here(
     watch = Watch(
         trainee,
         recipe,
+        samples,
         watched(dataset, recipe.validation_pages),
         state,
         steps=arguments.max_steps,
@@ -109,7 +111,7 @@ class _Trainer(Trainer):
         return self.lr_scheduler
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        loss: Tensor = super().training_step(model, {**inputs, "use_cache": False}, num_items_in_batch)
         self._watch.take(loss * self.args.gradient_accumulation_steps)
         self._watch.rate = self._adamw.param_groups[0]["lr"]
         return loss
@@ -159,7 +161,6 @@ def _prepared(trainee: Trainee, recipe: PageRecipe) -> Any:
     """The network with its frozen parts frozen, or with adapters in its decoder and all else frozen."""
     network = trainee.network
     network.train()
-    network.config.use_cache = False
     if recipe.lora.rank:
         return _with_adapters(network, recipe)
     parts = trainee.parts()

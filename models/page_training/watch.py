@@ -23,6 +23,7 @@ from models.checkpoint import write_json
 from models.job import Progress
 from models.page_dataset import Pages
 from models.page_training.comparison import texts_of
+from models.page_training.samples import Samples
 from models.page_training.trainee import Trainee
 from models.recipe import PageRecipe
 from models.scores import score
@@ -66,6 +67,7 @@ class Watch(TrainerCallback):
         self,
         trainee: Trainee,
         recipe: PageRecipe,
+        samples: Samples,
         pages: tuple[Pages, list[int]],
         state: RunState,
         *,
@@ -75,7 +77,7 @@ class Watch(TrainerCallback):
         should_stop: Callable[[], bool],
         saved: Callable[[Path], None],
     ) -> None:
-        self._trainee, self._recipe, self._state = trainee, recipe, state
+        self._trainee, self._recipe, self._samples, self._state = trainee, recipe, samples, state
         self._pages, self._places = pages
         self._steps, self._first = steps, first
         self._progress, self._should_stop, self._saved = progress, should_stop, saved
@@ -108,6 +110,17 @@ class Watch(TrainerCallback):
         self.share = min(1.0, max(self.seconds / self._recipe.seconds, state.global_step / self._steps))
         return control
 
+    def on_epoch_begin(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,
+    ) -> TrainerControl:
+        """Samples follow from the epoch, also of a run that goes on inside of one."""
+        self._samples.epoch = int(state.epoch or 0)
+        return control
+
     def on_step_end(
         self,
         args: TrainingArguments,  # noqa: ARG002  # named so by the Trainer
@@ -131,6 +144,8 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         """The Trainer's part is complete: say so, and keep this checkpoint in place of those before."""
+        if distributed.is_initialized():
+            distributed.barrier()  # the others' random states are written too
         self._kept, self._kept_step = self.seconds, state.global_step
         if self._first:
             directory = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
@@ -167,7 +182,8 @@ class Watch(TrainerCallback):
     def look(self, state: TrainerState) -> None:
         """Read the validation pages, and put a point on the curve."""
         texts = [self._pages.texts[place] for place in self._places]
-        limit = round(LONGER * max(map(self._trainee.tokens, texts), default=1)) + 8
+        answers = [self._answer(place) for place in self._places]
+        limit = round(LONGER * max(map(self._trainee.tokens, answers), default=1)) + 8
         reader = self._trainee.reader(limit=limit, batch=len(self._places))
         said, _ = texts_of(reader, _Some(self._pages, self._places))
         self._trainee.network.train()
@@ -180,6 +196,9 @@ class Watch(TrainerCallback):
             "cer": round(score(texts, said).cer, 5),
         }
         self._state.curve.append(point)
+
+    def _answer(self, place: int) -> str:
+        return (self._trainee.fine and self._pages.markups[place]) or self._pages.texts[place]
 
     def _reached(self) -> bool:
         curve, target = self._state.curve, self._recipe.target_cer

@@ -14,11 +14,12 @@ from models import finetune
 from models.deepseek_ocr import weights
 from models.finetune import TrainingJob
 from models.page_training.launch import error_of, main, to_json
+from models.page_training.watch import RUN
 from tests.models.test_page_dataset import dataset
 from tests.models.test_page_training import SPLITS, job, pages
 from tests.models.tiny import tiny_deepseek_ocr
 
-ALIKE = {"steps": 2, "degrade": 0.0, "fine_share": 1.0, "learning_rate": 1e-3}
+ALIKE = {"steps": 3, "degrade": 0.5, "fine_share": 0.5, "learning_rate": 1e-3, "gradient_checkpointing": True}
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
         job(tmp_path, data, base, batch=2, **ALIKE), processes=2, out=tmp_path / "two", resume=tmp_path / "both"
     )
     together = finetune.train(two, progress=lambda p: steps.append(p.step))
-    assert steps[:2] == [1, 2]
-    assert together.progress.lines == alone.progress.lines == 8
+    assert steps[:3] == [1, 2, 3]
+    assert together.progress.lines == alone.progress.lines == 12
     ours, theirs = weights.load(together.directory).state_dict(), weights.load(alone.directory).state_dict()
     moved = weights.load(base).state_dict()
     assert any(not torch.equal(ours[name], moved[name]) for name in ours)
@@ -49,22 +50,26 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
 def test_two_processes_stop_together(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     data = dataset(tmp_path / "data", pages(), SPLITS)
-    two = replace(job(tmp_path, data, base, steps=500), processes=2)
-    kept: list[Path] = []
+    two = replace(job(tmp_path, data, base, steps=500, checkpoint_seconds=0.0), processes=2)
+    kept: list[bool] = []
     with pytest.raises(Cancelled):
-        finetune.train(two, should_stop=lambda: True, saved=kept.append)
+        finetune.train(
+            two, should_stop=lambda: len(kept) > 1, saved=lambda path: kept.append((path / RUN).is_file())
+        )
     assert kept
+    assert all(kept)  # each is still there when it is handed over
 
 
-def test_an_error_of_a_process_comes_home(tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_a_process_comes_home(tmp_path: Path, base: Path) -> None:
     data = dataset(tmp_path / "data", pages(), SPLITS)
     wrong, idle = job(tmp_path, data, base, frozen=["tail"]), empty_job(tmp_path, base)
+    wrong.resume.mkdir()
     for asked, kind in ((wrong, SetupError), (idle, Rejected)):
         path = tmp_path / "job.json"
         path.write_text(json.dumps(to_json(asked)))
-        main(path)
-        told = json.loads(capsys.readouterr().out)
-        assert isinstance(error_of(told["error"]), kind)
+        with pytest.raises(SystemExit):
+            main(path)
+        assert isinstance(error_of(json.loads((asked.resume / "error-0.json").read_text())), kind)
 
 
 def empty_job(tmp_path: Path, base: Path) -> TrainingJob:

@@ -76,8 +76,24 @@ def test_a_sample_follows_from_seed_epoch_and_place_alone(tmp_path: Path) -> Non
     assert np.array_equal(one[5].image, other[5].image)
     assert {one[n].fine for n in range(8)} == {True, False}
     assert all((one[n].answer == "markup") == one[n].fine for n in range(8))
-    other.set_epoch(1)
+    other.epoch = 1
     assert not np.array_equal(one[5].image, other[5].image)
+
+
+def test_a_page_with_boxes_to_learn_is_not_moved(tmp_path: Path) -> None:
+    rows = [row(n, "a", markup="markup") for n in range(6)]
+    opened = PageDataset.open(dataset(tmp_path / "d", rows, {"a": "train"}))
+    ink = [opened.pages("train").image(n) < 128 for n in range(6)]
+    still = Samples(opened, PageRecipe(fine_share=1.0, degrade=1.0), seed=1)
+    moved = Samples(opened, PageRecipe(fine_share=0.0, degrade=1.0), seed=1)
+
+    def shift(samples: Samples, n: int) -> float:
+        """How far the darkest pixels' middle went, in pixels."""
+        image = samples[n].image.astype(float)
+        found = np.argwhere(image < np.percentile(image, 100 * ink[n].mean()))
+        return float(np.abs(found.mean(axis=0) - np.argwhere(ink[n]).mean(axis=0)).max())
+
+    assert max(shift(still, n) for n in range(6)) < 0.5 < max(shift(moved, n) for n in range(6))
 
 
 def test_no_page_to_learn_from_is_a_rejection(tmp_path: Path) -> None:

@@ -127,7 +127,10 @@ def test_sam_and_the_compressor_stay_and_the_rest_learns_and_the_result_is_a_pub
 
 
 def test_adapters_are_merged_into_a_plain_checkpoint(tmp_path: Path, data: Path, base: Path) -> None:
-    result = finetune.train(job(tmp_path, data, base, "deepseek-ocr-lora", learning_rate=1e-2))
+    asked = job(tmp_path, data, base, "deepseek-ocr-lora", learning_rate=1e-2, gradient_checkpointing=True)
+    result = finetune.train(asked)
+    again = finetune.train(replace(asked, out=tmp_path / "again", resume=tmp_path / "fresh"))
+    assert again.manifest.sha256 == result.manifest.sha256  # the seed decides, adapters too
     assert changed(base, result.directory) == {"decoder"}
     old, new = weights.load(base).state_dict(), weights.load(result.directory).state_dict()
     assert old.keys() == new.keys()
@@ -169,16 +172,20 @@ def test_a_parent_is_gone_on_from_instead_of_the_published_weights(tmp_path: Pat
 def test_a_stopped_run_keeps_a_complete_checkpoint_and_goes_on_from_it(
     tmp_path: Path, data: Path, base: Path
 ) -> None:
-    asked = job(tmp_path, data, base)
+    asked = job(tmp_path, data, base, batch=1, steps=7, degrade=0.5, fine_share=0.5)  # two epochs, and some
     kept: list[Path] = []
     steps: list[int] = []
-    with pytest.raises(Cancelled, match="step 1"):
-        finetune.train(asked, should_stop=lambda: True, saved=kept.append)
-    assert [path.name for path in kept] == ["checkpoint-1"]
+    with pytest.raises(Cancelled, match="step 5"):
+        finetune.train(
+            asked, progress=lambda p: steps.append(p.step), should_stop=lambda: len(steps) > 3, saved=kept.append
+        )
+    assert [path.name for path in kept] == ["checkpoint-5"]
+    assert not list(kept[0].glob("*.bin"))
     assert (kept[0] / RUN).is_file()
+    steps.clear()
     result = finetune.train(asked, progress=lambda p: steps.append(p.step))
-    assert steps[0] == 2
-    assert result.progress.step == 3
+    assert steps[0] == 6
+    assert result.progress.step == 7
     whole = finetune.train(replace(asked, out=tmp_path / "whole", resume=tmp_path / "fresh"))
     ours, theirs = weights.load(result.directory).state_dict(), weights.load(whole.directory).state_dict()
     # The rate follows the share of steps or of time: by steps here, so both took the same way.
@@ -252,6 +259,22 @@ def test_a_blinded_answer_is_hidden_from_the_decoder_and_still_to_be_said(base: 
     assert bool((blind["input_ids"][learned] == plain["input_ids"][0, 0]).all())
     assert torch.equal(blind["input_ids"][~learned], plain["input_ids"][~learned])
     assert torch.equal(blind["labels"], plain["labels"])
+
+
+def test_a_page_that_says_what_only_the_tokenizer_means_is_learned_as_words(base: Path, tmp_path: Path) -> None:
+    image = np.full((50, 50), 255, np.uint8)
+    text = "see <image> and <imgpad><|im_end|> and <｜end▁of▁sentence｜> here"
+    for recipe, directory in (
+        (PageRecipe(mode="tiny"), base),
+        (load_recipe("got-ocr2-full"), tiny_got_ocr2(tmp_path / "g")),
+    ):
+        trainee = trainee_of(recipe, directory)
+        batch = trainee.batch([Sample(image, text, fine=False)], 512)
+        assert trainee.network(**batch).loss > 0  # as many places for images as images
+        learned = batch["labels"][0][batch["labels"][0] != MASKED]
+        tokenizer = trainee._processor.tokenizer
+        assert tokenizer.decode(learned[:-1], clean_up_tokenization_spaces=False) == text
+        assert learned.tolist().count(int(learned[-1])) == 1  # one end, its own
 
 
 def test_the_rate_warms_up_and_falls() -> None:
