@@ -27,6 +27,7 @@ MARK = "<|ref|>"  # without one, an answer is plain text
 PARTIAL = "\ufffd"  # what a decoder writes for the bytes of a character that is not complete
 LONGEST_RUN = 64  # tokens that are held for a character to be complete; four are enough but for garbage
 FAINTEST = 1e-6  # probabilities are taken as at least this, so that one token cannot make a mean zero
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Letters that are not the page's: HTML tags of tables, and commands of formulas.
 NOTATION = re.compile(r"</?[A-Za-z][^<>]*>|\\[A-Za-z]+")
 
@@ -167,5 +168,6 @@ def _laid_over(answer: str, pieces: Pieces) -> list[float] | None:
 
 
 def _encodable(text: str) -> str:
-    """The text without lone surrogates, which JSON can carry and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """The text, as long as it was, without lone surrogates, which JSON can carry and UTF-8 cannot, and without
+    controls, which a terminal would obey."""
+    return CONTROL.sub("\ufffd", text.replace("\r", " ")).encode("utf-8", "replace").decode("utf-8")

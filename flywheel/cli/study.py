@@ -99,13 +99,13 @@ def _mean(points: Sequence[Point]) -> dict[str, float] | None:
 def _show(checkpoint: str, rows: list[dict[str, Any]], modes: Sequence[str]) -> None:
     from flywheel.cli import show
 
-    columns = [column for mode in modes for column in (f">{mode}", ">compression")]
-    made = show.table(">text tokens", ">files", *columns, title=f"Precision of {checkpoint} by vision tokens")
+    title = f"{checkpoint}: precision, and text tokens for each vision token"
+    made = show.table(">text tokens", ">files", *(f">{mode}" for mode in modes), title=title)
     for row in rows:
-        cells = []
-        for mode in modes:
-            mean = row["modes"][mode]
-            cells += ["-", ""] if mean is None else [show.rate(mean["precision"]), f"{mean['compression']:.1f}x"]
+        means = (row["modes"][mode] for mode in modes)
+        cells = [
+            "-" if m is None else f"{show.rate(m['precision'])} [dim]{m['compression']:.1f}x[/]" for m in means
+        ]
         low, high = row["text_tokens"]
         made.add_row(f"{low}-{high}", show.count(row["files"]), *cells)
     show.say(made)

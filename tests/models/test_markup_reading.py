@@ -48,6 +48,13 @@ def test_a_plain_answer_is_one_region_over_the_page() -> None:
     assert read("").label.regions == read(" \n\n").label.regions == ()
 
 
+def test_what_a_terminal_would_obey_is_not_in_a_label() -> None:
+    answer = "a\x1b[31mred\x07\r\nb\x00\x9b"
+    label = read(answer, rising(answer)).label
+    assert label.text == "a\ufffd[31mred\ufffd \nb\ufffd\ufffd"
+    assert all(line.confidence for line in label.lines)
+
+
 def test_confidences_are_those_of_a_lines_own_characters() -> None:
     answer = f"{TITLE}\n\n{TEXT}\n"
     label = read(answer, rising(answer)).label
