@@ -8,6 +8,11 @@ from flywheel.document import Label, Region
 from flywheel.markup.form import CATEGORIES, DET, DET_END, REF, REF_END, MarkupError, check_page, escaped
 
 
+# DeepSeek-OCR's own names, where they are not ours: a model fine-tuned on others would unlearn them, and its
+# authors' code looks for "image".
+PUBLISHED = {"picture": "image", "formula": "equation", "caption": "image_caption"}
+
+
 def coarse(label: Label) -> str:
     """The plain form: regions' text in reading order, a blank line between them."""
     return label.text
@@ -23,7 +28,8 @@ def _block(region: Region, width: float, height: float) -> str:
     if region.category not in CATEGORIES:
         raise MarkupError(f"no such category: {region.category!r}")
     bins = json.dumps(list(region.box.bins(width, height)))
-    head = f"{REF}{region.category}{REF_END}{DET}[{bins}]{DET_END}"
+    name = PUBLISHED.get(region.category, region.category)
+    head = f"{REF}{name}{REF_END}{DET}[{bins}]{DET_END}"
     kept = "\n".join(line.rstrip() for line in region.text.split("\n")).strip()
     text = "\n".join(escaped(line) for line in kept.split("\n"))
     if not text:

@@ -223,7 +223,7 @@ def test_the_written_form_is_exactly_the_one_of_the_paper() -> None:
     assert fine(label(title, body, picture)) == (
         "<|ref|>title<|/ref|><|det|>[[100, 100, 500, 150]]<|/det|>\n# ༀ\n\n"
         "<|ref|>text<|/ref|><|det|>[[0, 500, 999, 999]]<|/det|>\none\ntwo\n\n"
-        "<|ref|>picture<|/ref|><|det|>[[0, 0, 100, 100]]<|/det|>"
+        "<|ref|>image<|/ref|><|det|>[[0, 0, 100, 100]]<|/det|>"
     )
     assert coarse(label(title, body, picture)) == "ༀ\n\none\ntwo"
 
