@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from models.reader import PageReader
     from models.recognition.protocol import Recogniser
 
-LINES = ("line", "ppocr")  # architectures that read lines; a detector finds them
+TRAINED_ON_LINES = "line-conv-ctc"  # models.recognition.network.ARCHITECTURE, without loading torch
+LINES = (TRAINED_ON_LINES, "ppocr")  # architectures that read lines; a detector finds them
 LINE_PAGES = 4  # pages whose lines are read together
 SMALL_READERS = 4  # kept in memory at once
 ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
@@ -59,7 +60,7 @@ class Source:
     @property
     def device(self) -> str:
         """Where its network is, as torch names it."""
-        return device() if self.architecture == "line" or self.architecture in NETWORKS else "cpu"
+        return device() if self.architecture in {TRAINED_ON_LINES, *NETWORKS} else "cpu"
 
     def directory(self) -> Path:
         """Its files on this machine. Raises SetupError where they are gone, or the settings do not name them."""

@@ -37,13 +37,13 @@ from tasks.readers import page_reader, weights
 from tasks.recognition import rendered
 from tests.flywheel import draw
 from tests.flywheel.rows import make_document, store
-from tests.models.tiny import tiny_deepseek_ocr
+from tests.models.tiny import LIGHT, tiny_deepseek_ocr
 from tests.tasks.drain import drain
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_deepseek_ocr(tmp_path_factory.mktemp("weights") / "tiny")
+    return tiny_deepseek_ocr(tmp_path_factory.mktemp("weights") / "tiny", sam=LIGHT)
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ from tasks import process, readers
 from tasks.patches import grounded
 from tests.flywheel import draw
 from tests.flywheel.rows import claim, store
-from tests.models.tiny import tiny_deepseek_ocr
+from tests.models.tiny import LIGHT, tiny_deepseek_ocr
 from tests.tasks.drain import drain
 
 FEW_STEPS = {"mode": "tiny", "steps": 2, "epochs": 0, "batch": 2, "accumulation": 1, "checkpoint_seconds": 0.01}
@@ -47,7 +47,7 @@ TINY_LINES = {
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_deepseek_ocr(tmp_path_factory.mktemp("weights") / "tiny")
+    return tiny_deepseek_ocr(tmp_path_factory.mktemp("weights") / "tiny", sam=LIGHT)
 
 
 @pytest.fixture(autouse=True)
@@ -276,6 +276,8 @@ def test_a_round_of_lines_is_held_against_a_champion_that_reads_pages(born: dict
     assert row.status in ("refused", "finished"), row.detail
     assert (row.parent_id, row.scores["unit"], row.scores["before_reader"]) == (None, "line", "deepseek-ocr")
     assert row.scores["before"]["lines"] == row.scores["after"]["lines"] > 0
+    made = readers.page_reader(str(row.checkpoint_id))
+    assert (made.checkpoint, made.producer) == (row.checkpoint_id, "line")
 
 
 def test_a_champion_that_comes_while_a_round_trains_is_whom_it_is_held_against_and_one_that_comes_later_ends_it(

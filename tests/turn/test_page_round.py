@@ -36,7 +36,7 @@ LEARNT = 0.05  # CER on the pages themselves
 RECIPE: dict[str, Any] = {
     "mode": "tiny",
     "frozen": ["sam", "compressor", "clip", "projector"],
-    "steps": 230,
+    "steps": 200,
     "epochs": 0,
     "batch": 16,
     "accumulation": 1,
@@ -49,7 +49,7 @@ RECIPE: dict[str, Any] = {
     "evaluate_seconds": 1000,
     "validation_pages": 4,
 }
-AGAIN = {**RECIPE, "steps": 15, "learning_rate": 3e-4}  # the second round has little left to learn
+AGAIN = {**RECIPE, "learning_rate": 3e-4, "target_cer": 0.02, "evaluate_seconds": 3}  # little is left to learn
 
 
 @dataclass(frozen=True)
@@ -142,42 +142,25 @@ def cluster(servers_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_tiny_deepseek_ocr_learns_pages_though_it_is_killed_and_reads_what_waited_and_then_goes_on(
     cluster: Cluster, corpus: Corpus
 ) -> None:
-    T0=__import__('time').monotonic()
     with cluster.client() as client:
         submit(client, corpus)
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'submit(client, corpus)', flush=True)
         untrained = words(read(client, corpus.scans, "deepseek-ocr"))
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'untrained = words(read(client, corpus.scans, "deepseek-ocr")', flush=True)
         first = client.start_round("bo", ["pages"], recipe="deepseek-ocr-full", overrides=RECIPE)
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'first = client.start_round("bo", ["pages"], recipe="deepseek', flush=True)
         before = steps_before_the_kill(client, first.id)
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'before = steps_before_the_kill(client, first.id)', flush=True)
         cluster.kill_supervised("train")
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'cluster.kill_supervised("train")', flush=True)
-        done = follow(client, first.id)
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'done = follow(client, first.id)', flush=True)
+        *path, done = client.follow_round(first.id)
+        assert min(found.progress["step"] for found in path) > before // 4  # it does not begin anew
         assert done.progress["step"] > before
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'assert done.progress["step"] > before', flush=True)
-        print('ROUND', done.trained_seconds, done.progress, done.finished_at-done.created_at, done.curve, done.scores['after']['cer'], done.scores['before']['cer'])
         check_first_round(client, done)
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'check_first_round(client, done)', flush=True)
         *_, summary = client.follow_corpus("pages")
-        print('TIME', round(__import__('time').monotonic()-T0,1), '*_, summary = client.follow_corpus("pages")', flush=True)
         assert summary.settled
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'assert summary.settled', flush=True)
         check_scans(client, corpus, str(done.checkpoint_id), untrained)
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'check_scans(client, corpus, str(done.checkpoint_id), untrain', flush=True)
         check_learnt(client, corpus, str(done.checkpoint_id))
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'check_learnt(client, corpus, str(done.checkpoint_id))', flush=True)
         second = follow(
-            client, client.start_round("bo", ["pages"], recipe="deepseek-ocr-full", overrides=RECIPE).id
+            client, client.start_round("bo", ["pages"], recipe="deepseek-ocr-full", overrides=AGAIN).id
         )
-        print('TIME', round(__import__('time').monotonic()-T0,1), ')', flush=True)
-        print('ROUND', second.trained_seconds, second.progress, second.finished_at-second.created_at, second.scores['after']['cer'], second.scores['before']['cer'], second.status)
         check_second_round(client, second, str(done.checkpoint_id))
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'check_second_round(client, second, str(done.checkpoint_id))', flush=True)
         check_learnt(client, corpus, str(second.checkpoint_id))
-        print('TIME', round(__import__('time').monotonic()-T0,1), 'check_learnt(client, corpus, str(second.checkpoint_id))', flush=True)
 
 
 def submit(client: Client, corpus: Corpus) -> None:
@@ -247,8 +230,9 @@ def check_learnt(client: Client, corpus: Corpus, checkpoint: str) -> None:
 
 
 def check_second_round(client: Client, found: RoundDetail, champion: str) -> None:
-    """It began from the first one's checkpoint and was held against it."""
+    """It began from the first one's checkpoint, was at its target soon, and was held against that one."""
     assert found.status in ("finished", "refused"), found.detail
+    assert found.progress["step"] < RECIPE["steps"]
     assert (found.parent_id, found.scores["before_reader"]) == (champion, champion)
     assert client.checkpoint(str(found.checkpoint_id)).parent_id == champion
     better = found.scores["difference_high"] < 0
