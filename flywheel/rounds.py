@@ -209,7 +209,7 @@ def cancel(session: Session, round_id: int) -> None:
     row = session.get(Round, round_id)
     if row is None:
         raise NotFound(f"no round {round_id}")
-    if row.status not in RUNNING:
+    if row.status not in (*RUNNING, "planning"):
         raise Conflict(f"round {round_id} is {row.status} already")
     ledger.end_round(session, round_id, "cancelled", "cancelled by a person")
 

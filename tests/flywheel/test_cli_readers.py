@@ -134,6 +134,7 @@ def test_a_plan_is_refused_like_the_round_itself_and_hinders_none(client: Client
     with pytest.raises(ApiError, match="no corpus 'nowhere'"):
         client.plan_round("bo", ["nowhere"])
     planned = client.plan_round("bo", ["books"])
+    assert client.cancel_round(client.plan_round("bo").id).status == "cancelled"
     assert planned.status == "planning"
     assert client.start_round("bo", ["books"]).status == "patching"
     assert client.plan_round("bo").status == "planning"

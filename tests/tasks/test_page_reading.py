@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
+import torch
 from fpdf import FPDF
 from sqlalchemy import select
 
@@ -39,6 +40,15 @@ from tests.flywheel import draw
 from tests.flywheel.rows import make_document, store
 from tests.models.tiny import LIGHT, tiny_deepseek_ocr
 from tests.tasks.drain import drain
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny networks: threads cost more than they bring, the more so where others compute, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from fpdf import FPDF
 from sqlalchemy import select
 
@@ -43,6 +44,15 @@ TINY_LINES = {
     "steps": 2,
     "epochs": 0,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny networks: threads cost more than they bring, the more so where others compute, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

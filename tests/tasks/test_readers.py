@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,15 @@ import pytest
 from flywheel.document import Label
 from flywheel.errors import SetupError
 from flywheel.promotion import BUILTIN
+from flywheel.readers import READERS
 from flywheel.settings import settings
 from models.reader import PageInput
 from tasks import process, readers
 from tasks.readers import count_tokens, page_reader
 from tests.models.drawing import draw_page
+from tests.models.misbehaving import Server, answers
 from tests.models.tiny import tiny_deepseek_ocr
+from tests.models.tiny_kin import tiny_deepseek_ocr2, tiny_got_ocr2
 from tests.models.tiny_layout import tiny_layout
 
 LINES = ["The loop turns once.", "It reads what it could not", "read before."]
@@ -53,6 +57,39 @@ def test_a_layout_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     settings.cache_clear()
     with pytest.raises(SetupError, match="PP-DocLayoutV3"):
         page_reader(BUILTIN).read_many([PageInput(np.full((60, 60), 255, np.uint8), 150.0, 29.0, 29.0)])
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "producer"),
+    [
+        ("deepseek-ocr", tiny_deepseek_ocr, "deepseek-ocr"),
+        ("deepseek-ocr-2", tiny_deepseek_ocr2, "deepseek-ocr-2"),
+        ("got-ocr2", tiny_got_ocr2, "got-ocr2"),
+    ],
+)
+def test_each_reader_opens_from_the_folder_that_its_setting_names(
+    name: str, build: Callable[[Path], Path], producer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(str(READERS[name].setting), str(build(tmp_path / "weights")))
+    monkeypatch.setenv("FLYWHEEL_READER_TOKENS", "4")
+    monkeypatch.setenv("FLYWHEEL_READER_MODE", "tiny")
+    settings.cache_clear()
+    page = draw_page([(20.0, 60.0, "abc")], size=40, language="en", width=160, height=100)
+    [reading] = page_reader(name).read_many([PageInput(page.image, page.dpi, *page.points, "en")])
+    assert (reading.label.checkpoint, reading.label.producer) == (name, producer)
+    assert (reading.vision_tokens or 0) > 0
+    readers.release()
+
+
+def test_the_endpoint_is_the_server_that_the_setting_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server() as server:
+        server.does(answers("read by a server"))
+        monkeypatch.setenv("FLYWHEEL_ENDPOINT", server.url)
+        monkeypatch.setenv("FLYWHEEL_ENDPOINT_MODEL", "a-model")
+        settings.cache_clear()
+        page = PageInput(np.full((60, 60), 255, np.uint8), 150.0, 29.0, 29.0, "en")
+        [reading] = page_reader("endpoint").read_many([page])
+    assert (reading.label.text, reading.label.checkpoint) == ("read by a server", "endpoint")
 
 
 def test_the_truths_tokens_are_counted_by_the_readers_own_tokenizer(
