@@ -40,6 +40,7 @@ from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.recognition.protocol import Recogniser
 from models.resume import State, newest_state, save_state
+from models.schedule import schedule
 from models.scores import Comparison, Scores, compare, normalise, score
 
 __all__ = [
@@ -58,7 +59,6 @@ __all__ = [
 ]
 
 LOSS_MEMORY = 0.95  # of the running mean that is reported
-LOWEST_RATE = 0.002  # of the peak, at the end of the schedule
 EVALUATION_LINES = 64  # images decoded at once
 
 
@@ -275,14 +275,6 @@ def planned_steps(recipe: Recipe, steps_per_epoch: float) -> int:
     if not recipe.epochs:
         return recipe.steps
     return min(recipe.steps, max(recipe.least_steps, math.ceil(recipe.epochs * steps_per_epoch)))
-
-
-def schedule(share: float, warm_up: float) -> float:
-    """The learning rate as a part of its peak: linear warm-up, then half a cosine."""
-    if share < warm_up:
-        return max(0.02, share / warm_up)
-    done = (share - warm_up) / max(1e-9, 1 - warm_up)
-    return LOWEST_RATE + (1 - LOWEST_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 def evaluate(reader: Recogniser | Path, dataset: Path, split: Split, *, device: str = "cpu") -> Scores:

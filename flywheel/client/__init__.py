@@ -161,13 +161,7 @@ class Client:
         recipe: str = "line",
         overrides: Mapping[str, Any] | None = None,
     ) -> wire.RoundDetail:
-        body = {
-            "language": language,
-            "corpora": list(corpora),
-            "recipe": recipe,
-            "overrides": dict(overrides or {}),
-        }
-        return self._http.post("/v1/rounds", wire.RoundDetail, body)
+        return self._ask_round("/v1/rounds", language, corpora, recipe, overrides)
 
     def plan_round(
         self,
@@ -178,13 +172,18 @@ class Client:
         overrides: Mapping[str, Any] | None = None,
     ) -> wire.RoundDetail:
         """What such a round would do; follow it until it is planned."""
+        return self._ask_round("/v1/rounds/plan", language, corpora, recipe, overrides)
+
+    def _ask_round(
+        self, path: str, language: str, corpora: Sequence[str], recipe: str, overrides: Mapping[str, Any] | None
+    ) -> wire.RoundDetail:
         body = {
             "language": language,
             "corpora": list(corpora),
             "recipe": recipe,
             "overrides": dict(overrides or {}),
         }
-        return self._http.post("/v1/rounds/plan", wire.RoundDetail, body)
+        return self._http.post(path, wire.RoundDetail, body)
 
     def rounds(self, *, language: str | None = None, status: str | None = None) -> list[wire.Round]:
         return self._http.listed("/v1/rounds", wire.Round, language=language, status=status)

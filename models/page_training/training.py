@@ -32,8 +32,8 @@ from models.page_training.samples import Samples, watched
 from models.page_training.trainee import MASKED, Trainee, trainee_of
 from models.page_training.watch import RunState, Watch, newest
 from models.recipe import PageRecipe
+from models.schedule import schedule
 
-LOWEST_RATE = 0.002  # of the peak, at the end of the schedule
 PATIENCE = 2 * 3600  # seconds
 WORKERS = 4  # processes that prepare batches ahead of a GPU
 
@@ -131,14 +131,6 @@ def blinded(batch: dict[str, Tensor], share: float) -> dict[str, Tensor]:
         hidden = (torch.rand(batch["labels"].shape) < share) & (batch["labels"] != MASKED)
         batch["input_ids"] = torch.where(hidden, batch["input_ids"][:, :1], batch["input_ids"])
     return batch
-
-
-def schedule(share: float, warm_up: float) -> float:
-    """The learning rate as a part of its peak: linear warm-up, then half a cosine."""
-    if share < warm_up:
-        return max(0.02, share / warm_up)
-    done = (share - warm_up) / max(1e-9, 1 - warm_up)
-    return LOWEST_RATE + (1 - LOWEST_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 def fingerprint(job: TrainingJob, recipe: PageRecipe, dataset_hash: str) -> str:

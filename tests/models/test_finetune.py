@@ -19,11 +19,12 @@ from flywheel.errors import Cancelled, LeaseLost, Rejected
 from flywheel.reasons import Reason
 from models.checkpoint import load
 from models.dataset import PatchRow, write_manifest, write_patches
-from models.finetune import Progress, TrainingJob, compare_on, evaluate, planned_steps, schedule, train
+from models.finetune import Progress, TrainingJob, compare_on, evaluate, planned_steps, train
 from models.recipe import load_recipe
 from models.recognition.line import LineRecogniser
 from models.recognition.ppocr import PpocrRecogniser
 from models.resume import newest_state
+from models.schedule import schedule
 from tests.models.drawing import draw_line, make_dataset, syllables
 
 SMALL: dict[str, Any] = {

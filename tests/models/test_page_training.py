@@ -25,9 +25,10 @@ from models.page_dataset import PageDataset, PageRow
 from models.page_training.launch import from_json, to_json
 from models.page_training.samples import Sample
 from models.page_training.trainee import MASKED, trainee_of
-from models.page_training.training import blinded, schedule
+from models.page_training.training import blinded
 from models.page_training.watch import RUN, newest
 from models.recipe import PageRecipe
+from models.schedule import schedule
 from tests.models.drawing import draw_page
 from tests.models.test_page_dataset import dataset
 from tests.models.tiny import tiny_deepseek_ocr

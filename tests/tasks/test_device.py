@@ -53,10 +53,12 @@ def test_labelling_gives_way_to_a_training_and_is_told_to_which(run: FakeRun) ->
 
 
 def test_shards_that_read_share_the_device_and_another_device_is_another_matter(run: FakeRun) -> None:
+    together = []
     with turn(run, GPU, "", training=False), turn(run, GPU, "", training=False):
-        pass
+        together.append("two shards")
     with turn(run, GPU, "a training", training=True), turn(run, "cuda:1", "", training=False):
-        pass
+        together.append("a training and a shard")
+    assert together == ["two shards", "a training and a shard"]
 
 
 def test_a_training_waits_for_the_shards_being_read_and_nobody_begins_another(run: FakeRun) -> None:
