@@ -2,6 +2,7 @@
 #
 #   make demo TORCH_INDEX=URL     take torch from this package index (CPU-only builds, other CUDA versions)
 #   make test TESTS="-k store"    arguments for pytest
+#   make test JOBS=0              in one process; needed when FLYWHEEL_TEST_... name servers (CONTRIBUTING.md)
 
 VENV    := .venv
 PY      := $(VENV)/bin/python
@@ -10,6 +11,7 @@ EXTRAS  ?= embedded,models,dev
 PIP     := $(PY) -m pip install --disable-pip-version-check --no-input --quiet -c constraints.txt
 INDEX   := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 TESTS   ?=
+JOBS    ?= 2
 CHAOS   ?=
 
 # PaddleOCR's own environment. Its OpenCV wants a desktop's libraries, so the same one without them is laid over it;
@@ -27,7 +29,7 @@ demo: venv ## the whole loop on a drawn sample corpus: nothing else is needed
 	$(VENV)/bin/flywheel demo
 
 test: venv ## every test, against real servers that it starts itself
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 venv: $(STAMP) ## the virtual environment in .venv, with pinned versions
 
