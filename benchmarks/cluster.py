@@ -16,8 +16,8 @@ from sqlalchemy import func, select
 
 from flywheel import database
 from flywheel.database import transaction
+from flywheel.database.tables import Document, LabelRow, Lease, Page
 from flywheel.local import postgres_server, redis_server
-from flywheel.tables import Document, LabelRow, Lease, Page
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,7 +55,7 @@ def _processes(app: str, workers: int) -> Iterator[None]:
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     started = [
         subprocess.Popen([*celery, *quiet], cwd=ROOT, stdout=sys.stderr),
-        subprocess.Popen([sys.executable, "-m", "flywheel.sweep"], cwd=ROOT, stdout=sys.stderr),
+        subprocess.Popen([sys.executable, "-m", "flywheel.loop.sweep"], cwd=ROOT, stdout=sys.stderr),
     ]
     try:
         yield

@@ -23,9 +23,8 @@ from typing import Any
 
 from fpdf import FPDF
 
-from flywheel import coarse
 from flywheel.gate import Gate
-from flywheel.pdf import PageFailure, PageText, Sandbox
+from flywheel.pdf import PageFailure, PageText, Sandbox, coarse
 
 WORDS = "the wheel turns and every page comes back with a label that somebody can check against its ink".split()
 REPEATS = 3

@@ -18,8 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.cluster import cluster, wait_until_settled
-from flywheel import submission
 from flywheel.database import transaction
+from flywheel.loop import submission
 from flywheel.settings import settings
 from flywheel.store import open_store
 

@@ -26,9 +26,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.deepseek_ocr.config import DeepseekOcrConfig
-from models.deepseek_ocr.network import DeepseekOcrForConditionalGeneration
 from models.generation import Generator, NgramGuard, Prompt
+from models.readers.deepseek_ocr.config import DeepseekOcrConfig
+from models.readers.deepseek_ocr.network import DeepseekOcrForConditionalGeneration
 
 PROMPT_TOKENS = 12  # of the prompt's text, about as many as the published ones have
 VIEWS_AT_ONCE = 8

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from flywheel import labels, ledger, relabel, submission
-from flywheel.broker import Run, app, stop_task
-from flywheel.coarse import RawCounts
+from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import Document
 from flywheel.document import Box, Kind, Label, Line, PageFacts, Region
 from flywheel.gate import Gate
 from flywheel.labels import Result
+from flywheel.loop import relabel, submission
+from flywheel.pdf.coarse import RawCounts
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
-from flywheel.tables import Document
+from flywheel.work import ledger
+from flywheel.work.broker import Run, app, stop_task
 
 __all__ = ["app"]
 

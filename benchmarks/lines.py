@@ -69,8 +69,8 @@ def arguments() -> argparse.Namespace:
 
 def draw(count: int, seed: int, *, degraded: bool = True) -> Drawn:
     """Lines in random shapes of the drawing face; half of the words hold a stack."""
-    from models.augment import degrade
-    from models.drawn import DrawnLines
+    from models.line_training.drawn import DrawnLines
+    from models.training.augment import degrade
 
     words, generator, drawn = random.Random(seed), np.random.default_rng(seed), DrawnLines()
     out: Drawn = []
@@ -90,7 +90,7 @@ def syllable(words: random.Random) -> str:
 def train(scratch: Path, call: argparse.Namespace) -> Path:
     """A checkpoint trained on other drawn lines."""
     from models import finetune
-    from models.dataset import PatchRow, write_manifest, write_patches
+    from models.line_training.dataset import PatchRow, write_manifest, write_patches
 
     data = scratch / "data"
     data.mkdir()

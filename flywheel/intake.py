@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from flywheel.cleaning import clean
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
+from flywheel.text.cleaning import clean
 
 NAME_LENGTH = 255
 SUBMITTED_NAME_LENGTH = 4096  # longer is no name but an attack

@@ -25,9 +25,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from flywheel.database import transaction
+from flywheel.database.tables import ApiKey
 from flywheel.errors import FlywheelError, NotFound
 from flywheel.settings import settings
-from flywheel.tables import ApiKey
 
 Scope = Literal["read", "submit", "review", "train", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

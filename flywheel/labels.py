@@ -17,12 +17,12 @@ from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from flywheel.database.tables import LabelRow, Page, Review
 from flywheel.document import Kind, Label, Outcome, PageFacts, Verdict, decode_label, encode
 from flywheel.errors import BlobCorrupt, Conflict, NotFound
-from flywheel.ledger import Claim, current_labels, guard
 from flywheel.reasons import Reason
 from flywheel.store import Store
-from flywheel.tables import LabelRow, Page, Review
+from flywheel.work.ledger import Claim, current_labels, guard
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     page_seconds: float = Field(default=20.0, gt=0, description="wall limit for one page in MuPDF")
     child_memory: int = Field(default=2 << 30, description="address space of a MuPDF child, bytes")
 
-    # Readers (flywheel/readers.py): a folder with the published files, or owner/name@revision on the hub
+    # Readers (flywheel/loop/readers.py): a folder with the published files, or owner/name@revision on the hub
     deepseek_ocr: str = Field(default="", description="weights of DeepSeek-OCR: folder, or owner/name@revision")
     deepseek_ocr_2: str = Field(
         default="", description="weights of DeepSeek-OCR-2: folder, or owner/name@revision"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool
 
-from flywheel.tables import Row
+from flywheel.database.tables import Row
 
 
 def run() -> None:

@@ -30,18 +30,18 @@ from torch.nn import functional
 
 from flywheel.errors import Cancelled, Rejected
 from flywheel.reasons import Reason
-from models.batches import Batch, TrainingLines, ValidationLines
 from models.checkpoint import Manifest, load, save
-from models.dataset import Dataset, Lines, Split
-from models.job import Progress, TrainingJob, TrainingResult
+from models.line_training.batches import Batch, TrainingLines, ValidationLines
+from models.line_training.dataset import Dataset, Lines, Split
 from models.page_training.comparison import compare_pages, recogniser_of
-from models.recipe import PageRecipe, Recipe, load_recipe, recipes
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.recognition.protocol import Recogniser
-from models.resume import State, newest_state, save_state
-from models.schedule import schedule
 from models.scores import Comparison, Scores, compare, normalise, score
+from models.training.job import Progress, TrainingJob, TrainingResult
+from models.training.recipe import PageRecipe, Recipe, load_recipe, recipes
+from models.training.resume import State, newest_state, save_state
+from models.training.schedule import schedule
 
 __all__ = [
     "PageRecipe",

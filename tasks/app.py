@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from flywheel.broker import app, pulse
-from tasks import (
-    coarse,
-    dataset,
-    device,
-    export,
-    ingest,
-    patches,
-    planning,
-    promotion,
-    reading,
-    recognition,
-    relabel,
-    training,
-)
+from flywheel.work.broker import app, pulse
+from tasks import coarse, dataset, export, ingest, patches, planning, promotion, recognition, relabel, training
+from tasks import trial as reading
+from tasks.worker import device
 
 pulse.facts = device.facts
 

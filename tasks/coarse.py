@@ -7,18 +7,20 @@ from pathlib import Path
 
 import structlog
 
-from flywheel import labels, ledger, relabel
-from flywheel.broker import Run, stop_task
-from flywheel.coarse import label as coarse_label
+from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import Document, Page
 from flywheel.errors import Rejected
 from flywheel.gate import Gate
 from flywheel.labels import Result
+from flywheel.loop import relabel
 from flywheel.pdf import PageFailure, PageText, arranged
+from flywheel.pdf.coarse import label as coarse_label
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.tables import Document, Page
-from tasks.process import document_file, sandbox, store, subject
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from tasks.worker.process import document_file, sandbox, store, subject
 
 log = structlog.get_logger()
 

@@ -7,18 +7,19 @@ import math
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from flywheel import dataset as datasets
-from flywheel import ledger, promotion, rounds
-from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.recipes import unit_of
-from flywheel.tables import Dataset, Round
-from tasks.process import store
+from flywheel.database.tables import Dataset, Round
+from flywheel.loop import dataset as datasets
+from flywheel.loop import promotion, rounds
+from flywheel.loop.recipes import unit_of
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from tasks.worker.process import store
 
 
 @stop_task("dataset")
 def dataset(run: Run) -> None:
-    from models.recipe import PageRecipe, load_recipe
+    from models.training.recipe import PageRecipe, load_recipe
 
     with transaction() as session:
         row = session.get_one(Round, run.claim.round_id)

@@ -12,16 +12,17 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from flywheel import export as exporting
-from flywheel import labels, ledger
-from flywheel.broker import Run, stop_task
+from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import CheckpointRow, Corpus, Dataset, Document, Export, LabelRow, Page, Round
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.export import ExportRow, Lineage
-from flywheel.ledger import current_labels
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.settings import settings
-from flywheel.tables import CheckpointRow, Corpus, Dataset, Document, Export, LabelRow, Page, Round
-from tasks.process import document_file, sandbox, scratch, store
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from flywheel.work.ledger import current_labels
+from tasks.worker.process import document_file, sandbox, scratch, store
 
 log = structlog.get_logger()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flywheel import ledger, submission
-from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.tables import Document
-from tasks.process import document_file, sandbox
+from flywheel.database.tables import Document
+from flywheel.loop import submission
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from tasks.worker.process import document_file, sandbox
 
 
 @stop_task("ingest")

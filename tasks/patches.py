@@ -19,24 +19,26 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from flywheel import labels, ledger, markup, rounds
-from flywheel.broker import Run, stop_task
+from flywheel import labels, markup
 from flywheel.database import transaction
+from flywheel.database.tables import Document, LabelRow, Page, PatchSet, Round
 from flywheel.document import Box, Kind, Label
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
-from flywheel.ledger import current_labels
+from flywheel.loop import rounds
+from flywheel.loop.recipes import Unit, unit_of
 from flywheel.markup import MarkupError
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
-from flywheel.recipes import Unit, unit_of
 from flywheel.settings import settings
-from flywheel.tables import Document, LabelRow, Page, PatchSet, Round
-from tasks.process import document_file, sandbox, scratch, store, subject
-from tasks.readers import line_detector
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from flywheel.work.ledger import current_labels
+from tasks.worker.process import document_file, sandbox, scratch, store, subject
+from tasks.worker.readers import line_detector
 
 if TYPE_CHECKING:
-    from models.page_dataset import PageRow
-    from models.patches import Patch
+    from models.lines.patches import Patch
+    from models.page_training.dataset import PageRow
 
 WHOLE = 0.99  # of a page's area: one region of that size says nothing of where things are
 
@@ -95,8 +97,8 @@ def values(given: Given, unit: Unit, key: str) -> dict[str, Any]:
 
 def kept(unit: Unit, rows: list[Any]) -> str:
     """Rows as one Parquet file in the store; its key."""
-    from models.dataset import write_patches
-    from models.page_dataset import write_pages
+    from models.line_training.dataset import write_patches
+    from models.page_training.dataset import write_pages
 
     with scratch("patches") as directory:
         file = directory / "patches.parquet"
@@ -127,7 +129,7 @@ def give(path: Path, document: Document, page: Page, row: LabelRow, unit: Unit) 
 
 def lines_of(path: Path, document: Document, row: LabelRow, label: Label, image: PageImage) -> Given:
     """The line patches of one page."""
-    from models.dataset import PatchRow
+    from models.line_training.dataset import PatchRow
 
     cut, dropped = cut_page(path, label, image)
     rows = [
@@ -148,7 +150,7 @@ def lines_of(path: Path, document: Document, row: LabelRow, label: Label, image:
 
 def cut_page(path: Path, label: Label, image: PageImage) -> tuple[list[Patch], Counter[str]]:
     """The line patches of one page, and how many lines were dropped, by reason."""
-    from models.patches import cut, cut_label
+    from models.lines.patches import cut, cut_label
 
     lines = line_detector().find(image.image, image.dpi)
     if label.kind is Kind.COARSE:  # the row of an accepted one says "human"
@@ -164,7 +166,7 @@ def cut_page(path: Path, label: Label, image: PageImage) -> tuple[list[Patch], C
 
 def page_row(document: Document, row: LabelRow, label: Label, image: PageImage) -> PageRow | None:
     """The page as it is learned from, or None where its label has no text."""
-    from models.page_dataset import PageRow
+    from models.page_training.dataset import PageRow
 
     text = unicodedata.normalize("NFC", markup.coarse(label)).strip()
     if not text:

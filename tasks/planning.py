@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, update
 
-from flywheel import labels, ledger, promotion
-from flywheel import planning as plans
-from flywheel.broker import Run, stop_task
+from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import LabelRow, Round
 from flywheel.errors import BlobCorrupt, BlobMissing
-from flywheel.planning import Outlook
-from flywheel.recipes import Unit, unit_of
-from flywheel.tables import LabelRow, Round
-from tasks.process import store
-from tasks.readers import source, weights
+from flywheel.loop import planning as plans
+from flywheel.loop import promotion
+from flywheel.loop.planning import Outlook
+from flywheel.loop.recipes import Unit, unit_of
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from tasks.worker.process import store
+from tasks.worker.readers import source, weights
 
 if TYPE_CHECKING:
-    from models.tokens import TokenReport
+    from models.training.tokens import TokenReport
 
 
 @stop_task("planning")
@@ -64,7 +66,7 @@ def tokens(
     unit: Unit, architecture: str, parent: str | None, teaching: list[str], others: list[str]
 ) -> TokenReport:
     """The report, by the tokenizer or the output symbols that the round would begin with."""
-    from models import tokens as reports
+    from models.training import tokens as reports
 
     if unit == "page":
         directory = source(parent).directory() if parent else weights(architecture)

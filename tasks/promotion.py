@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flywheel import ledger, rounds
-from flywheel import promotion as promotions
-from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.tables import Round
+from flywheel.database.tables import Round
+from flywheel.loop import promotion as promotions
+from flywheel.loop import rounds
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
 
 
 @stop_task("promotion")

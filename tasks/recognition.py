@@ -16,19 +16,20 @@ from zlib import crc32
 
 from sqlalchemy.orm import Session
 
-from flywheel import labels, ledger
-from flywheel.broker import Run, stop_task
+from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import CheckpointRow, LabelRow, Page
 from flywheel.document import PageReading
 from flywheel.gate import Gate
 from flywheel.labels import Result
-from flywheel.ledger import Claim, current_labels
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.tables import CheckpointRow, LabelRow, Page
-from tasks.process import ahead, document_file, facts_of, sandbox, store, subject
-from tasks.readers import InHand, in_hand
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from flywheel.work.ledger import Claim, current_labels
+from tasks.worker.process import ahead, document_file, facts_of, sandbox, store, subject
+from tasks.worker.readers import InHand, in_hand
 
 GATE = Gate()
 Failures = list[tuple[int, Reason, str]]
@@ -107,13 +108,13 @@ def render(path: Path, pages: Sequence[Page], ended: Event) -> Rendered:
 
 def read(hand: InHand, language: str | None, pages: Sequence[tuple[Page, PageImage]]) -> list[PageReading]:
     """What the reader makes of some pages. Of those that answer in markup, some are asked whether they recite."""
-    from models.reader import PageInput
+    from models.readers.protocol import PageInput
 
     inputs = [PageInput(i.image, i.dpi, i.width, i.height, language) for _, i in pages]
     readings = hand.reader.read_many(inputs)
     if not hand.pages:
         return readings
-    from models.recitation import probe
+    from models.readers.recitation import probe
 
     # By the checkpoint's name: another one is asked of other pages, and the same one of the same again.
     return probe(hand.reader, inputs, readings, seed=crc32(hand.reader.checkpoint.encode()))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flywheel import ledger
-from flywheel import relabel as relabelling
-from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
-from flywheel.tables import Round
+from flywheel.database.tables import Round
+from flywheel.loop import relabel as relabelling
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
 
 
 @stop_task("relabel")

@@ -19,17 +19,18 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from flywheel import ledger, rounds
-from flywheel.broker import Run, stop_task
 from flywheel.database import transaction
+from flywheel.database.tables import CheckpointRow, Dataset, Round
 from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Transient
-from flywheel.scripts import expected
+from flywheel.loop import rounds
 from flywheel.store.tree import read_manifest
-from flywheel.tables import CheckpointRow, Dataset, Round
-from tasks.device import turn
-from tasks.judging import judge
-from tasks.process import device, devices, scratch, store
-from tasks.readers import release, source, weights
+from flywheel.text.scripts import expected
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from tasks.worker.device import turn
+from tasks.worker.judging import judge
+from tasks.worker.process import device, devices, scratch, store
+from tasks.worker.readers import release, source, weights
 
 if TYPE_CHECKING:
     from models.finetune import PageRecipe, Progress, Recipe, TrainingResult

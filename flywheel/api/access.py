@@ -11,9 +11,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from flywheel import keys
 from flywheel.database import transaction
+from flywheel.database.tables import ApiKey
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
-from flywheel.tables import ApiKey
 from flywheel.wire import LANGUAGE
 
 bearer = HTTPBearer(auto_error=False, description="An API key: fw_<id>_<secret>")

@@ -19,9 +19,9 @@ from flywheel.catalog import corpora
 from flywheel.database import transaction
 from flywheel.errors import Rejected
 from flywheel.intake import ArchiveLimits, expand
+from flywheel.loop.submission import submit
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.submission import submit
 from flywheel.wire import LANGUAGE
 
 router = APIRouter(route_class=StrictRoute)

@@ -14,10 +14,10 @@ from flywheel.api.strict import StrictRoute
 from flywheel.catalog import records
 from flywheel.catalog.corpora import corpus_row
 from flywheel.database import transaction
+from flywheel.database.tables import Export
 from flywheel.errors import Conflict, NotFound
-from flywheel.ledger import Work, enqueue
 from flywheel.store.tree import read_manifest
-from flywheel.tables import Export
+from flywheel.work.ledger import Work, enqueue
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -11,7 +11,7 @@ from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog.corpora import columns
 from flywheel.database import transaction
-from flywheel.tables import ApiKey
+from flywheel.database.tables import ApiKey
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -12,9 +12,9 @@ from flywheel.api.access import Id, Reader, Reviewer, store
 from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import pages
-from flywheel.cleaning import clean
 from flywheel.database import transaction
 from flywheel.document import Kind, Label, Line, Region, decode_label, encode
+from flywheel.text.cleaning import clean
 
 router = APIRouter(route_class=StrictRoute)
 

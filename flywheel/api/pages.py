@@ -13,9 +13,9 @@ from flywheel.api.rendering import Format, Picture, page_image
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import pages
 from flywheel.database import transaction
+from flywheel.database.tables import LabelRow
 from flywheel.document import Outcome, Verdict, encode
 from flywheel.errors import NotFound
-from flywheel.tables import LabelRow
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from flywheel import promotion, relabel, wire
+from flywheel import wire
 from flywheel.api.access import LanguageQuery, Limit, Reader, Trainer
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import rounds as catalog
 from flywheel.database import transaction
-from flywheel.tags import canonical
+from flywheel.loop import promotion, relabel
+from flywheel.text.tags import canonical
 
 router = APIRouter(route_class=StrictRoute)
 

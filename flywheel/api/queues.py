@@ -6,10 +6,11 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from flywheel import ledger, wire
+from flywheel import wire
 from flywheel.api.access import Reader
 from flywheel.api.strict import StrictRoute
 from flywheel.database import transaction
+from flywheel.work import ledger
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -17,11 +17,11 @@ from flywheel.api.uploads import OPENAPI_BODY, ZIP, Received, media_type, receiv
 from flywheel.catalog import records
 from flywheel.catalog import rounds as checkpoints
 from flywheel.database import transaction
+from flywheel.database.tables import ReadingRow
 from flywheel.errors import BlobCorrupt, Rejected
-from flywheel.ledger import Work, enqueue
-from flywheel.readers import modes_of
+from flywheel.loop.readers import modes_of
 from flywheel.reasons import Reason
-from flywheel.tables import ReadingRow
+from flywheel.work.ledger import Work, enqueue
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from flywheel import planning, rounds, wire
+from flywheel import wire
 from flywheel.api.access import Id, LanguageQuery, Limit, Reader, Trainer
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import rounds as catalog
 from flywheel.database import transaction
+from flywheel.loop import planning, rounds
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from flywheel import wire, workers
+from flywheel import wire
 from flywheel.api.access import Reader
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog.corpora import columns
 from flywheel.database import transaction
+from flywheel.work import workers
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from flywheel import tables, wire
+from flywheel import wire
 from flywheel.catalog.corpora import corpus_row
+from flywheel.database import tables
 from flywheel.reasons import Reason
 
 SUBSET_PREFIX = re.compile(r"^[A-Z]{6}\+")

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from flywheel import tables, wire
+from flywheel import wire
 from flywheel.catalog import cursor
+from flywheel.database import tables
 from flywheel.errors import NotFound
 
 

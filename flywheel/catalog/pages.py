@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
-from flywheel import ledger, tables, wire
+from flywheel import wire
 from flywheel.catalog import cursor
 from flywheel.catalog.corpora import columns, corpus_row
+from flywheel.database import tables
 from flywheel.errors import NotFound
 from flywheel.reasons import Reason
+from flywheel.work import ledger
 
 LINEAGE_STEPS = 100  # labels walked back at most
 

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from flywheel import tables, wire
+from flywheel import wire
 from flywheel.catalog.corpora import columns
+from flywheel.database import tables
 from flywheel.errors import NotFound
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from flywheel import tables, wire
+from flywheel import wire
 from flywheel.catalog.corpora import columns
+from flywheel.database import tables
 from flywheel.errors import NotFound
 
 ROUTED = ("promote", "rollback")  # the actions that name a champion

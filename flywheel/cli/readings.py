@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
-from flywheel.readers import AUTO, MODES, READERS
+from flywheel.loop.readers import AUTO, MODES, READERS
 
 if TYPE_CHECKING:
     from flywheel.client import Client

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
-from flywheel.recipes import RECIPES
+from flywheel.loop.recipes import RECIPES
 
 if TYPE_CHECKING:
     from flywheel.client import Client

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flywheel.coarse import RawCounts
 from flywheel.document import Label, Outcome, PageFacts, PageReading, Verdict
 from flywheel.gate.letters import can_mix, mixed_words
 from flywheel.gate.loops import find_loop, longest_run, most_frequent, tail_loop
 from flywheel.gate.page import JudgedPage, of_label, of_reading
 from flywheel.gate.thresholds import Thresholds
 from flywheel.markup import DROPPED, Fault
-from flywheel.orthography import check
+from flywheel.pdf.coarse import RawCounts
 from flywheel.pdf.results import InkEvidence
 from flywheel.reasons import Reason
-from flywheel.scripts import expected
+from flywheel.text.orthography import check
+from flywheel.text.scripts import expected
 
 Check = Callable[[], Verdict | None]
-# Among a reading's flaws: a server would not read the page, or failed on it alone (models/endpoint/).
+# Among a reading's flaws: a server would not read the page, or failed on it alone (models/readers/endpoint/).
 UNREAD = {"refused": "the server will not read it", "unanswered": "the server fails on it, while it reads others"}
 UNSOUND = (*sorted(DROPPED - {Fault.DUPLICATE}), Fault.BAD_TABLE, Fault.STRAY_MARK)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from flywheel.scripts import is_script, script_of
+from flywheel.text.scripts import is_script, script_of
 
 # Scripts written side by side without blanks, so that a run of letters may hold several.
 _TOGETHER = frozenset(("Hani", "Hira", "Kana", "Hang", "Bopo", "Yiii", "Thai", "Laoo", "Khmr", "Mymr"))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from flywheel.document import Label, PageFacts, PageReading, Region
 from flywheel.markup import table_rows
-from flywheel.scripts import histogram, is_script
+from flywheel.text.scripts import histogram, is_script
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ PROGRAMS: tuple[Program, ...] = (
     worker("cpu", "cpu,control", 2, OMP_NUM_THREADS="1"),
     worker("gpu", "gpu", 1, *SPAWNED),
     worker("train", "train", 1, *SPAWNED),
-    Program("sweep", ("{python}", "-m", "flywheel.sweep")),
-    Program("beat", ("{python}", "-m", "flywheel.beat")),
+    Program("sweep", ("{python}", "-m", "flywheel.loop.sweep")),
+    Program("beat", ("{python}", "-m", "flywheel.loop.scheduler")),
 )
 
 

@@ -15,7 +15,6 @@ from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
-from flywheel.cleaning import clean
 from flywheel.document import Box, Character, PageFacts
 from flywheel.errors import Rejected
 from flywheel.intake import sniff
@@ -25,6 +24,7 @@ from flywheel.pdf.process import Child
 from flywheel.pdf.results import DocumentFacts, Limits, PageFailure, PageImage, PageLayout, PageText
 from flywheel.pdf.structure import page_layout, page_text
 from flywheel.reasons import Reason
+from flywheel.text.cleaning import clean
 
 Result = TypeVar("Result")
 SNIFFED_BYTES = 4096

@@ -22,7 +22,7 @@ from flywheel.pdf.frames import Frame
 from flywheel.pdf.plain import plain_regions
 from flywheel.pdf.reading_order import columns
 from flywheel.pdf.results import InkEvidence, PageLayout, PageText
-from flywheel.scripts import histogram
+from flywheel.text.scripts import histogram
 
 INK_CONTRAST = 32  # gray levels between paper and ink, of 255
 SAMPLED_PIXELS = 7  # every seventh pixel tells the paper's level

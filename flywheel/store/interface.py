@@ -1,4 +1,4 @@
-"""What every store does; tests/flywheel/test_store.py is the contract that each one runs through."""
+"""What every store does; tests/flywheel/store/test_store.py is the contract that each one runs through."""
 
 from __future__ import annotations
 

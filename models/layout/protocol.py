@@ -1,6 +1,6 @@
 """What every layout detector promises: images of pages in, their regions out.
 
-The contract that all implementations pass (tests/models/test_layout.py): as many lists as images and in
+The contract that all implementations pass (tests/models/layout/test_layout.py): as many lists as images and in
 their order; boxes in pixels, inside their image; categories of `flywheel.markup.CATEGORIES`; confidences in
 0..1; regions in reading order; and what is found on a page does not depend on the pages beside it.
 """

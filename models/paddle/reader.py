@@ -12,8 +12,8 @@ from typing import cast
 from models.lines.detector import LineDetector
 from models.paddle.detector import PaddleLineDetector
 from models.paddle.recogniser import CHECKPOINT, PRODUCER, PaddleRecogniser
-from models.page import LinePageReader
-from models.reader import PageReader
+from models.readers.lines import LinePageReader
+from models.readers.protocol import PageReader
 
 
 def page_reader(engine: str, *, checkpoint: str = CHECKPOINT) -> PageReader:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Split
-from models.page_dataset import PageDataset, Pages
-from models.reader import PageInput, PageReader
+from models.line_training.dataset import Split
+from models.page_training.dataset import PageDataset, Pages
+from models.readers.protocol import PageInput, PageReader
 from models.recognition.protocol import Reading, Recogniser
 from models.scores import Comparison, Scores, compare, score
 

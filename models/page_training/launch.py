@@ -22,8 +22,8 @@ from typing import Any
 from flywheel.errors import Cancelled, FlywheelError, Rejected, SetupError
 from flywheel.reasons import Reason
 from models.checkpoint import Manifest, write_json
-from models.job import Progress, TrainingJob, TrainingResult
-from models.recipe import load_recipe
+from models.training.job import Progress, TrainingJob, TrainingResult
+from models.training.recipe import load_recipe
 
 STOP = "stop"  # the file that asks to end
 KEPT = "kept"  # the file that names the last checkpoint that was taken care of

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from flywheel.errors import SetupError
 from models.page_training.samples import Sample
-from models.reader import PageReader
-from models.recipe import PageRecipe
-from models.vision_language import spelled
+from models.readers.protocol import PageReader
+from models.readers.vision_language import spelled
+from models.training.recipe import PageRecipe
 
 MASKED = -100  # labels that no loss is taken of
 IN_TRAINING = "in training"
@@ -61,7 +61,7 @@ class DeepseekOcr:
     """DeepSeek-OCR: plain text after the one prompt, grounded markdown after the other."""
 
     def __init__(self, directory: Path, recipe: PageRecipe) -> None:
-        from models.deepseek_ocr import processing, weights
+        from models.readers.deepseek_ocr import processing, weights
 
         self._directory, self._mode = directory, recipe.mode
         self.fine = recipe.fine_share > 0  # as the service will read with it
@@ -79,7 +79,7 @@ class DeepseekOcr:
         return parts
 
     def reader(self, *, limit: int, batch: int) -> PageReader:
-        from models.deepseek_ocr.reader import DeepseekOcrReader
+        from models.readers.deepseek_ocr.reader import DeepseekOcrReader
 
         return DeepseekOcrReader(
             self.network,
@@ -95,7 +95,7 @@ class DeepseekOcr:
         return len(self._processor.encode(text))
 
     def save(self, directory: Path) -> None:
-        from models.deepseek_ocr import weights
+        from models.readers.deepseek_ocr import weights
 
         weights.save(self.network.to(self._published), directory, companions=self._directory)
 
@@ -104,7 +104,7 @@ class GotOcr2:
     """GOT-OCR2.0: plain text only."""
 
     def __init__(self, directory: Path, recipe: PageRecipe) -> None:
-        from models.got_ocr2 import open_pair
+        from models.readers.got_ocr2 import open_pair
 
         self._directory = directory
         network, self._processor = open_pair(directory)
@@ -112,7 +112,7 @@ class GotOcr2:
         self.fine = False
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
-        from models.got_ocr2 import END, asked
+        from models.readers.got_ocr2 import END, asked
 
         tokenizer = self._processor.tokenizer
         end = tokenizer.convert_tokens_to_ids(END)
@@ -142,7 +142,7 @@ class GotOcr2:
         }
 
     def reader(self, *, limit: int, batch: int) -> PageReader:
-        from models.got_ocr2 import GotOcr2Reader
+        from models.readers.got_ocr2 import GotOcr2Reader
 
         return GotOcr2Reader(self.network, self._processor, checkpoint=IN_TRAINING, limit=limit, batch=batch)
 

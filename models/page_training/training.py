@@ -26,13 +26,13 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from flywheel.errors import Cancelled, SetupError
 from models.checkpoint import Manifest, seal
-from models.job import Progress, TrainingJob, TrainingResult
-from models.page_dataset import PageDataset
+from models.page_training.dataset import PageDataset
 from models.page_training.samples import Samples, watched
 from models.page_training.trainee import MASKED, Trainee, trainee_of
 from models.page_training.watch import RunState, Watch, newest
-from models.recipe import PageRecipe
-from models.schedule import schedule
+from models.training.job import Progress, TrainingJob, TrainingResult
+from models.training.recipe import PageRecipe
+from models.training.schedule import schedule
 
 PATIENCE = 2 * 3600  # seconds
 WORKERS = 4  # processes that prepare batches ahead of a GPU

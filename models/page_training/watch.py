@@ -20,13 +20,13 @@ from torch import distributed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from models.checkpoint import write_json
-from models.job import Progress
-from models.page_dataset import Pages
 from models.page_training.comparison import texts_of
+from models.page_training.dataset import Pages
 from models.page_training.samples import Samples
 from models.page_training.trainee import Trainee
-from models.recipe import PageRecipe
 from models.scores import score
+from models.training.job import Progress
+from models.training.recipe import PageRecipe
 
 RUN = "run.json"
 LOSS_MEMORY = 0.95  # of the running mean that is reported

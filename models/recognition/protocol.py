@@ -1,6 +1,6 @@
 """What every recogniser promises: images of lines in, one reading each out.
 
-The contract that all implementations pass (tests/models/test_recognisers.py): as many readings as
+The contract that all implementations pass (tests/models/recognition/test_recognisers.py): as many readings as
 images and in their order; confidences in 0..1, one a code point of the text; NFC text; and the same
 image gives the same text whatever else is in the batch.
 """

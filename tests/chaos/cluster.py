@@ -27,13 +27,13 @@ from typing import TypeVar
 
 from sqlalchemy import ColumnElement, func, select
 
-from flywheel import submission
 from flywheel.database import transaction
+from flywheel.database.tables import LabelRow, Lease, Page, Row, Shard
 from flywheel.local.processes import spawn, tail
-from flywheel.route import ROUTE
+from flywheel.loop import submission
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
-from flywheel.tables import LabelRow, Lease, Page, Row, Shard
+from flywheel.work.route import ROUTE
 from tests.flywheel import draw
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class Cluster:
         return self.start("worker", [*argv, "-c", str(processes), *QUIET], **self._fault(fault), **more)
 
     def sweep(self, fault: str = "") -> Member:
-        return self.program("flywheel.sweep", fault=fault)
+        return self.program("flywheel.loop.sweep", fault=fault)
 
     def program(self, module: str, *arguments: str, fault: str = "", **more: str) -> Member:
         """Any `python -m module arguments`."""

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import Document, LabelRow, Lease, Page, Shard
 from flywheel.store import Store
-from flywheel.tables import Document, LabelRow, Lease, Page, Shard
 from tests.chaos.cluster import Cluster
 
 TERMINAL = ("labelled", "waiting", "quarantined")

@@ -1,7 +1,7 @@
 """The service's programs with a fault built in: nothing of them is changed, they are only listened to.
 
     celery -A tests.chaos.sabotage worker ...            a worker
-    python -m tests.chaos.sabotage flywheel.sweep        any program
+    python -m tests.chaos.sabotage flywheel.loop.sweep        any program
 
 CHAOS_FAULT is "POINT ACTION TIMES"; TIMES counts over all processes that share CHAOS_DIR.
 Points:
@@ -37,8 +37,8 @@ from celery import signals
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
+from flywheel.database.tables import Document, LabelRow, Lease, Tick
 from flywheel.settings import settings
-from flywheel.tables import Document, LabelRow, Lease, Tick
 
 DIRECTORY = Path(os.environ["CHAOS_DIR"])
 POINT, ACTION, TIMES = os.environ["CHAOS_FAULT"].split()
@@ -125,7 +125,7 @@ def on_page(number: int, child: int) -> None:
 
 @signals.worker_process_init.connect
 def _observe(**_: object) -> None:
-    from tasks.process import sandbox
+    from tasks.worker.process import sandbox
 
     sandbox()._on_page = on_page  # the observer that the sandbox has for this
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from flywheel.database import transaction
-from flywheel.tables import Document, Page
+from flywheel.database.tables import Document, Page
 from tests.chaos.cluster import Cluster
 from tests.flywheel import draw
 

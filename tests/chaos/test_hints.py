@@ -8,17 +8,17 @@ import sys
 import pytest
 import redis
 
+from flywheel.database.tables import Lease, Round, Tick
 from flywheel.document import Outcome
 from flywheel.local.ports import free_port
 from flywheel.local.redis import RedisServer, prepare_redis
 from flywheel.settings import settings
-from flywheel.tables import Lease, Round, Tick
 from tests.chaos.cluster import Cluster
 from tests.flywheel.rows import give_labels, make_document
 
 ONE_TICK = """
 from datetime import UTC, datetime
-from flywheel.beat import start_due_rounds
+from flywheel.loop.scheduler import start_due_rounds
 print("[1 round]" if len(start_due_rounds(datetime(2030, 1, 1, tzinfo=UTC))) == 1 else "[]")
 """
 
@@ -131,7 +131,7 @@ def test_fault_24_of_two_beats_one_killed_across_a_tick_one_round_starts(program
     _, pages = make_document(2, language="en")
     give_labels(pages, Outcome.ACCEPTED, lines=3)
     rules = {"FLYWHEEL_ROUNDS_AUTOMATIC": "1", "FLYWHEEL_ROUND_MIN_LINES": "1"}
-    lost = programs.program("flywheel.beat", fault="ticks:before kill 1", **rules)
+    lost = programs.program("flywheel.loop.scheduler", fault="ticks:before kill 1", **rules)
     assert lost.process.wait(60) == -signal.SIGKILL
     assert programs.count(Tick) == programs.count(Round) == 0
     beats = [programs.start("beat", [sys.executable, "-c", ONE_TICK], **rules) for _ in range(2)]

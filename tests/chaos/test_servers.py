@@ -13,10 +13,10 @@ import pytest
 
 from flywheel import keys
 from flywheel.database import engine, upgrade
+from flywheel.database.tables import Document
 from flywheel.local.ports import HOST, free_port
 from flywheel.local.postgres import PostgresServer, end_leftover, prepare_postgres
 from flywheel.settings import settings
-from flywheel.tables import Document
 from tests.chaos import invariants
 from tests.chaos.cluster import Cluster, Member, submission_hash
 from tests.flywheel import draw

@@ -7,9 +7,9 @@ import signal
 import pytest
 from sqlalchemy import select
 
-from flywheel import broker
 from flywheel.database import transaction
-from flywheel.tables import LabelRow, Lease, Page, Shard
+from flywheel.database.tables import LabelRow, Lease, Page, Shard
+from flywheel.work import broker
 from tests.chaos.cluster import Cluster
 
 

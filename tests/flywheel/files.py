@@ -13,7 +13,7 @@ from PIL import Image
 from sqlalchemy import update
 
 from flywheel.database import transaction
-from flywheel.tables import Document, Page
+from flywheel.database.tables import Document, Page
 
 
 def a_pdf(text: str = "A line of plain text") -> bytes:

@@ -6,16 +6,18 @@ import hashlib
 
 from sqlalchemy import select
 
-from flywheel import labels, ledger, submission
+from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import CheckpointRow, Document, LabelRow, Page, Shard
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
 from flywheel.labels import Result
-from flywheel.ledger import Claim, Work
+from flywheel.loop import submission
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.store import open_store
 from flywheel.store.interface import Store
-from flywheel.tables import CheckpointRow, Document, LabelRow, Page, Shard
+from flywheel.work import ledger
+from flywheel.work.ledger import Claim, Work
 
 
 def store() -> Store:

@@ -9,9 +9,9 @@ from sqlalchemy import event
 
 from flywheel import keys
 from flywheel.database import engine, transaction
+from flywheel.database.tables import ApiKey
 from flywheel.errors import NotFound
 from flywheel.keys import KeyRefused, ScopeMissing
-from flywheel.tables import ApiKey
 
 pytestmark = pytest.mark.usefixtures("environment")
 

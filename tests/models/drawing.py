@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from flywheel.document import Box, Character
-from models.dataset import PatchRow, Split, write_manifest, write_patches
+from models.line_training.dataset import PatchRow, Split, write_manifest, write_patches
 
 Gray = NDArray[np.uint8]
 TIBETAN, LATIN, CHINESE = 21, 0, 60

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from models.deepseek_ocr.config import DeepseekOcrConfig
-from models.deepseek_ocr.network import DeepseekOcrForConditionalGeneration
-from models.deepseek_ocr.weights import save
+from models.readers.deepseek_ocr.config import DeepseekOcrConfig
+from models.readers.deepseek_ocr.network import DeepseekOcrForConditionalGeneration
+from models.readers.deepseek_ocr.weights import save
 
 BEGIN, END, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
 ADDED = (

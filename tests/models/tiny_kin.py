@@ -21,7 +21,7 @@ from transformers import (
 from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import DeepseekOcr2ImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from models.deepseek_ocr.processing import Processor
+from models.readers.deepseek_ocr.processing import Processor
 from tests.models.tiny import VOCABULARY, draw, tokenizer, write_tokenizer
 
 SIDE = 256  # pixels of GOT's square; the published one has 1024

@@ -17,7 +17,7 @@ else:
     os.environ["PADDLE_PDX_CACHE_HOME"] = str(Path(sys.prefix) / "paddlex")
 
     from models.paddle import PaddleLineDetector, PaddleRecogniser, page_reader
-    from models.reader import PageReader
+    from models.readers.protocol import PageReader
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pymupdf
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from models.reader import PageInput
+from models.readers.protocol import PageInput
 
 Pixels = NDArray[np.uint8]
 FACES = {"en": "tiro", "zh": "china-s"}

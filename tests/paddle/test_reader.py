@@ -1,4 +1,4 @@
-"""The contract of page readers (models/reader.py), and how well PaddleOCR reads drawn pages."""
+"""The contract of page readers (models/readers/protocol.py), and how well PaddleOCR reads drawn pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from flywheel.document import Kind, Label, PageReading, decode_label, encode
-from models.reader import PageInput, PageReader
+from models.readers.protocol import PageInput, PageReader
 from tests.paddle.drawing import CHINESE, ENGLISH, DrawnPage, column, draw_page, stored, turned
 
 PAGES = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 SCRIPT = """
 import sys
-import models.page, models.paddle, tasks.app, tasks.readers
+import models.readers.lines, models.paddle, tasks.app, tasks.worker.readers
 assert not {"torch", "transformers", "paddleocr"} & sys.modules.keys()
 """
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import func, select, update
 
-from flywheel import rounds
 from flywheel.database import transaction
-from flywheel.route import ROUTE
-from flywheel.tables import Lease, Shard
+from flywheel.database.tables import Lease, Shard
+from flywheel.loop import rounds
+from flywheel.work.route import ROUTE
 from tasks.app import app
 
 

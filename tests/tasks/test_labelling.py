@@ -19,17 +19,19 @@ from fpdf.enums import EncryptionMethod
 from PIL import Image, ImageDraw, ImageFont
 from sqlalchemy import select, update
 
-from flywheel import broker, labels, ledger, submission
+from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import Document, Export, LabelRow, Lease, Page, ReadingRow, Shard
 from flywheel.document import Box, Label, Line
-from flywheel.ledger import Work
 from flywheel.local.processes import spawn
 from flywheel.local.programs import PROGRAMS, argv_values
+from flywheel.loop import submission
+from flywheel.loop.recipes import Unit
 from flywheel.pdf import Sandbox
-from flywheel.recipes import Unit
-from flywheel.tables import Document, Export, LabelRow, Lease, Page, ReadingRow, Shard
-from tasks import process
+from flywheel.work import broker, ledger
+from flywheel.work.ledger import Work
 from tasks.patches import Given, give
+from tasks.worker import process
 from tests.flywheel import draw
 from tests.flywheel.rows import store
 from tests.tasks.drain import drain

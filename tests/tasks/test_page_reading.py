@@ -24,18 +24,20 @@ import torch
 from fpdf import FPDF
 from sqlalchemy import select
 
-from flywheel import labels, ledger, promotion, relabel, submission
-from flywheel.broker import Run
+from flywheel import labels
 from flywheel.database import transaction
+from flywheel.database.tables import CheckpointRow, LabelRow, Lease, Page, ReadingRow, Shard
 from flywheel.errors import SetupError, Stopping, Transient
-from flywheel.ledger import Work
+from flywheel.loop import promotion, relabel, submission
 from flywheel.pdf import Sandbox
 from flywheel.settings import settings
-from flywheel.tables import CheckpointRow, LabelRow, Lease, Page, ReadingRow, Shard
-from tasks import process, readers
+from flywheel.work import ledger
+from flywheel.work.broker import Run
+from flywheel.work.ledger import Work
 from tasks.app import app
-from tasks.readers import page_reader, weights
 from tasks.recognition import rendered
+from tasks.worker import process, readers
+from tasks.worker.readers import page_reader, weights
 from tests.flywheel import draw
 from tests.flywheel.rows import make_document, store
 from tests.models.tiny import LIGHT, tiny_deepseek_ocr
@@ -219,7 +221,10 @@ def test_weights_come_from_the_hub_at_a_revision_and_nothing_comes_with_them_tha
     tmp_path: Path, hub: str
 ) -> None:
     """In a process of its own: the hub's client reads the environment when it is imported."""
-    script = "from tasks.readers import weights; print(*sorted(p.name for p in weights('deepseek-ocr').iterdir()))"
+    script = (
+        "from tasks.worker.readers import weights; "
+        "print(*sorted(p.name for p in weights('deepseek-ocr').iterdir()))"
+    )
     env = {**os.environ, "HF_ENDPOINT": hub, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_DISABLE_TELEMETRY": "1"}
 
     def fetch(what: str) -> subprocess.CompletedProcess[str]:

@@ -21,18 +21,20 @@ import torch
 from fpdf import FPDF
 from sqlalchemy import select
 
-from flywheel import labels, ledger, markup, promotion, relabel, rounds, submission
+from flywheel import labels, markup
 from flywheel.database import transaction
-from flywheel.dataset import HELD_OUT, VALIDATION, place_of
+from flywheel.database.tables import CheckpointRow, Dataset, Document, LabelRow, Page, PatchSet, Round, Shard
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
 from flywheel.labels import Result
+from flywheel.loop import promotion, relabel, rounds, submission
+from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
+from flywheel.loop.recipes import RECIPES
 from flywheel.reasons import Reason
-from flywheel.recipes import RECIPES
 from flywheel.settings import settings
-from flywheel.tables import CheckpointRow, Dataset, Document, LabelRow, Page, PatchSet, Round, Shard
+from flywheel.work import ledger
 from models.finetune import PageRecipe, load_recipe
-from tasks import process, readers
 from tasks.patches import grounded
+from tasks.worker import process, readers
 from tests.flywheel import draw
 from tests.flywheel.rows import claim, store
 from tests.models.tiny import LIGHT, tiny_deepseek_ocr

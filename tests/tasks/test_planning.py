@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from flywheel import planning, promotion
 from flywheel.database import transaction
+from flywheel.database.tables import CheckpointRow, Round, Shard
+from flywheel.loop import planning, promotion
 from flywheel.settings import settings
-from flywheel.tables import CheckpointRow, Round, Shard
 from tests.tasks.drain import drain
 from tests.tasks.test_page_round import add, books, born, tiny, worker, write  # noqa: F401  # fixtures
 

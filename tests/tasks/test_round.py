@@ -17,12 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import func, select, update
 
-from flywheel import broker, ledger, promotion, rounds
 from flywheel.database import engine, transaction
-from flywheel.errors import LeaseLost, Stopping
-from flywheel.ledger import Work
-from flywheel.settings import settings
-from flywheel.tables import (
+from flywheel.database.tables import (
     CheckpointRow,
     Dataset,
     Document,
@@ -34,11 +30,16 @@ from flywheel.tables import (
     Round,
     Shard,
 )
-from models.dataset import PatchRow, write_patches
+from flywheel.errors import LeaseLost, Stopping
+from flywheel.loop import promotion, rounds
+from flywheel.settings import settings
+from flywheel.work import broker, ledger
+from flywheel.work.ledger import Work
 from models.finetune import Progress
-from tasks import process
+from models.line_training.dataset import PatchRow, write_patches
 from tasks.app import app
 from tasks.training import Reporter, blobs_of
+from tasks.worker import process
 from tests.flywheel.rows import give_labels, make_document, store
 from tests.models.drawing import draw_line, syllables
 from tests.tasks.drain import drain

@@ -1,0 +1,80 @@
+"""Connections and transactions. Only `transaction` commits; everyone else flushes.
+
+Engines are made after fork, one a process and URL. A connection that cannot be
+had, or that breaks, surfaces as `DatabaseUnavailable`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, exc
+from sqlalchemy.orm import Session
+
+from flywheel.errors import DatabaseUnavailable
+from flywheel.settings import settings
+
+CHANNEL = "flywheel_work"  # NOTIFY channel: new work was committed
+
+_engines: dict[tuple[int, str], Engine] = {}
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same URL with the psycopg driver named."""
+    scheme, _, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
+
+
+def engine(url: str | None = None) -> Engine:
+    """This process's engine for `url` (default: the settings')."""
+    url = url or settings().database_url
+    key = (os.getpid(), url)
+    if key not in _engines:
+        _engines[key] = create_engine(
+            sqlalchemy_url(url),
+            pool_size=10,
+            max_overflow=10,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": 5,
+                "application_name": "flywheel",
+                "options": "-c idle_in_transaction_session_timeout=60000",
+            },
+        )
+    return _engines[key]
+
+
+@contextmanager
+def transaction(url: str | None = None) -> Iterator[Session]:
+    """A session whose work is committed at the end, or rolled back on any error.
+
+    Raises DatabaseUnavailable when Postgres cannot be reached or the connection broke.
+    """
+    try:
+        with Session(engine(url), expire_on_commit=False) as session, session.begin():
+            yield session
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+        raise DatabaseUnavailable(str(error.__cause__ or error)) from error
+
+
+def alembic_config(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+    config.set_main_option("sqlalchemy.url", sqlalchemy_url(url).replace("%", "%%"))
+    return config
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database's tables to `revision`."""
+    command.upgrade(alembic_config(url), revision)
+
+
+def downgrade(url: str, revision: str = "base") -> None:
+    """Take the database's tables back to `revision`."""
+    command.downgrade(alembic_config(url), revision)

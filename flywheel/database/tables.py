@@ -1,0 +1,445 @@
+"""The rows. Postgres is the truth; everything else can be made again from here and the blobs.
+
+Corpora hold documents, documents pages, pages labels (append-only; which one is
+current is a query, `ledger.current_labels`). A shard is a unit of work for one
+stop; its lease is a row of its own, small and often rewritten, that exists only
+while the shard is open: so the table of leases is also the outbox.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Row(DeclarativeBase):
+    """Root of the mapped classes; holds the naming convention Alembic relies on."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it from the class
+        int: BigInteger,
+        str: Text,
+        float: Float,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        list[str]: ARRAY(Text),
+        list[int]: ARRAY(BigInteger),
+    }
+
+
+def _id() -> Mapped[int]:
+    return mapped_column(BigInteger, Identity(always=True), primary_key=True)
+
+
+def _now() -> Mapped[datetime]:
+    return mapped_column(server_default=func.now())
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+class Corpus(Row):
+    __tablename__ = "corpora"
+
+    id: Mapped[int] = _id()
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = _now()
+
+
+class Document(Row):
+    """One submitted file. `state`: pending until its pages are known, then ready or quarantined."""
+
+    __tablename__ = "documents"
+    __table_args__ = (
+        UniqueConstraint("corpus_id", "sha256"),
+        _one_of("state", "pending", "ready", "quarantined"),
+        Index(None, "language"),
+    )
+
+    id: Mapped[int] = _id()
+    corpus_id: Mapped[int] = mapped_column(ForeignKey("corpora.id"))
+    name: Mapped[str]
+    sha256: Mapped[str]
+    blob_key: Mapped[str]
+    size: Mapped[int]
+    media_type: Mapped[str]
+    language: Mapped[str | None]
+    state: Mapped[str] = mapped_column(server_default="pending")
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    page_count: Mapped[int | None] = mapped_column(Integer)
+    facts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[datetime] = _now()
+
+
+class Page(Row):
+    """One page. `state`: pending (work is open), labelled (a verdict stands), waiting (no reader
+    for its script yet) or quarantined. `verdict` and `reason` are those of the last decision."""
+
+    __tablename__ = "pages"
+    __table_args__ = (
+        UniqueConstraint("document_id", "number"),
+        _one_of("state", "pending", "labelled", "waiting", "quarantined"),
+        Index("ix_pages_waiting", "document_id", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[int] = _id()
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
+    number: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(server_default="pending")
+    verdict: Mapped[str | None]
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    script: Mapped[str | None]
+    width: Mapped[float | None]
+    height: Mapped[float | None]
+    ink: Mapped[float | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    updated_at: Mapped[datetime] = _now()
+
+
+class Shard(Row):
+    """A unit of work: one stop over some pages, or over one document, round, export or reading."""
+
+    __tablename__ = "shards"
+    __table_args__ = (
+        _one_of("state", "open", "finished", "failed", "split", "cancelled"),
+        Index("ix_shards_round_open", "round_id", "stop", postgresql_where=text("state = 'open'")),
+        Index("ix_shards_document_id", "document_id"),
+    )
+
+    id: Mapped[int] = _id()
+    work_id: Mapped[str] = mapped_column(unique=True)  # hash of the stop, its subject and the checkpoint
+    stop: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="open")
+    document_id: Mapped[int | None] = mapped_column(ForeignKey("documents.id"))
+    round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
+    export_id: Mapped[int | None] = mapped_column(ForeignKey("exports.id"))
+    reading_id: Mapped[int | None] = mapped_column(ForeignKey("readings.id"))
+    checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
+    page_ids: Mapped[list[int]] = mapped_column(server_default=text("'{}'::bigint[]"))
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    created_at: Mapped[datetime] = _now()
+    finished_at: Mapped[datetime | None]
+
+
+class Lease(Row):
+    """Who works on an open shard, until when by the database's clock. No worker: it is to be had.
+
+    `token` grows with every claim, and every result write checks it (fencing).
+    """
+
+    __tablename__ = "leases"
+    __table_args__ = (
+        Index(
+            "ix_leases_claimable",
+            "queue",
+            "priority",
+            "shard_id",
+            postgresql_where=text("worker IS NULL"),
+        ),
+        Index("ix_leases_expires_at", "expires_at", postgresql_where=text("worker IS NOT NULL")),
+        {
+            "postgresql_with": {
+                "fillfactor": 50,
+                "autovacuum_vacuum_scale_factor": 0.01,
+                "autovacuum_vacuum_threshold": 200,
+                "autovacuum_vacuum_cost_delay": 0,
+            }
+        },
+    )
+
+    shard_id: Mapped[int] = mapped_column(
+        ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    queue: Mapped[str]
+    priority: Mapped[int] = mapped_column(Integer, server_default="0")  # lower first
+    run_after: Mapped[datetime] = _now()
+    published_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    deferrals: Mapped[int] = mapped_column(Integer, server_default="0")
+    token: Mapped[int] = mapped_column(server_default="0")
+    worker: Mapped[str | None]
+    expires_at: Mapped[datetime | None]
+
+
+class LabelRow(Row):
+    """One label of one page: append-only. The text lies in a blob of zstd frames, one frame a page."""
+
+    __tablename__ = "labels"
+    __table_args__ = (
+        Index(
+            "uq_labels_page_id_stop_checkpoint_id",
+            "page_id",
+            "stop",
+            "checkpoint_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("kind <> 'human'"),
+        ),
+        _one_of("kind", "coarse", "fine", "human"),
+        _one_of("verdict", "accepted", "rejected", "review"),
+        Index(None, "page_id"),
+    )
+
+    id: Mapped[int] = _id()
+    page_id: Mapped[int] = mapped_column(ForeignKey("pages.id"))
+    stop: Mapped[str]
+    kind: Mapped[str]
+    producer: Mapped[str]
+    checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
+    settings_hash: Mapped[str]
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("labels.id"))
+    generation: Mapped[int] = mapped_column(Integer, server_default="0")
+    blob_key: Mapped[str]
+    blob_offset: Mapped[int]
+    blob_length: Mapped[int] = mapped_column(Integer)
+    verdict: Mapped[str]
+    reason: Mapped[str]
+    detail: Mapped[str]
+    script: Mapped[str]
+    confidence: Mapped[float | None]
+    characters: Mapped[int] = mapped_column(Integer)
+    lines: Mapped[int] = mapped_column(Integer)
+    shard_id: Mapped[int | None] = mapped_column(ForeignKey("shards.id"))
+    created_at: Mapped[datetime] = _now()
+
+
+class Review(Row):
+    """What a person said of a label. A correction is a new label of kind human."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (_one_of("action", "accept", "reject", "correct"), Index(None, "page_id"))
+
+    id: Mapped[int] = _id()
+    page_id: Mapped[int] = mapped_column(ForeignKey("pages.id"))
+    label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"))
+    new_label_id: Mapped[int | None] = mapped_column(ForeignKey("labels.id"))
+    action: Mapped[str]
+    reviewer: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = _now()
+
+
+class PatchSet(Row):
+    """What can be learnt from one label, in a Parquet blob shared by its shard: the images of its lines,
+    or of its page."""
+
+    __tablename__ = "patch_sets"
+    __table_args__ = (_one_of("unit", "line", "page"),)
+
+    label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"), primary_key=True, autoincrement=False)
+    unit: Mapped[str] = mapped_column(primary_key=True, server_default="line")
+    blob_key: Mapped[str]
+    lines: Mapped[int] = mapped_column(Integer)
+    dropped: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[datetime] = _now()
+
+
+class Dataset(Row):
+    """A frozen set of patches. The manifest blob lists files and the split of every document."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[int] = _id()
+    hash: Mapped[str] = mapped_column(unique=True)
+    language: Mapped[str]
+    manifest_key: Mapped[str]
+    counts: Mapped[dict[str, Any]]  # lines, documents and pages by split; dropped by reason
+    created_at: Mapped[datetime] = _now()
+
+
+class Round(Row):
+    """One turn of fine-tuning for a language, from planning to relabelling."""
+
+    __tablename__ = "rounds"
+    __table_args__ = (
+        _one_of(
+            "status",
+            "patching",
+            "freezing",
+            "training",
+            "promoting",
+            "relabelling",
+            "finished",
+            "refused",
+            "cancelled",
+            "failed",
+            "planning",
+            "planned",
+        ),
+        Index(
+            "uq_rounds_language_running",
+            "language",
+            unique=True,
+            postgresql_where=text("status IN ('patching', 'freezing', 'training', 'promoting', 'relabelling')"),
+        ),
+    )
+
+    id: Mapped[int] = _id()
+    language: Mapped[str]
+    recipe: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="patching")
+    corpora: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
+    overrides: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    parent_id: Mapped[str | None]
+    dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id"))
+    checkpoint_id: Mapped[str | None]
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    curve: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    scores: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    relabelled: Mapped[int | None] = mapped_column(Integer)
+    resume_key: Mapped[str | None]  # tree of the last complete training checkpoint
+    plan: Mapped[dict[str, Any]] = mapped_column(
+        server_default=text("'{}'::jsonb")
+    )  # of one that was only planned
+    detail: Mapped[str | None]
+    created_at: Mapped[datetime] = _now()
+    trained_seconds: Mapped[float | None]
+    finished_at: Mapped[datetime | None]
+
+
+class CheckpointRow(Row):
+    """Weights with a sidecar, stored as a tree; `builtin` ones come inside a package."""
+
+    __tablename__ = "checkpoints"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    architecture: Mapped[str]
+    language: Mapped[str | None]
+    scripts: Mapped[list[str]]
+    tree_key: Mapped[str | None]
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
+    round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
+    dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id"))
+    generation: Mapped[int] = mapped_column(Integer, server_default="0")
+    scores: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[datetime] = _now()
+
+
+class Promotion(Row):
+    """A decision about a checkpoint, append-only. The newest promote or rollback names the champion."""
+
+    __tablename__ = "promotions"
+    __table_args__ = (
+        _one_of("action", "promote", "refuse", "rollback"),
+        Index(None, "language", "id"),
+    )
+
+    id: Mapped[int] = _id()
+    language: Mapped[str]
+    action: Mapped[str]
+    checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
+    previous_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
+    round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
+    scores: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    detail: Mapped[str] = mapped_column(server_default="")
+    actor: Mapped[str]
+    created_at: Mapped[datetime] = _now()
+
+
+class Export(Row):
+    __tablename__ = "exports"
+    __table_args__ = (_one_of("status", "pending", "finished", "failed"),)
+
+    id: Mapped[int] = _id()
+    corpus_id: Mapped[int] = mapped_column(ForeignKey("corpora.id"))
+    format: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    tree_key: Mapped[str | None]
+    rows: Mapped[int | None]
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    detail: Mapped[str | None]
+    created_at: Mapped[datetime] = _now()
+    finished_at: Mapped[datetime | None]
+
+
+class ReadingRow(Row):
+    """One file to be read now, outside any corpus; with a truth text it is an evaluation."""
+
+    __tablename__ = "readings"
+    __table_args__ = (_one_of("status", "pending", "finished", "failed"),)
+
+    id: Mapped[int] = _id()
+    name: Mapped[str]
+    blob_key: Mapped[str]
+    truth_key: Mapped[str | None]
+    language: Mapped[str | None]
+    checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
+    mode: Mapped[str | None]  # of a page reader, see flywheel/loop/readers.py
+    status: Mapped[str] = mapped_column(server_default="pending")
+    result_key: Mapped[str | None]  # JSON: {"pages": [label or failure ...], "scores": {...} or null}
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    created_at: Mapped[datetime] = _now()
+    finished_at: Mapped[datetime | None]
+
+
+class ApiKey(Row):
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    secret_sha256: Mapped[str]
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = _now()
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Tick(Row):
+    """One row a (job, tick): two beats do no harm."""
+
+    __tablename__ = "ticks"
+
+    job: Mapped[str] = mapped_column(primary_key=True)
+    tick: Mapped[datetime] = mapped_column(primary_key=True)
+
+
+class WorkerRow(Row):
+    """A worker process as it last said of itself. Memory in bytes; utilisation a share of 1."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # host:pid
+    name: Mapped[str]  # as Celery names the group, e.g. gpu@node-3
+    device: Mapped[str]  # cpu, cuda:0 ...
+    device_name: Mapped[str]
+    memory_used: Mapped[int | None]
+    memory_total: Mapped[int | None]
+    utilisation: Mapped[float | None]
+    doing: Mapped[str | None]
+    waiting_for: Mapped[str | None]
+    started_at: Mapped[datetime] = _now()
+    seen_at: Mapped[datetime] = _now()

@@ -1,0 +1,192 @@
+"""Frozen datasets: which patches or pages a round learns from, which it is judged by.
+
+A dataset is a manifest: the files (each a content-addressed Parquet blob) and the
+split of every document, chosen by the document's own hash so that what was
+trained on never becomes part of an exam. Its hash is the manifest's. Where pages are learned,
+a share of them is of other languages: they are trained on, and are in no exam.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from flywheel.database.tables import Document, LabelRow, Page, PatchSet
+from flywheel.errors import Rejected
+from flywheel.loop.recipes import Unit
+from flywheel.loop.rounds import GENERATIONS, is_in, spread, teaching_labels
+from flywheel.reasons import Reason
+from flywheel.work.ledger import current_labels
+
+HELD_OUT, VALIDATION = 0.12, 0.08  # shares of the documents; the rest is for training
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The patches of one page, or the page itself: its document's hash, the label that is carried, and the
+    blob it lies in. `lines` is how many there are, 0 or 1 of a page; `language` the document's."""
+
+    document: str
+    page_id: int
+    label_id: int
+    generation: int
+    blob_key: str
+    lines: int
+    dropped: dict[str, int]
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A manifest, its hash, and counts for people."""
+
+    manifest: dict[str, Any]
+    hash: str
+    counts: dict[str, Any]
+
+    @property
+    def data(self) -> bytes:
+        return canonical(self.manifest)
+
+
+def sources(
+    session: Session,
+    language: str,
+    corpora: Sequence[str],
+    *,
+    generations: int = GENERATIONS,
+    unit: Unit = "line",
+) -> list[Source]:
+    """Patch sets of the accepted labels that teach a language; pseudo-labels up to a generation."""
+    return _sources(session, teaching_labels(language, corpora, generations), unit)
+
+
+def replay(session: Session, language: str, count: int, *, unit: Unit = "page") -> list[Source]:
+    """Up to `count` patch sets of other languages, of each as many, the newest: from text layers and people,
+    and of no document that an exam of its own language could hold."""
+    cut = select(PatchSet.label_id).where(PatchSet.unit == unit, PatchSet.lines > 0)
+    labels = current_labels(generations=0).where(
+        Document.language.is_not(None), ~is_in(language), LabelRow.page_id.in_(_pages_of(cut))
+    )
+    found: dict[str, list[Source]] = {}
+    newest_first = sorted(_sources(session, labels, unit), key=lambda s: (s.language, -s.label_id))
+    for source in newest_first:
+        if source.lines and place_of(source.document) >= HELD_OUT + VALIDATION:
+            found.setdefault(source.language, []).append(source)
+    return spread(found, count)
+
+
+def _pages_of(labels: Select[int]) -> Select[int]:
+    return select(LabelRow.page_id).where(LabelRow.id.in_(labels))
+
+
+def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Source]:
+    current = labels.subquery()
+    found = session.execute(
+        select(
+            Document.sha256,
+            Page.id,
+            current.c.id,
+            current.c.generation,
+            PatchSet.blob_key,
+            PatchSet.lines,
+            PatchSet.dropped,
+            Document.language,
+        )
+        .join(PatchSet, (PatchSet.label_id == current.c.id) & (PatchSet.unit == unit))
+        .join(Page, Page.id == current.c.page_id)
+        .join(Document, Document.id == Page.document_id)
+        .where(current.c.verdict == "accepted")
+        .order_by(Document.sha256, Page.number, Page.id)
+    ).all()
+    return [Source(*row) for row in found]
+
+
+def freeze(
+    language: str, found: Sequence[Source], *, unit: Unit = "line", replayed: Sequence[Source] = ()
+) -> Frozen:
+    """The dataset of these sources. Raises Rejected when there is too little to split by document.
+
+    Only text layers and people make an exam: documents that have nothing but a reader's labels are
+    trained on. So are the `replayed`, of other languages; a document of both counts as the language's own.
+    """
+    lines, exam = Counter[str](), Counter[str]()
+    for source in found:
+        lines[source.document] += source.lines
+        exam[source.document] += source.lines * (source.generation == 0)
+    examined = [document for document, count in exam.items() if count]
+    if len(examined) < 3:
+        raise Rejected(
+            Reason.NO_LINES,
+            f"{len(examined)} documents have usable {unit}s; a round needs at least 3, to hold some out",
+        )
+    splits = split(examined) | {d: "train" for d, count in lines.items() if count and not exam[d]}
+    foreign = [source for source in replayed if source.lines and source.document not in lines]
+    used = [source for source in (*found, *foreign) if source.lines]
+    manifest = {
+        "version": 1,
+        "language": language,
+        "unit": unit,
+        "files": [
+            {"name": f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet", "key": key, "sha256": key[-64:]}
+            for key in sorted({source.blob_key for source in used})
+        ],
+        "labels": sorted(source.label_id for source in used),
+        "generation": max(source.generation for source in used),
+        "splits": dict(sorted((splits | {source.document: "train" for source in foreign}).items())),
+        "replay": {source.document: source.language for source in foreign},
+    }
+    digest = hashlib.sha256(canonical(manifest)).hexdigest()
+    return Frozen({**manifest, "hash": digest}, digest, _counts(found, splits, unit, foreign))
+
+
+def split(documents: Iterable[str]) -> dict[str, str]:
+    """Document hash -> train | validation | heldout, by a hash of the document's own.
+
+    The sides are shares of the hashes' range, so about shares of the documents; where a share is empty
+    the lowest hash stands in. A document that was trained on therefore never becomes part of an exam as
+    others join: its hash is above the shares and not the lowest. (Unless all there were lay within the
+    shares: then the highest is trained on, as something must be.)
+    """
+    place = {d: place_of(d) for d in documents}
+    order = sorted(place, key=lambda d: place[d])
+    heldout = [d for d in order if place[d] < HELD_OUT] or order[:1]
+    rest = order[len(heldout) :]
+    validation = [d for d in rest if place[d] < HELD_OUT + VALIDATION] or rest[:1]
+    sides = (
+        dict.fromkeys(order, "train") | dict.fromkeys(heldout, "heldout") | dict.fromkeys(validation, "validation")
+    )
+    if "train" not in sides.values():
+        sides[order[-1]] = "train"
+    return dict(sorted(sides.items()))
+
+
+def place_of(document: str) -> float:
+    """Where a document's hash lies in the range of hashes, 0..1."""
+    return int(hashlib.sha256(f"split {document}".encode()).hexdigest(), 16) / 2**256
+
+
+def _counts(
+    found: Sequence[Source], splits: Mapping[str, str], unit: Unit, foreign: Sequence[Source]
+) -> dict[str, Any]:
+    lines, pages, dropped = Counter[str](), Counter[str](), Counter[str]()
+    for source in found:
+        dropped.update(source.dropped)
+        if source.lines:
+            lines[splits[source.document]] += source.lines
+            pages[splits[source.document]] += 1
+    counts = {"pages": dict(pages), "documents": dict(Counter(splits.values())), "dropped": dict(dropped)}
+    if unit == "line":
+        return {"lines": dict(lines), **counts}
+    return {**counts, "replay": dict(Counter(source.language for source in foreign))}
+
+
+def canonical(manifest: dict[str, Any]) -> bytes:
+    return json.dumps(manifest, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,139 @@
+"""Planning: what a round would do, told before it does anything.
+
+    ask(session, language=..., recipe=...) -> id     a round that is only planned, and the work to do so
+    outlook(session, row) -> Outlook                 what the database knows: labels, pages, measured rates
+
+The rest of the plan, what the tokenizer makes of the texts, is told by a worker that has the weights at
+hand (tasks/planning.py). A planned round stands beside the others; it runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Float, Select, Text, cast, func, select
+from sqlalchemy.orm import Session
+
+from flywheel.database.tables import Document, LabelRow, Page, Round, Shard
+from flywheel.errors import Conflict
+from flywheel.loop import promotion, relabel, rounds
+from flywheel.loop.recipes import unit_of
+from flywheel.text.tags import canonical
+from flywheel.work import ledger
+
+URGENT = -10  # someone looks at the screen
+SAMPLE_TEXTS = 400  # labels a tokenizer is tried on, spread over all
+MEASURED_ROUNDS = 5  # the newest finished ones tell how fast things go
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Measured on earlier rounds, units a second; None where none was measured."""
+
+    cutting: float | None  # pages cut into lines, or taken whole
+    training: float | None  # lines or pages seen
+    relabelling: float | None  # pages read
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a round of this language would learn from and read anew."""
+
+    documents: int
+    pages: int
+    lines: int
+    pages_to_cut: int
+    pages_to_relabel: int
+    champion: str | None
+    rates: Rates
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str, overrides: dict[str, Any]) -> int:
+    """Have a round planned; returns its id. Raises NotFound for an unknown recipe or corpus, Conflict when
+    there is nothing to learn from."""
+    language = canonical(language)
+    unit_of(recipe)
+    rounds.check_corpora(session, corpora)
+    if not rounds.trainable(session, language, corpora, rounds.generations_of(overrides)):
+        raise Conflict(f"no accepted label with language {language!r} to train on")
+    row = Round(language=language, recipe=recipe, corpora=list(corpora), overrides=overrides, status="planning")
+    session.add(row)
+    session.flush()
+    ledger.enqueue(session, [ledger.Work("planning", round_id=row.id, priority=URGENT)])
+    return row.id
+
+
+def outlook(session: Session, row: Round) -> Outlook:
+    """What there is to learn from and to read anew, and how fast that went before."""
+    labels = rounds.trainable(session, row.language, row.corpora, rounds.generations_of(row.overrides))
+    pages = [page_id for page_id, _ in labels]
+    cut = rounds.cut_already(session, pages, rounds.generations_of(row.overrides), unit_of(row.recipe))
+    total = select(func.coalesce(func.sum(LabelRow.lines), 0)).where(LabelRow.id.in_(_teaching(row)))
+    return Outlook(
+        documents=len({document_id for _, document_id in labels}),
+        pages=len(labels),
+        lines=int(session.execute(total).scalar_one()),
+        pages_to_cut=len(pages) - len(cut),
+        pages_to_relabel=relabel.count(session, row.language),
+        champion=promotion.champion(session, row.language),
+        rates=rates(session, row.recipe),
+    )
+
+
+def sample(session: Session, row: Round) -> tuple[list[LabelRow], list[LabelRow]]:
+    """Labels that would teach, and labels not accepted of pages that would be read anew: some of each,
+    picked by their hash so that the same ones are picked again."""
+    teaching = select(LabelRow).where(LabelRow.id.in_(_teaching(row)))
+    others = (
+        select(LabelRow)
+        .join(Page, Page.id == LabelRow.page_id)
+        .join(Document, Document.id == Page.document_id)
+        .where(relabel.wanted(row.language), LabelRow.verdict != "accepted", LabelRow.kind == "fine")
+    )
+    first, second = (
+        session.execute(query.order_by(func.md5(cast(LabelRow.id, Text))).limit(SAMPLE_TEXTS)).scalars().all()
+        for query in (teaching, others)
+    )
+    return list(first), list(second)
+
+
+def _teaching(row: Round) -> Select[Any]:
+    """The ids of the accepted labels that would teach the round."""
+    current = rounds.teaching_labels(row.language, row.corpora, rounds.generations_of(row.overrides)).subquery()
+    return select(current.c.id).where(current.c.verdict == "accepted", current.c.lines > 0)
+
+
+def rates(session: Session, recipe: str) -> Rates:
+    """Of the newest finished rounds of a recipe."""
+    newest = (
+        select(Round.id)
+        .where(Round.recipe == recipe, Round.status.in_(("finished", "refused")))
+        .order_by(Round.id.desc())
+        .limit(MEASURED_ROUNDS)
+        .subquery()
+    )
+    speed = cast(Round.progress["lines_per_second"].astext, Float)
+    training = session.execute(select(func.avg(speed)).where(Round.id.in_(select(newest.c.id)))).scalar_one()
+    return Rates(
+        cutting=_pages_per_second(session, newest, "patches"),
+        training=training,
+        relabelling=_pages_per_second(session, newest, "recognition"),
+    )
+
+
+def _pages_per_second(session: Session, newest: Any, stop: str) -> float | None:
+    """Pages of a stop's shards over the time from the first one's start to the last one's end, by round."""
+    took = func.extract("epoch", func.max(Shard.finished_at) - func.min(Shard.created_at))
+    spans = (
+        select(func.sum(func.cardinality(Shard.page_ids)).label("pages"), took.label("seconds"))
+        .where(Shard.round_id.in_(select(newest.c.id)), Shard.stop == stop, Shard.state == "finished")
+        .group_by(Shard.round_id)
+        .subquery()
+    )
+    pages, seconds = session.execute(select(func.sum(spans.c.pages), func.sum(spans.c.seconds))).one()
+    return float(pages) / float(seconds) if pages and seconds else None

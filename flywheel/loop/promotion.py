@@ -1,0 +1,193 @@
+"""Which checkpoint reads which language: an append-only list of decisions, one champion a language.
+
+`decide` holds a candidate against the champion on the same held-out lines or pages. Every
+decision is recorded with its numbers, refusals too. Decisions about a language
+are serialised by an advisory lock, so that two cannot both follow the same champion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import Session
+
+from flywheel.database.tables import CheckpointRow, Promotion
+from flywheel.errors import Conflict, NotFound
+from flywheel.text.scripts import expected
+from flywheel.text.tags import canonical
+
+UNDECIDED = ("Zyyy", "Zinh", "Zzzz")  # scripts that tell nothing
+BUILTIN = "ppocr-v6-small"  # comes inside the rapidocr wheel; the first migration records it
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a candidate wins. `bar`: the highest CER a first champion may have. Against a champion the
+    whole 95 % interval of the difference (paired bootstrap on the same lines or pages) must lie below zero."""
+
+    bar: float = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    promote: bool
+    detail: str
+
+
+def decide(scores: dict[str, Any], *, first: bool, policy: Policy | None = None) -> Decision:
+    """Judge a round's scores: `after` and `before` with `cer` as a share on the same lines (or pages: `unit`),
+    and `difference_high`, the upper end of after - before. The detail says why, with the figures."""
+    policy, unit = policy or Policy(), scores.get("unit", "line")
+    cer = float(scores["after"]["cer"])
+    if not scores["after"].get("lines"):
+        return Decision(False, f"no held-out {unit} to judge by")
+    if first:
+        if cer <= policy.bar:
+            return Decision(True, f"CER {cer:.2%} is within the bar of {policy.bar:.0%} for a first champion")
+        return Decision(False, f"CER {cer:.2%} is over the bar of {policy.bar:.0%} for a first champion")
+    figures = f"CER {cer:.2%} against the champion's {float(scores['before']['cer']):.2%} on the same {unit}s"
+    high = float(scores["difference_high"])
+    if high < 0:
+        return Decision(True, f"{figures}, at least {-high:.2%} lower (95 %)")
+    return Decision(False, f"{figures}: not surely lower (95 % interval ends at {high:+.2%})")
+
+
+def champion(session: Session, language: str) -> str | None:
+    """The checkpoint that reads `language` now, or None."""
+    return session.execute(
+        select(Promotion.checkpoint_id)
+        .where(Promotion.language == language, Promotion.action != "refuse")
+        .order_by(Promotion.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def parent(session: Session, language: str, architecture: str) -> str | None:
+    """The checkpoint that a round of a language begins from: its champion, where that is of the same kind."""
+    found = champion(session, language)
+    if found is None or session.get_one(CheckpointRow, found).architecture != architecture:
+        return None
+    return found
+
+
+def champions(session: Session) -> dict[str, str]:
+    """Language -> champion, for all languages that have one."""
+    rows = session.execute(
+        select(Promotion.language, Promotion.checkpoint_id)
+        .where(Promotion.action != "refuse")
+        .ext(distinct_on(Promotion.language))
+        .order_by(Promotion.language, Promotion.id.desc())
+    ).all()
+    return {language: checkpoint for language, checkpoint in rows if checkpoint is not None}
+
+
+def reader_for(session: Session, language: str | None, script: str | None = None) -> str | None:
+    """The checkpoint to read pages with; None: they wait.
+
+    By declared language: its champion, else its base language's, else the built-in reader where that
+    knows all the language's scripts. Without one, by the script that was seen (ISO 15924): a champion
+    that knows it, else the built-in reader. Where neither is known the built-in reader tries, and the
+    gate judges.
+    """
+    builtin = session.get(CheckpointRow, BUILTIN)
+    known = set(builtin.scripts) if builtin else set()
+    if language:
+        for tag in dict.fromkeys((language, language.split("-")[0])):
+            found = champion(session, tag)
+            if found is not None:
+                return found
+        wanted = expected(language)
+        return BUILTIN if wanted and wanted <= known else None
+    if script and script not in UNDECIDED:
+        for tag, checkpoint_id in champions(session).items():
+            # Page readers that come with the service list no script: what they were made champion of counts.
+            if script in {*session.get_one(CheckpointRow, checkpoint_id).scripts, *expected(tag)}:
+                return checkpoint_id
+        return BUILTIN if script in known or script in ("Jpan", "Hans", "Hant") else None
+    return BUILTIN if builtin else None
+
+
+def promote(
+    session: Session, checkpoint_id: str, *, language: str | None = None, actor: str, detail: str = ""
+) -> int:
+    """Make a checkpoint the champion; returns the decision's id. Raises NotFound, Conflict."""
+    checkpoint = session.get(CheckpointRow, checkpoint_id)
+    if checkpoint is None:
+        raise NotFound(f"no checkpoint {checkpoint_id}")
+    language = language or checkpoint.language
+    if language is None:
+        raise Conflict(f"{checkpoint_id} is for no language of its own: name one")
+    language = canonical(language)
+    lock(session, language)
+    previous = champion(session, language)
+    if previous == checkpoint_id:
+        raise Conflict(f"{checkpoint_id} is the champion of {language} already")
+    return record(
+        session, language, "promote", checkpoint_id, previous, actor=actor, detail=detail, scores=checkpoint.scores
+    )
+
+
+def rollback(session: Session, language: str, *, actor: str) -> str | None:
+    """Undo the latest promotion that still stands; returns the champion it had replaced (None: there was
+    none before). Raises Conflict when there is nothing to go back from."""
+    language = canonical(language)
+    lock(session, language)
+    standing = _standing(session, language)
+    if not standing:
+        raise Conflict(f"{language} has no promotion to roll back")
+    undone = standing.pop()
+    previous = standing[-1] if standing else None
+    record(session, language, "rollback", previous, undone, actor=actor, detail=f"back from {undone}")
+    return previous
+
+
+def _standing(session: Session, language: str) -> list[str]:
+    """Promotions in force, oldest first: each rollback has taken the last one away."""
+    rows = session.execute(
+        select(Promotion.action, Promotion.checkpoint_id)
+        .where(Promotion.language == language, Promotion.action != "refuse")
+        .order_by(Promotion.id)
+    ).all()
+    stack: list[str] = []
+    for action, checkpoint_id in rows:
+        if action == "promote" and checkpoint_id is not None:
+            stack.append(checkpoint_id)
+        elif stack:
+            stack.pop()
+    return stack
+
+
+def lock(session: Session, language: str) -> None:
+    """Serialise decisions about a language until the transaction ends."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"promotion {language}", 0))))
+
+
+def record(
+    session: Session,
+    language: str,
+    action: str,
+    checkpoint_id: str | None,
+    previous_id: str | None,
+    *,
+    actor: str,
+    detail: str = "",
+    round_id: int | None = None,
+    scores: dict[str, Any] | None = None,
+) -> int:
+    """Append a decision; returns its id."""
+    row = Promotion(
+        language=language,
+        action=action,
+        checkpoint_id=checkpoint_id,
+        previous_id=previous_id,
+        round_id=round_id,
+        scores=scores or {},
+        detail=detail,
+        actor=actor,
+    )
+    session.add(row)
+    session.flush()
+    return row.id

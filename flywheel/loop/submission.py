@@ -1,0 +1,114 @@
+"""Files come in: a blob, a document row, and a shard for the ingest stop.
+
+Nothing is opened here. The bytes are hashed on their way into the store, so a
+file that the corpus holds already is reported and not stored twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from flywheel.database.tables import Corpus, Document, Page, Shard
+from flywheel.settings import settings
+from flywheel.store import Store
+from flywheel.text.tags import canonical
+from flywheel.work import ledger
+from flywheel.work.ledger import Claim, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The document a file became; `duplicate` when the corpus held the same bytes already."""
+
+    document_id: int
+    duplicate: bool
+
+
+def submit(
+    session: Session,
+    store: Store,
+    *,
+    corpus: str,
+    name: str,
+    path: Path,
+    media_type: str,
+    language: str | None = None,
+) -> Submitted:
+    """Take one file into a corpus (made when new). Raises StoreUnavailable before any row is written."""
+    key = store.put_file(path)
+    corpus_id = ensure_corpus(session, corpus)
+    sha256 = key.rsplit("/", 1)[-1]
+    row = {
+        "corpus_id": corpus_id,
+        "name": name,
+        "sha256": sha256,
+        "blob_key": key,
+        "size": path.stat().st_size,
+        "media_type": media_type,
+        "language": canonical(language) if language else None,
+    }
+    statement = insert(Document).values(row).on_conflict_do_nothing(index_elements=["corpus_id", "sha256"])
+    document_id = session.execute(statement.returning(Document.id)).scalar_one_or_none()
+    if document_id is not None:
+        ledger.enqueue(session, [Work("ingest", document_id=document_id)])
+        return Submitted(document_id, duplicate=False)
+    same = (Document.corpus_id == corpus_id) & (Document.sha256 == sha256)
+    known = session.execute(select(Document).where(same).with_for_update()).scalar_one()
+    if known.state == "quarantined":
+        _try_again(session, known)
+    return Submitted(known.id, duplicate=True)
+
+
+def _try_again(session: Session, document: Document) -> None:
+    """A file that could not be opened was sent again: perhaps what was wrong was ours and is mended."""
+    tries = session.execute(
+        select(func.count()).where(Shard.document_id == document.id, Shard.stop == "ingest")
+    ).scalar_one()
+    document.state, document.reason, document.detail = "pending", None, None
+    session.flush()
+    ledger.enqueue(session, [Work("ingest", document_id=document.id, salt=f"try {tries + 1}")])
+
+
+def ensure_corpus(session: Session, name: str) -> int:
+    """The id of the corpus of this name, made when it is new."""
+    statement = insert(Corpus).values(name=name).on_conflict_do_nothing(index_elements=["name"])
+    new = session.execute(statement.returning(Corpus.id)).scalar_one_or_none()
+    if new is not None:
+        return new
+    return session.execute(select(Corpus.id).where(Corpus.name == name)).scalar_one()
+
+
+def admit(session: Session, held: Claim, page_count: int, facts: dict[str, object]) -> None:
+    """A document opened: its pages come into being and go on to the coarse stop. Raises LeaseLost."""
+    ledger.guard(session, held)
+    session.execute(
+        text(
+            "INSERT INTO pages (document_id, number) SELECT :id, n FROM generate_series(0, :last) AS n "
+            "ON CONFLICT (document_id, number) DO NOTHING"
+        ),
+        {"id": held.document_id, "last": page_count - 1},
+    )
+    ids = session.execute(
+        select(Page.id).where(Page.document_id == held.document_id).order_by(Page.number)
+    ).scalars()
+    ledger.enqueue(
+        session,
+        [Work("coarse", document_id=held.document_id, page_ids=part) for part in shards(list(ids))],
+    )
+    session.execute(
+        update(Document)
+        .where(Document.id == held.document_id)
+        .values(state="ready", page_count=page_count, facts=facts, reason=None, detail=None)
+    )
+
+
+def shards(page_ids: Sequence[int], size: int | None = None) -> list[tuple[int, ...]]:
+    """Page ids in shards of the set size, in order."""
+    size = size or settings().shard_pages
+    return [tuple(page_ids[i : i + size]) for i in range(0, len(page_ids), size)]

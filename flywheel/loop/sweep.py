@@ -1,0 +1,118 @@
+"""The sweep: a loop in a process of its own that keeps everything moving.
+
+It frees leases that ran out, publishes hints for what is due (never more than a
+queue can use soon), moves rounds on, and wakes pages whose reader has arrived.
+Work that was just committed wakes it by NOTIFY; otherwise it looks every few
+seconds. Any number may run at once, and any may be killed.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+from redis import Redis
+
+from flywheel.database import CHANNEL, transaction
+from flywheel.errors import BrokerUnavailable, Transient
+from flywheel.loop import relabel, rounds
+from flywheel.settings import settings
+from flywheel.work import broker, ledger, workers
+from flywheel.work.route import QUEUES, Queue
+
+log = structlog.get_logger()
+
+STALE_SECONDS = 60.0  # a hint unanswered this long is sent again
+IDLE_STALE_SECONDS = 3.0  # ... or this long, when the broker's queue is empty: it was lost
+EXPIRE_SECONDS = 0.5
+ADVANCE_SECONDS = 0.3
+HOUSEKEEPING_SECONDS = 10.0
+
+
+@dataclass
+class Sweep:
+    """One sweeper. `turn` does everything once."""
+
+    redis: Redis = field(default_factory=broker.redis)
+    broker_down: int = 0
+    _done_at: dict[str, float] = field(default_factory=dict)
+
+    def turn(self) -> int:
+        """Returns how many things were done. Raises DatabaseUnavailable.
+
+        Every commit of work wakes a turn; what need not answer at once is done now and then.
+        """
+        done = 0
+        if self._is_time("expire", EXPIRE_SECONDS):
+            with transaction() as session:
+                done += ledger.expire(session)
+        if self._is_time("advance", ADVANCE_SECONDS):
+            with transaction() as session:
+                done += rounds.advance(session)
+        if self._is_time("waiting", HOUSEKEEPING_SECONDS):
+            with transaction() as session:
+                relabel.wake_waiting(session)
+                workers.forget_gone(session)
+        return done + sum(self.dispatch(queue) for queue in QUEUES)
+
+    def _is_time(self, what: str, pause: float) -> bool:
+        now = time.monotonic()
+        if now - self._done_at.get(what, -pause) < pause:
+            return False
+        self._done_at[what] = now
+        return True
+
+    def dispatch(self, queue: Queue) -> int:
+        """Fill a queue up to its slots; returns the number of hints sent.
+
+        They are marked as sent first: while that transaction is open its shards are locked, and a
+        worker quick enough to take a hint then would find the shard taken and drop the hint. Hints
+        that were marked and never sent are stale soon, and sent again.
+        """
+        try:
+            waiting = broker.backlog(self.redis, queue)
+            room = settings().slots - waiting
+            if room <= 0:
+                return 0
+            with transaction() as session:
+                hints = ledger.due(session, queue, room, STALE_SECONDS if waiting else IDLE_STALE_SECONDS)
+            if hints:
+                broker.publish(hints)
+        except BrokerUnavailable as error:
+            self.broker_down += 1
+            log.warning("broker unavailable; hints wait in the database", queue=queue, error=str(error))
+            return 0
+        return len(hints)
+
+
+def main() -> None:
+    """Sweep until SIGTERM or SIGINT."""
+    ending: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda n, _: ending.append(n))
+    sweep = Sweep()
+    listener: psycopg.Connection | None = None
+    while not ending:
+        try:
+            if listener is None or listener.closed:
+                listener = psycopg.connect(settings().database_url, autocommit=True, connect_timeout=5)
+                listener.execute(f"LISTEN {CHANNEL}")
+            if sweep.turn() == 0:
+                wait(listener)
+        except (Transient, psycopg.Error) as error:
+            log.warning("database unavailable", error=str(error))
+            listener = None
+            time.sleep(settings().sweep_seconds)  # nothing to wait on: the server is away
+
+
+def wait(listener: psycopg.Connection) -> None:
+    """Until someone commits work, or it is time to look anyway."""
+    for _ in listener.notifies(timeout=settings().sweep_seconds, stop_after=1):
+        pass
+
+
+if __name__ == "__main__":
+    main()

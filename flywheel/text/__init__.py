@@ -1,0 +1,1 @@
+"""Text: cleaning, scripts, language tags, orthography."""

@@ -1,0 +1,133 @@
+"""Datasets of whole pages on disk: Parquet files under the same frozen manifest as lines.
+
+    write_pages(path, rows) -> (rows, sha256)      one work shard's pages, one Parquet file
+    PageDataset.open(directory)                    verified; .pages("train") -> Pages
+
+A row is a page's image, its text (what is learned of a coarse label) and its grounded markdown (of a fine one;
+empty where no layout is known). Images are gray JPEG of quality 90: a page of 1240 x 1754 pixels takes 300 kB
+where PNG takes 1.5 MB for a scan, and no reader tells the two apart. The manifest's `replay` names documents of
+other languages: they are trained on, never judged by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from flywheel.errors import Rejected
+from flywheel.reasons import Reason
+from models.checkpoint import sha256_of
+from models.line_training.dataset import Dataset, Split, encode_image
+from models.readers.protocol import PageInput
+
+JPEG_QUALITY = 90
+SCHEMA = pa.schema(
+    [
+        ("document", pa.string()),
+        ("page", pa.int64()),
+        ("image", pa.binary()),  # JPEG, gray
+        ("dpi", pa.float32()),
+        ("width", pa.float32()),  # of the page, in points
+        ("height", pa.float32()),
+        ("text", pa.string()),
+        ("markup", pa.string()),
+        ("script", pa.string()),
+        ("language", pa.string()),
+        ("generation", pa.int32()),  # 0: from a text layer; n: read by a checkpoint trained on n - 1
+        ("label", pa.int64()),
+        ("producer", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """One page with its true text (NFC) and markup. `image` is gray H x W uint8 at `dpi`; sizes in points;
+    `page` and `label` are row ids."""
+
+    document: str
+    page: int
+    image: NDArray[np.uint8]
+    dpi: float
+    width: float
+    height: float
+    text: str
+    markup: str = ""
+    script: str = "Zyyy"
+    language: str = ""
+    generation: int = 0
+    label: int = 0
+    producer: str = ""
+
+
+class Pages:
+    """The pages of one split: texts at once, images decoded when asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._images = table.column("image")
+        columns = {name: table.column(name).to_pylist() for name in SCHEMA.names if name != "image"}
+        self.texts: list[str] = columns["text"]
+        self.markups: list[str] = columns["markup"]
+        self.documents: list[str] = columns["document"]
+        self.languages: list[str] = columns["language"]
+        self._sizes = list(zip(columns["dpi"], columns["width"], columns["height"], strict=True))
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Gray H x W, uint8. Raises Rejected(IMAGE_UNREADABLE) when the bytes are no image."""
+        encoded = np.frombuffer(self._images[index].as_buffer(), np.uint8)
+        decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) if len(encoded) else None
+        if decoded is None:
+            raise Rejected(Reason.IMAGE_UNREADABLE, f"page {index} of {self.documents[index]}")
+        return np.asarray(decoded, dtype=np.uint8)
+
+    def input(self, index: int) -> PageInput:
+        """The page as a reader takes it."""
+        dpi, width, height = self._sizes[index]
+        return PageInput(self.image(index), dpi, width, height, self.languages[index] or None)
+
+
+@dataclass(frozen=True, slots=True)
+class PageDataset:
+    """A verified dataset directory that holds pages."""
+
+    frozen: Dataset
+
+    @classmethod
+    def open(cls, directory: Path) -> PageDataset:
+        """Raises Rejected(BLOB_MISSING) or Rejected(BLOB_CORRUPT), see `Dataset.open`."""
+        return cls(Dataset.open(directory))
+
+    @property
+    def hash(self) -> str:
+        return self.frozen.hash
+
+    def pages(self, split: Split, *, most_generation: int | None = None, replay: bool = False) -> Pages:
+        """Pages of a split; pseudo-labels beyond `most_generation` left out. Of other languages there are those
+        to be learned again (`replay`), and only then."""
+        chosen = {document for document, side in self.frozen.splits.items() if side == split}
+        chosen = {document for document in chosen if (document in self.frozen.replay) == replay}
+        table = self.frozen.table(SCHEMA, chosen, most_generation)
+        return Pages(table.filter(pa.array([bool(text) for text in table.column("text").to_pylist()], pa.bool_())))
+
+
+def write_pages(path: Path, rows: Iterable[PageRow]) -> tuple[int, str]:
+    """Write one Parquet file of pages; returns how many it holds and its sha256. The same rows, the same bytes."""
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    for row in rows:
+        for name in SCHEMA.names:
+            value = encode_image(row.image, JPEG_QUALITY) if name == "image" else getattr(row, name)
+            columns[name].append(value)
+    table = pa.table(columns, schema=SCHEMA)
+    pq.write_table(table, path, compression="zstd", row_group_size=64)
+    return table.num_rows, sha256_of(path)

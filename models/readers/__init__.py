@@ -1,0 +1,1 @@
+"""Page readers: images of pages in, labels out."""

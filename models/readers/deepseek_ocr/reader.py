@@ -1,0 +1,192 @@
+"""DeepSeek-OCR as a page reader: many pages in, one labelled reading each out.
+
+    DeepseekOcrReader.load(directory, *, checkpoint, mode, device, ...) -> DeepseekOcrReader
+    .read_many(pages)           views, features and prompts ahead of a generator that is kept busy
+    .with_mode(mode)            the same network, looking at pages otherwise
+
+Threads prepare views while the network works. Features are computed for a few pages at a time, as the generator
+asks for prompts. The mode "auto" looks twice: in base mode, and more closely at what it was unsure of; the surer
+reading stays.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from flywheel.document import PageReading
+from models.generation import NgramGuard
+from models.readers.deepseek_ocr.network import DeepseekOcrForConditionalGeneration
+from models.readers.deepseek_ocr.processing import FINE, Processor, stacked
+from models.readers.deepseek_ocr.views import Views, look, mode_named, vision_tokens
+from models.readers.deepseek_ocr.weights import load
+from models.readers.protocol import PageInput
+from models.readers.vision_language import Asked, Writer, end_tokens, token_ids
+
+AUTO = "auto"
+FIRST_LOOK, CLOSER_LOOK = "base", "gundam"
+SURE = 0.75  # mean confidence from which a first look is enough
+CELLS = ("<td>", "</td>")  # a table repeats them: the guard lets them pass
+VIEWS_AT_ONCE = 8  # through the vision encoders; memory is theirs to run out of
+THREADS = 4  # that prepare views; Pillow computes outside the interpreter's lock
+
+
+class DeepseekOcrReader:
+    """Reads whole pages. `limit`: most tokens of an answer; `batch`: pages that are generated at once.
+
+    Raises SetupError for an unknown mode.
+    """
+
+    def __init__(
+        self,
+        network: DeepseekOcrForConditionalGeneration,
+        processor: Processor,
+        *,
+        checkpoint: str,
+        producer: str = "deepseek-ocr",
+        mode: str = "base",
+        prompt: str = FINE,
+        limit: int = 8192,
+        batch: int = 32,
+    ) -> None:
+        network.eval()  # type: ignore[no-untyped-call]
+        self._network = network
+        self._processor = processor
+        self._mode = _known(mode)
+        self._prompt = prompt
+        self._views_at_once = VIEWS_AT_ONCE
+        self._writer = Writer(
+            network,
+            processor.decode,
+            end=end_tokens(network, processor.tokenizer),
+            guard=NgramGuard(size=30, window=90, exempt=token_ids(processor.tokenizer, *CELLS)),
+            checkpoint=checkpoint,
+            producer=producer,
+            limit=limit,
+            batch=batch,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        directory: Path,
+        *,
+        checkpoint: str,
+        producer: str = "deepseek-ocr",
+        mode: str = "base",
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+        prompt: str = FINE,
+        limit: int = 8192,
+        batch: int = 32,
+    ) -> Self:
+        """From a folder in the published layout. Raises SetupError and Rejected, as `weights.load` does."""
+        return cls(
+            load(directory, dtype=dtype, device=device),
+            Processor.load(directory),
+            checkpoint=checkpoint,
+            producer=producer,
+            mode=mode,
+            prompt=prompt,
+            limit=limit,
+            batch=batch,
+        )
+
+    @property
+    def checkpoint(self) -> str:
+        return self._writer.checkpoint
+
+    @property
+    def producer(self) -> str:
+        return self._writer.producer
+
+    @property
+    def mode(self) -> str:
+        return self._mode
+
+    def with_mode(self, mode: str) -> Self:
+        """The same reader in another mode; both share network and memory. Raises SetupError."""
+        other = copy.copy(self)
+        other._mode = _known(mode)
+        return other
+
+    def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
+        """What pages say, in their order. A page without text has a label without regions."""
+        if self._mode == AUTO:
+            return self._looked_twice(pages)
+        asked = self._asked(pages)
+        return self._writer.read(pages, lambda _: next(asked))
+
+    def _looked_twice(self, pages: Sequence[PageInput]) -> list[PageReading]:
+        readings = self.with_mode(FIRST_LOOK).read_many(pages)
+        unsure = [place for place, reading in enumerate(readings) if not is_sure(reading)]
+        closer = self.with_mode(CLOSER_LOOK).read_many([pages[place] for place in unsure])
+        for place, reading in zip(unsure, closer, strict=True):
+            readings[place] = min(readings[place], reading, key=doubt)
+        return readings
+
+    def _asked(self, pages: Sequence[PageInput]) -> Iterator[Asked]:
+        """A prompt a page, embedded; features are computed for a few pages ahead."""
+        prepared = self._prepared(pages)
+        while group := list(islice(prepared, self._views_at_once)):
+            for views, features in zip(group, self._features(group), strict=True):
+                yield self._embedded(views, features)
+
+    def _prepared(self, pages: Sequence[PageInput]) -> Iterator[Views]:
+        """Views in the pages' order, prepared by threads up to two groups ahead."""
+        mode = mode_named(self._mode)
+        waiting: deque[Future[Views]] = deque()
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="views") as pool:
+            for page in pages:
+                waiting.append(pool.submit(look, page.image, mode))
+                if len(waiting) > 2 * self._views_at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _features(self, views: Sequence[Views]) -> list[Tensor]:
+        """What each image puts in the prompt. Where the device has not the memory, fewer views go at once;
+        raises torch.OutOfMemoryError when one is too many."""
+        tensors = stacked(views)
+        while True:
+            try:
+                with torch.inference_mode():
+                    features: list[Tensor] = self._network.image_features(**tensors, chunk=self._views_at_once)
+                    return features
+            except torch.OutOfMemoryError:
+                if self._views_at_once == 1:
+                    raise
+            # Outside of the handler, so that the failed pass's tensors are gone.
+            self._views_at_once //= 2
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _embedded(self, views: Views, features: Tensor) -> Asked:
+        ids = torch.tensor([self._processor.prompt_ids(self._prompt, views)], device=features.device)
+        with torch.inference_mode():
+            embeds = self._network.model.embedded(ids, features)[0]
+        return Asked(embeds, vision_tokens(mode_named(self._mode), views.grid))
+
+
+def doubt(reading: PageReading) -> tuple[bool, bool, float]:
+    """Orders readings of one page: those cut off last, then those with flaws, then by confidence."""
+    confidence = reading.label.confidence
+    return reading.truncated, bool(reading.flaws), -(confidence if confidence is not None else 0.0)
+
+
+def is_sure(reading: PageReading) -> bool:
+    """Whether a reading came to its end, found something, and is confident of it."""
+    confidence = reading.label.confidence
+    return not reading.truncated and confidence is not None and confidence >= SURE
+
+
+def _known(mode: str) -> str:
+    return mode if mode == AUTO else mode_named(mode).name

@@ -1,0 +1,123 @@
+"""DeepSeek-OCR-2 (arXiv 2601.20552) as a page reader: prompts and markup of DeepSeek-OCR, another encoder.
+
+    DeepseekOcr2Reader.load(directory, checkpoint=...) -> a PageReader
+
+`directory` has the published layout that transformers reads (deepseek-community/DeepSeek-OCR-2). There is one
+way to look at a page: whole, in 1024 pixels (256 tokens), and before that, where a side exceeds 768, in two to
+six tiles of 768 (144 tokens each); one separator token ends the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from transformers import DeepseekOcr2ForConditionalGeneration
+from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import DeepseekOcr2ImageProcessorPil
+
+from flywheel.document import PageReading
+from models.generation import NgramGuard
+from models.readers.deepseek_ocr.processing import BEGIN_ID, FINE, IMAGE, Processor
+from models.readers.protocol import PageInput
+from models.readers.vision_language import Asked, Writer, embedded, end_tokens, open_network, rgb, token_ids
+
+PRODUCER = "deepseek-ocr-2"
+CELLS = ("<td>", "</td>")  # a table repeats them: the guard lets them pass
+
+
+class DeepseekOcr2Reader:
+    """Reads with a network and an image processor of transformers, and DeepSeek-OCR's tokenizer."""
+
+    def __init__(
+        self,
+        network: Any,
+        images: Any,
+        processor: Processor,
+        *,
+        checkpoint: str,
+        producer: str = PRODUCER,
+        prompt: str = FINE,
+        limit: int = 8192,
+        batch: int = 32,
+    ) -> None:
+        self._network = network
+        self._images = images
+        self._image_token = processor.image_token_id
+        before, after = prompt.split(IMAGE)
+        self._before, self._after = [BEGIN_ID, *processor.encode(before)], processor.encode(after)
+        self._writer = Writer(
+            network,
+            processor.decode,
+            end=end_tokens(network, processor.tokenizer),
+            guard=NgramGuard(exempt=token_ids(processor.tokenizer, *CELLS)),
+            checkpoint=checkpoint,
+            producer=producer,
+            limit=limit,
+            batch=batch,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        directory: Path,
+        *,
+        checkpoint: str,
+        producer: str = PRODUCER,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+        prompt: str = FINE,
+        limit: int = 8192,
+        batch: int = 32,
+    ) -> Self:
+        """Raises SetupError or Rejected(UNSAFE_MODEL_FORMAT), see `vision_language.open_network`."""
+        network = open_network(
+            DeepseekOcr2ForConditionalGeneration,
+            directory,
+            model_type="deepseek_ocr2",
+            published="deepseek-community/DeepSeek-OCR-2",
+            device=device,
+            dtype=dtype,
+        )
+        images = DeepseekOcr2ImageProcessorPil.from_pretrained(directory, local_files_only=True)
+        processor = Processor.load(directory)
+        return cls(
+            network,
+            images,
+            processor,
+            checkpoint=checkpoint,
+            producer=producer,
+            prompt=prompt,
+            limit=limit,
+            batch=batch,
+        )
+
+    @property
+    def checkpoint(self) -> str:
+        return self._writer.checkpoint
+
+    @property
+    def producer(self) -> str:
+        return self._writer.producer
+
+    def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
+        """What pages say, in their order."""
+        return self._writer.read(pages, self._ask)
+
+    def _ask(self, page: PageInput) -> Asked:
+        features = self._features(page)
+        ids = [*self._before, *[self._image_token] * len(features), *self._after]
+        return Asked(embedded(self._network, ids, self._image_token, features), len(features))
+
+    def _features(self, page: PageInput) -> Tensor:
+        """(tokens, width): tiles, the whole page, the separator."""
+        views = self._images([rgb(page)], return_tensors="pt")
+        whole, tiles = (
+            views[name].to(self._network.device, self._network.dtype) if name in views else None
+            for name in ("pixel_values", "pixel_values_local")
+        )
+        [features] = self._network.get_image_features(whole, tiles, views["num_local_patches"]).pooler_output
+        found: Tensor = features
+        return found

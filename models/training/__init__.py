@@ -1,0 +1,1 @@
+"""What every training shares: the job, recipes, schedule, resumption, degradation."""

@@ -1,0 +1,133 @@
+"""Reading: label one file now, outside any corpus; against a true text when one was given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, update
+
+from flywheel.database import transaction
+from flywheel.database.tables import ReadingRow
+from flywheel.document import encode
+from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
+from flywheel.gate import Gate
+from flywheel.loop import promotion
+from flywheel.pdf import PageFailure, PageImage, PageText
+from flywheel.pdf.coarse import label as coarse_label
+from flywheel.reasons import Reason
+from flywheel.settings import settings
+from flywheel.work import ledger
+from flywheel.work.broker import Run, stop_task
+from tasks.worker.process import sandbox, store
+from tasks.worker.readers import InHand, count_tokens, in_hand
+
+GATE = Gate()
+
+
+@stop_task("reading")
+def reading(run: Run) -> None:
+    with transaction() as session:
+        row = session.get_one(ReadingRow, run.claim.reading_id)
+        checkpoint = row.checkpoint_id or promotion.reader_for(session, row.language)
+    try:
+        pages = read(run, row, checkpoint)
+        result = {"checkpoint": checkpoint, "pages": pages, "scores": scores(row, pages, checkpoint)}
+    except BlobMissing as error:
+        raise Rejected(Reason.BLOB_MISSING, str(error)) from error
+    except BlobCorrupt as error:
+        raise Rejected(Reason.BLOB_CORRUPT, str(error)) from error
+    key = store().put(json.dumps(result, ensure_ascii=False).encode())
+    with transaction() as session:
+        ledger.guard(session, run.claim)
+        session.execute(
+            update(ReadingRow)
+            .where(ReadingRow.id == row.id)
+            .values(status="finished", result_key=key, finished_at=func.now())
+        )
+        ledger.finish(session, run.claim)
+
+
+def read(run: Run, row: ReadingRow, checkpoint: str | None) -> list[dict[str, Any]]:
+    """Every page as JSON. Without a named checkpoint a sound text layer is taken as it is."""
+    with store().open_local(row.blob_key) as path:
+        numbers = range(sandbox().inspect(path).pages)
+        out = {number: look(path, number, row, checkpoint) for number in checked(run, numbers)}
+        unread = {number: text for number, text in out.items() if isinstance(text, PageText)}
+        if not unread or checkpoint is None:
+            return [page for page in out.values() if isinstance(page, dict)]
+        with in_hand(run, checkpoint, row.mode) as hand:
+            for start in range(0, len(unread), hand.batch):
+                run.check()
+                part = dict(islice(unread.items(), start, start + hand.batch))
+                out |= read_images(hand, row.language, path, part)
+    return [page for page in out.values() if isinstance(page, dict)]
+
+
+def checked(run: Run, numbers: Iterable[int]) -> Iterator[int]:
+    for number in numbers:
+        run.check()
+        yield number
+
+
+def look(path: Path, number: int, row: ReadingRow, checkpoint: str | None) -> PageText | dict[str, Any]:
+    """A page as JSON where its text layer is its label or nothing can be done; else what is known of it."""
+    [text] = sandbox().text(path, [number], layout=True)
+    if isinstance(text, PageFailure):
+        return failure(text)
+    coarse, counts = coarse_label(text, row.language)
+    verdict = GATE.judge_coarse(coarse, text.facts, counts, row.language)
+    if row.checkpoint_id is None and verdict.accepted:
+        return {"number": number, "verdict": "accepted", "label": encode(coarse)}
+    if checkpoint is None:
+        detail = f"{verdict.reason.value}; {Reason.NO_READER.explanation}"
+        return {"number": number, "reason": Reason.NO_READER.value, "detail": detail}
+    return text
+
+
+def read_images(
+    hand: InHand, language: str | None, path: Path, unread: Mapping[int, PageText]
+) -> dict[int, dict[str, Any]]:
+    """Some pages, by number, rendered and read."""
+    from models.readers.protocol import PageInput
+
+    images = list(sandbox().render(path, list(unread), settings().render_dpi))
+    out = {image.number: failure(image) for image in images if isinstance(image, PageFailure)}
+    sound = [image for image in images if isinstance(image, PageImage)]
+    inputs = [PageInput(image.image, image.dpi, image.width, image.height, language) for image in sound]
+    for image, reading in zip(sound, hand.reader.read_many(inputs), strict=True):
+        verdict = GATE.judge_reading(reading, unread[image.number].facts, language)
+        out[image.number] = {
+            "number": image.number,
+            "verdict": verdict.outcome.value,
+            "reason": verdict.reason.value,
+            "detail": verdict.detail,
+            "label": encode(reading.label),
+            "vision_tokens": reading.vision_tokens,
+            "text_tokens": reading.text_tokens,
+        }
+    return out
+
+
+def failure(page: PageFailure) -> dict[str, Any]:
+    return {"number": page.number, "reason": page.reason.value, "detail": page.detail}
+
+
+def scores(row: ReadingRow, pages: list[dict[str, Any]], checkpoint: str | None) -> dict[str, Any] | None:
+    """Edits against the truth, over the whole file: line breaks count as spaces. And how many tokens the truth
+    has, for a reader with a tokenizer at hand: what its vision tokens stand for."""
+    if row.truth_key is None:
+        return None
+    from models.scores import score
+
+    truth = store().get(row.truth_key).decode("utf-8", "replace")
+    said = "\n".join(text_of(page["label"]) for page in pages if "label" in page)
+    return {**score([truth], [said]).as_dict(), "truth_tokens": count_tokens(checkpoint, truth)}
+
+
+def text_of(label: dict[str, Any]) -> str:
+    """The text of an encoded label."""
+    return "\n".join(line["text"] for region in label["regions"] for line in region["lines"])

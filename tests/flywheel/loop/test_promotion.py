@@ -1,0 +1,144 @@
+"""Claims about promotion: the better one wins, every decision is kept, going back is one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from flywheel.database import transaction
+from flywheel.database.tables import Promotion
+from flywheel.errors import Conflict, NotFound
+from flywheel.loop import promotion
+from tests.flywheel.rows import make_checkpoint
+
+
+def scores(after: float, before: float = 1.0, high: float = 0.0, lines: int = 50) -> dict[str, Any]:
+    return {"after": {"cer": after, "lines": lines}, "before": {"cer": before}, "difference_high": high}
+
+
+def test_a_first_champion_must_be_within_the_bar() -> None:
+    assert promotion.decide(scores(0.14), first=True).promote
+    refused = promotion.decide(scores(0.16), first=True)
+    assert not refused.promote
+    assert "16.00%" in refused.detail
+
+
+def test_a_candidate_must_surely_beat_the_champion_on_the_same_lines() -> None:
+    won = promotion.decide(scores(0.04, 0.05, high=-0.002), first=False)
+    assert won.promote
+    assert "at least 0.20% lower" in won.detail
+    assert not promotion.decide(scores(0.04, 0.05, high=0.001), first=False).promote
+    assert not promotion.decide(scores(0.05, 0.05, high=0.0), first=False).promote
+
+
+def test_nothing_is_promoted_without_a_line_to_judge_by() -> None:
+    assert not promotion.decide(scores(0.0, lines=0), first=True).promote
+
+
+def test_what_was_compared_on_pages_is_told_of_pages() -> None:
+    assert promotion.decide(scores(0.0, lines=0) | {"unit": "page"}, first=True).detail.startswith(
+        "no held-out page"
+    )
+    assert "the same pages" in promotion.decide(scores(0.04, 0.05) | {"unit": "page"}, first=False).detail
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_page_reader_that_comes_with_the_service_reads_what_it_was_made_champion_of() -> None:
+    with transaction() as session:
+        assert promotion.reader_for(session, None, "Tibt") is None
+        promotion.promote(session, "deepseek-ocr", language="bo", actor="test")
+        assert promotion.reader_for(session, "bo") == "deepseek-ocr"
+        assert promotion.reader_for(session, None, "Tibt") == "deepseek-ocr"
+        assert promotion.reader_for(session, None, "Deva") is None
+        assert promotion.reader_for(session, "en") == promotion.BUILTIN
+        with pytest.raises(Conflict, match="name one"):
+            promotion.promote(session, "got-ocr2", actor="test")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_begins_from_a_champion_of_its_own_kind_and_from_no_other() -> None:
+    make_checkpoint("c1")
+    with transaction() as session:
+        assert promotion.parent(session, "bo", "line") is None
+        promotion.promote(session, "c1", actor="test")
+        assert promotion.parent(session, "bo", "line") == "c1"
+        assert promotion.parent(session, "bo", "deepseek-ocr") is None
+
+
+@pytest.mark.usefixtures("environment")
+def test_promotions_follow_each_other_and_roll_back_one_by_one() -> None:
+    for name in ("c1", "c2"):
+        make_checkpoint(name)
+        with transaction() as session:
+            promotion.promote(session, name, actor="test")
+    with transaction() as session:
+        assert promotion.champion(session, "bo") == "c2"
+        assert promotion.rollback(session, "bo", actor="test") == "c1"
+    with transaction() as session:
+        assert promotion.champions(session) == {"bo": "c1"}
+        assert promotion.rollback(session, "bo", actor="test") is None
+    with transaction() as session:
+        assert promotion.champions(session) == {}
+        actions = session.execute(select(Promotion.action).order_by(Promotion.id)).scalars().all()
+        assert actions == ["promote", "promote", "rollback", "rollback"]
+        with pytest.raises(Conflict):
+            promotion.rollback(session, "bo", actor="test")
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_champion_cannot_be_promoted_again_nor_can_the_unknown() -> None:
+    make_checkpoint("c1")
+    with transaction() as session:
+        promotion.promote(session, "c1", actor="test")
+        with pytest.raises(Conflict):
+            promotion.promote(session, "c1", actor="test")
+        with pytest.raises(NotFound):
+            promotion.promote(session, "nobody", actor="test")
+
+
+@pytest.mark.usefixtures("environment")
+def test_pages_go_to_the_champion_of_their_language_or_to_the_built_in_reader_or_wait() -> None:
+    make_checkpoint("c1")
+    with transaction() as session:
+        assert promotion.reader_for(session, "bo") is None
+        promotion.promote(session, "c1", actor="test")
+        assert promotion.reader_for(session, "bo") == "c1"
+        assert promotion.reader_for(session, "bo-CN") == "c1"
+        assert promotion.reader_for(session, "en") == promotion.BUILTIN
+        assert promotion.reader_for(session, "zh") == promotion.BUILTIN
+        assert promotion.reader_for(session, None) == promotion.BUILTIN
+        assert promotion.reader_for(session, "hi") is None
+
+
+@pytest.mark.usefixtures("environment")
+def test_rolling_back_undoes_promotions_one_after_the_other_and_does_not_swing() -> None:
+    make_checkpoint("a")
+    make_checkpoint("b")
+    for name in ("a", "b", "a"):
+        with transaction() as session:
+            promotion.promote(session, name, actor="test")
+    with transaction() as session:
+        assert [promotion.rollback(session, "bo", actor="test") for _ in range(3)] == ["b", "a", None]
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_page_of_no_declared_language_goes_by_the_script_that_was_seen() -> None:
+    with transaction() as session:
+        assert promotion.reader_for(session, None, "Latn") == promotion.BUILTIN
+        assert promotion.reader_for(session, None, "Zyyy") == promotion.BUILTIN
+        assert promotion.reader_for(session, None, "Tibt") is None
+    make_checkpoint("c1")
+    with transaction() as session:
+        promotion.promote(session, "c1", actor="test")
+        assert promotion.reader_for(session, None, "Tibt") == "c1"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_language_is_the_same_however_its_tag_is_written() -> None:
+    make_checkpoint("c1")
+    with transaction() as session:
+        promotion.promote(session, "c1", language="BO", actor="test")
+        assert promotion.champion(session, "bo") == "c1"
+        assert promotion.rollback(session, "Bo", actor="test") is None

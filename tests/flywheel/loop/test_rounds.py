@@ -1,0 +1,394 @@
+"""Claims about rounds, datasets and relabelling, as far as rows go."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from sqlalchemy import func, insert, literal, select, update
+
+from flywheel import labels
+from flywheel.database import transaction
+from flywheel.database.tables import Document, LabelRow, Lease, Page, PatchSet, Round, Shard
+from flywheel.document import Outcome
+from flywheel.errors import Conflict, NotFound, Rejected
+from flywheel.loop import dataset, promotion, relabel, rounds
+from flywheel.loop.dataset import Source
+from flywheel.reasons import Reason
+from flywheel.settings import settings
+from flywheel.work import ledger
+from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
+
+
+def open_stops() -> list[str]:
+    with transaction() as session:
+        query = select(Shard.stop).where(Shard.state == "open").order_by(Shard.stop)
+        return list(session.execute(query).scalars())
+
+
+def start() -> int:
+    with transaction() as session:
+        return rounds.start(session, language="bo")
+
+
+def close_shards() -> None:
+    with transaction() as session:
+        for shard_id in session.execute(select(Shard.id).where(Shard.state == "open")).scalars().all():
+            held = ledger.claim(session, shard_id, "test")
+            assert held is not None
+            ledger.finish(session, held)
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_needs_accepted_labels_and_known_corpora() -> None:
+    _, pages = make_document(2)
+    give_labels(pages, Outcome.REJECTED)
+    with pytest.raises(Conflict, match="no accepted label"):
+        start()
+    with pytest.raises(NotFound, match="nowhere"), transaction() as session:
+        rounds.start(session, language="bo", corpora=["nowhere"])
+    with transaction() as session:
+        assert session.execute(select(func.count()).select_from(Round)).scalar_one() == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_language_has_one_round_at_a_time() -> None:
+    _, pages = make_document(2)
+    give_labels(pages)
+    first = start()
+    with pytest.raises(Conflict, match="running"):
+        start()
+    with transaction() as session:
+        rounds.cancel(session, first)
+    assert start() > first
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_moves_on_when_its_last_patches_are_cut_however_many_sweeps_look() -> None:
+    _, pages = make_document(20)
+    give_labels(pages)
+    round_id = start()
+    assert open_stops() == ["patches"] * 3
+    with transaction() as session:
+        assert rounds.advance(session) == 0
+    close_shards()
+    with transaction() as one, transaction() as two:
+        assert rounds.advance(one) + rounds.advance(two) == 1
+    assert open_stops() == ["dataset"]
+    with transaction() as session:
+        assert session.get_one(Round, round_id).status == "freezing"
+
+
+@pytest.mark.usefixtures("environment")
+def test_labels_that_were_cut_before_are_not_cut_again() -> None:
+    _, pages = make_document(10)
+    ids = give_labels(pages)
+    with transaction() as session:
+        session.add_all([PatchSet(label_id=n, blob_key="k", lines=1) for n in ids[:8]])
+    start()
+    with transaction() as session:
+        assert session.execute(select(Shard.page_ids).where(Shard.stop == "patches")).scalar_one() == list(
+            pages[8:]
+        )
+
+
+@pytest.mark.usefixtures("environment")
+def test_cancelling_closes_the_work_and_the_lease_is_gone_for_whoever_holds_it() -> None:
+    _, pages = make_document(2)
+    give_labels(pages)
+    round_id = start()
+    with transaction() as session:
+        shard_id = session.execute(select(Shard.id).where(Shard.state == "open")).scalar_one()
+        held = ledger.claim(session, shard_id, "w")
+        assert held is not None
+    with transaction() as session:
+        rounds.cancel(session, round_id)
+    with transaction() as session:
+        assert not ledger.renew(session, held)
+        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+        assert session.get_one(Round, round_id).status == "cancelled"
+        with pytest.raises(Conflict):
+            rounds.cancel(session, round_id)
+        with pytest.raises(NotFound):
+            rounds.cancel(session, 99)
+
+
+@pytest.mark.usefixtures("environment")
+def test_what_no_one_reads_waits_and_a_promotion_wakes_it() -> None:
+    _, pages = make_document(3)
+    give_labels(pages, Outcome.REJECTED)
+    with transaction() as session:
+        relabel.assign(session, pages)
+        assert relabel.wake_waiting(session) == 0
+    with transaction() as session:
+        assert set(session.execute(select(Page.state)).scalars()) == {"waiting"}
+    make_checkpoint("c1")
+    with transaction() as session:
+        promotion.promote(session, "c1", actor="test")
+        assert relabel.wake_waiting(session) == 3
+        assert relabel.wake_waiting(session) == 0
+        assert set(session.execute(select(Page.state)).scalars()) == {"pending"}
+    assert open_stops() == ["recognition"]
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_new_champion_reads_what_is_not_accepted_and_what_older_ones_read_but_no_persons_page() -> None:
+    _, (sound, garbled, read_before, by_hand) = make_document(4)
+    make_checkpoint("old")
+    make_checkpoint("new")
+    give_labels((sound, read_before, by_hand))
+    give_labels((garbled,), Outcome.REJECTED)
+    give_labels((read_before,), stop="recognition", checkpoint="old")
+    with transaction() as session:
+        session.execute(
+            update(LabelRow).where(LabelRow.page_id == by_hand).values(kind="human", verdict="rejected")
+        )
+        session.execute(update(Page).where(Page.id == by_hand).values(verdict="rejected"))
+    with transaction() as session:
+        assert relabel.plan(session, "bo", "new") == 2
+        assert session.execute(select(Shard.page_ids).where(Shard.state == "open")).scalar_one() == [
+            garbled,
+            read_before,
+        ]
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_is_due_after_enough_new_lines_and_not_while_one_runs() -> None:
+    _, pages = make_document(2)
+    give_labels(pages, lines=10)
+    config = settings().model_copy(update={"round_min_lines": 20})
+    with transaction() as session:
+        assert rounds.due(session, config) == ["bo"]
+        assert rounds.due(session, config.model_copy(update={"round_min_lines": 21})) == []
+    round_id = start()
+    with transaction() as session:
+        assert rounds.due(session, config) == []
+        rounds.cancel(session, round_id)
+    with transaction() as session:
+        assert rounds.due(session, config) == []
+        assert rounds.due(session, config.model_copy(update={"round_interval_hours": 1.0})) == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_what_a_champion_read_makes_no_round_due() -> None:
+    _, pages = make_document(3)
+    make_checkpoint("c1")
+    give_labels(pages, stop="recognition", checkpoint="c1", lines=50, generation=1)
+    config = settings().model_copy(update={"round_min_lines": 1})
+    with transaction() as session:
+        assert rounds.due(session, config) == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_pages_of_a_cancelled_relabel_go_back_to_where_they_stood() -> None:
+    _, pages = make_document(3)
+    give_labels(pages, Outcome.REJECTED)
+    make_checkpoint("c1")
+    make_checkpoint("c2")
+    give_labels(pages[:1], Outcome.REVIEW, stop="recognition", checkpoint="c1")
+    with transaction() as session:
+        session.execute(update(Page).where(Page.id != pages[0]).values(state="waiting"))
+        row = Round(language="bo", recipe="line", status="relabelling")
+        session.add(row)
+        session.flush()
+        assert relabel.plan(session, "bo", "c2", row.id) == 3
+        assert relabel.wake_waiting(session) == 0
+    with transaction() as session:
+        assert set(session.execute(select(Page.state)).scalars()) == {"pending"}
+        rounds.cancel(session, row.id)
+    with transaction() as session:
+        states = session.execute(select(Page.state).order_by(Page.id)).scalars().all()
+        assert states == ["labelled", "waiting", "waiting"]
+        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_page_a_person_corrected_meanwhile_is_not_sent_to_a_reader() -> None:
+    _, pages = make_document(1)
+    give_labels(pages, Outcome.REJECTED)
+    with transaction() as session:
+        labels.review(session, store(), pages[0], action="correct", reviewer="tenzin", label=make_label())
+        relabel.assign(session, pages)
+        assert session.execute(select(Page.state)).scalar_one() == "labelled"
+    assert open_stops() == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_patches_that_cannot_be_cut_take_nothing_from_the_page_or_its_document() -> None:
+    document_id, pages = make_document(1)
+    give_labels(pages)
+    start()
+    with transaction() as session:
+        shard_id = session.execute(select(Shard.id).where(Shard.state == "open")).scalar_one()
+        held = ledger.claim(session, shard_id, "w")
+        assert held is not None
+        ledger.fail(session, held, Reason.INTERNAL_ERROR, "broken", retry=False)
+    with transaction() as session:
+        assert session.get_one(Document, document_id).state == "ready"
+        assert session.execute(select(Page.verdict)).scalar_one() == "accepted"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_may_have_more_pages_than_a_statement_has_parameters() -> None:
+    _, pages = make_document(70_000)
+    with transaction() as session:
+        one = {"stop": "coarse", "kind": "coarse", "producer": "t", "settings_hash": "", "blob_key": "k"}
+        two = {"blob_offset": 0, "blob_length": 1, "verdict": "accepted", "reason": "accepted", "detail": ""}
+        values = {**one, **two, "script": "Tibt", "characters": 1, "lines": 1, "page_id": Page.id}
+        chosen = select(*[value if name == "page_id" else literal(value) for name, value in values.items()])
+        session.execute(insert(LabelRow).from_select(list(values), chosen))
+        session.execute(update(Page).values(state="labelled", verdict="accepted"))
+    round_id = start()
+    with transaction() as session:
+        cut = select(func.sum(func.cardinality(Shard.page_ids))).where(Shard.round_id == round_id)
+        assert session.execute(cut).scalar_one() == len(pages)
+        rounds.cancel(session, round_id)
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_unknown_recipe_and_a_setting_that_is_no_number_are_refused_before_anything_is_recorded() -> None:
+    _, pages = make_document(2)
+    give_labels(pages)
+    with pytest.raises(NotFound, match="deepseek-ocr-lora"), transaction() as session:
+        rounds.start(session, language="bo", recipe="nothing")
+    for wrong in ("many", True, -1, None):
+        with pytest.raises(Rejected, match="replay_share"), transaction() as session:
+            rounds.start(session, language="bo", recipe="deepseek-ocr-full", overrides={"replay_share": wrong})
+    with transaction() as session:
+        assert session.execute(select(func.count()).select_from(Round)).scalar_one() == 0
+        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_what_was_cut_into_lines_is_yet_to_be_taken_as_a_page_and_the_other_way_round() -> None:
+    _, pages = make_document(3)
+    ids = give_labels(pages)
+    with transaction() as session:
+        session.add_all([PatchSet(label_id=n, unit="line", blob_key="k", lines=5) for n in ids])
+        session.add(PatchSet(label_id=ids[0], unit="page", blob_key="p", lines=1))
+    with transaction() as session:
+        rounds.start(session, language="bo", recipe="deepseek-ocr-full")
+    with transaction() as session:
+        query = select(Shard.page_ids).where(Shard.stop == "patches")
+        assert session.execute(query).scalar_one() == list(pages[1:])
+        [taken] = dataset.sources(session, "bo", [], unit="page")
+        assert (taken.label_id, taken.blob_key, taken.lines) == (ids[0], "p", 1)
+        assert [s.blob_key for s in dataset.sources(session, "bo", [])] == ["k"] * 3
+
+
+def accepted_pages(language: str, count: int, name: str = "a.pdf") -> tuple[int, tuple[int, ...]]:
+    """A document with accepted labels from its text layer."""
+    document_id, pages = make_document(count, name=f"{language}-{name}", language=language)
+    give_labels(pages)
+    return document_id, pages
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_of_pages_takes_some_of_other_languages_along_of_each_as_many_and_the_newest() -> None:
+    accepted_pages("bo", 10)
+    accepted_pages("bo-CN", 2)
+    _, english = accepted_pages("en", 5)
+    _, hindi = accepted_pages("hi", 1)
+    make_checkpoint("c1", language="en")
+    _, read = make_document(2, name="read.pdf", language="en")
+    give_labels(read, stop="recognition", checkpoint="c1", generation=1)
+    with transaction() as session:
+        rounds.start(session, language="bo", recipe="deepseek-ocr-full", overrides={"replay_share": 0.25})
+    with transaction() as session:
+        taken = session.execute(select(func.unnest(Shard.page_ids)).where(Shard.state == "open")).scalars()
+        foreign = sorted(set(taken) & {*english, *hindi, *read})
+    assert foreign == sorted([*english[-2:], *hindi])  # a quarter of twelve
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_of_lines_takes_nothing_of_other_languages() -> None:
+    accepted_pages("bo", 3)
+    accepted_pages("en", 3)
+    start()
+    with transaction() as session:
+        cut = select(func.sum(func.cardinality(Shard.page_ids))).where(Shard.stop == "patches")
+        assert session.execute(cut).scalar_one() == 3
+
+
+@pytest.mark.usefixtures("environment")
+def test_what_is_replayed_has_a_page_to_learn_from_and_is_of_no_exam_of_its_own_language() -> None:
+    ids: dict[str, int] = {}
+    for number in range(30):
+        document_id, pages = accepted_pages("en", 1, name=f"{number}.pdf")
+        [label_id] = [current(page) for page in pages]
+        with transaction() as session:
+            session.add(PatchSet(label_id=label_id, unit="page", blob_key="k", lines=int(number != 29)))
+            ids[session.get_one(Document, document_id).sha256] = label_id
+    sides = dataset.split(ids)
+    with transaction() as session:
+        found = dataset.replay(session, "bo", 100)
+        assert dataset.replay(session, "bo", 2) == found[:2]
+        assert dataset.replay(session, "en", 100) == []
+    assert {source.language for source in found} == {"en"}
+    assert {sides[source.document] for source in found} == {"train"}
+    assert max(ids.values()) not in {source.label_id for source in found}
+    assert len(found) >= list(sides.values()).count("train") - 1
+
+
+def current(page_id: int) -> int:
+    with transaction() as session:
+        row = labels.current(session, page_id)
+    assert row is not None
+    return row.id
+
+
+def test_what_was_trained_on_never_becomes_an_exam_as_documents_join() -> None:
+    for seed in range(40):
+        documents = [hashlib.sha256(f"{seed} {n}".encode()).hexdigest() for n in range(30)]
+        before = dataset.split(documents[:3])
+        assert {"heldout", "train"} <= set(before.values())
+        for count in range(4, 30):
+            after = dataset.split(documents[:count])
+            assert {"heldout", "train"} <= set(after.values())
+            assert all(after[d] != "heldout" for d, side in before.items() if side == "train")
+            before = after
+
+
+def test_about_an_eighth_of_many_documents_is_held_out() -> None:
+    sides = list(dataset.split([f"{n:064x}" for n in range(4000)]).values())
+    assert 0.10 < sides.count("heldout") / 4000 < 0.14
+    assert 0.06 < sides.count("validation") / 4000 < 0.10
+
+
+def test_a_document_that_only_a_reader_labelled_is_never_part_of_an_exam() -> None:
+    told = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(4)]
+    read = [Source(f"{n:064x}", n, n, 1, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(10, 40)]
+    manifest = dataset.freeze("bo", told + read).manifest
+    assert all(manifest["splits"][source.document] == "train" for source in read)
+    assert manifest["generation"] == 1
+
+
+def test_pages_of_other_languages_are_trained_on_and_are_in_no_exam_and_the_manifest_names_them() -> None:
+    own = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "bo") for n in range(6)]
+    others = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "en") for n in range(4, 60)]
+    frozen = dataset.freeze("bo", own, unit="page", replayed=others)
+    manifest = frozen.manifest
+    foreign = {source.document for source in others[2:]}  # two of them are Tibetan documents, too
+    assert manifest["replay"] == dict.fromkeys(sorted(foreign), "en")
+    assert {manifest["splits"][document] for document in foreign} == {"train"}
+    alone = dataset.freeze("bo", own, unit="page").manifest
+    assert {d: side for d, side in manifest["splits"].items() if d not in foreign} == alone["splits"]
+    assert (manifest["unit"], alone["replay"]) == ("page", {})
+    assert manifest["labels"] == list(range(60))
+    assert frozen.counts["replay"] == {"en": 54}
+    assert sum(frozen.counts["pages"].values()) == 6
+
+
+def test_a_dataset_is_named_by_what_is_in_it() -> None:
+    sources = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {"patch_split": 1}) for n in range(5)]
+    one = dataset.freeze("bo", sources)
+    assert one.hash == dataset.freeze("bo", sources).hash
+    assert one.hash != dataset.freeze("bo", sources[1:]).hash
+    assert sum(one.counts["lines"].values()) == 50
+    assert one.counts["dropped"] == {"patch_split": 5}
+
+
+def test_too_few_documents_cannot_be_split_honestly() -> None:
+    sources = [Source("a", 1, 1, 0, "k" * 64, 10, {}), Source("b", 2, 2, 0, "k" * 64, 10, {})]
+    with pytest.raises(Rejected, match="at least 3"):
+        dataset.freeze("bo", sources)

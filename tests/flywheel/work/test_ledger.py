@@ -1,0 +1,207 @@
+"""Claims of the work ledger: one holder at a time, nothing lost, nothing written by the dead."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from flywheel.database import transaction
+from flywheel.database.tables import Corpus, Document, Lease, Page, Shard
+from flywheel.errors import LeaseLost
+from flywheel.reasons import Reason
+from flywheel.work import ledger
+from flywheel.work.ledger import Claim, Work
+from flywheel.work.route import ROUTE
+from tests.flywheel.rows import give_labels, make_document
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+def make_pages(count: int) -> tuple[int, tuple[int, ...]]:
+    """A document with pages; returns its id and theirs."""
+    with transaction() as session:
+        corpus = Corpus(name="tib")
+        session.add(corpus)
+        session.flush()
+        document = Document(
+            corpus_id=corpus.id, name="a.pdf", sha256="0" * 64, blob_key="k", size=1, media_type="application/pdf"
+        )
+        session.add(document)
+        session.flush()
+        pages = [Page(document_id=document.id, number=n) for n in range(count)]
+        session.add_all(pages)
+        session.flush()
+        return document.id, tuple(page.id for page in pages)
+
+
+def open_shard(count: int = 1) -> int:
+    document_id, pages = make_pages(count)
+    with transaction() as session:
+        ledger.enqueue(session, [Work("coarse", document_id=document_id, page_ids=pages)])
+        return session.execute(select(Shard.id)).scalar_one()
+
+
+def take(shard_id: int, worker: str = "w") -> Claim | None:
+    with transaction() as session:
+        return ledger.claim(session, shard_id, worker)
+
+
+def run_out(shard_id: int) -> None:
+    """Let the lease run out, by the database's clock."""
+    with transaction() as session:
+        session.execute(
+            update(Lease)
+            .where(Lease.shard_id == shard_id)
+            .values(expires_at=func.now() - text("interval '1 second'"))
+        )
+    with transaction() as session:
+        ledger.expire(session)
+
+
+def test_the_same_work_is_enqueued_once() -> None:
+    work = Work("coarse", page_ids=(1, 2))
+    with transaction() as session:
+        assert ledger.enqueue(session, [work, work]) == 1
+    with transaction() as session:
+        assert ledger.enqueue(session, [work]) == 0
+
+
+def test_one_hint_given_to_ten_workers_is_claimed_by_one() -> None:
+    shard_id = open_shard()
+    with ThreadPoolExecutor(10) as pool:
+        claims = list(pool.map(lambda n: take(shard_id, f"w{n}"), range(10)))
+    assert sum(claim is not None for claim in claims) == 1
+
+
+def test_a_worker_whose_lease_ran_out_writes_nothing() -> None:
+    shard_id = open_shard()
+    slow = take(shard_id, "slow")
+    assert slow is not None
+    run_out(shard_id)
+    quick = take(shard_id, "quick")
+    assert quick is not None
+    assert quick.token == slow.token + 1
+    with pytest.raises(LeaseLost), transaction() as session:  # noqa: PT012  # one transaction is the point
+        session.execute(update(Page).values(detail="written by the dead"))
+        ledger.finish(session, slow)
+    with transaction() as session:
+        assert session.execute(select(Page.detail)).scalars().all() == [None]
+        ledger.finish(session, quick)
+    with transaction() as session:
+        assert session.execute(select(Shard.state)).scalar_one() == "finished"
+        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+
+
+def test_renewing_keeps_a_lease_and_tells_when_it_is_gone() -> None:
+    shard_id = open_shard()
+    claim = take(shard_id)
+    assert claim is not None
+    with transaction() as session:
+        assert ledger.renew(session, claim)
+    run_out(shard_id)
+    with transaction() as session:
+        assert not ledger.renew(session, claim)
+
+
+def test_giving_back_on_shutdown_charges_no_attempt() -> None:
+    shard_id = open_shard()
+    for _ in range(ROUTE["coarse"].attempts + 2):
+        claim = take(shard_id)
+        assert claim is not None
+        assert claim.attempt == 1
+        with transaction() as session:
+            ledger.release(session, claim)
+
+
+def test_deferred_work_waits_longer_each_time_and_is_not_charged() -> None:
+    shard_id = open_shard()
+    waits = []
+    for _ in range(3):
+        with transaction() as session:
+            session.execute(update(Lease).values(run_after=func.now()))
+        claim = take(shard_id)
+        assert claim is not None
+        assert claim.attempt == 1
+        with transaction() as session:
+            ledger.defer(session, claim, "the store is away")
+            pause = session.execute(select(func.extract("epoch", Lease.run_after - func.now()))).scalar_one()
+            waits.append(round(float(pause)))
+        assert take(shard_id) is None
+    assert waits == [1, 2, 4]
+
+
+def test_a_shard_that_spends_its_attempts_is_split_and_a_page_that_does_is_quarantined() -> None:
+    shard_id = open_shard(count=3)
+    for _ in range(ROUTE["coarse"].attempts):
+        assert take(shard_id) is not None
+        run_out(shard_id)
+    with transaction() as session:
+        assert session.get_one(Shard, shard_id).state == "split"
+        singles = session.execute(select(Shard.id).where(Shard.state == "open")).scalars().all()
+    assert len(singles) == 3
+    for _ in range(ROUTE["coarse"].attempts):
+        assert take(singles[0]) is not None
+        run_out(singles[0])
+    with transaction() as session:
+        states = session.execute(select(Page.state, Page.reason).order_by(Page.id)).all()
+    assert [tuple(row) for row in states] == [
+        ("quarantined", "attempts_exhausted"),
+        ("pending", None),
+        ("pending", None),
+    ]
+
+
+def test_a_refused_input_is_not_tried_again() -> None:
+    shard_id = open_shard()
+    claim = take(shard_id)
+    assert claim is not None
+    with transaction() as session:
+        ledger.fail(session, claim, Reason.BLOB_CORRUPT, "bits flipped", retry=False)
+    with transaction() as session:
+        page = session.execute(select(Page)).scalar_one()
+        assert (page.state, page.reason, page.detail) == ("quarantined", "blob_corrupt", "bits flipped")
+
+
+def test_a_page_that_was_accepted_stays_so_when_reading_it_again_fails() -> None:
+    document_id, pages = make_document(1)
+    give_labels(pages)
+    with transaction() as session:
+        ledger.enqueue(session, [Work("recognition", document_id=document_id, page_ids=pages)])
+        shard_id = session.execute(select(Shard.id).where(Shard.stop == "recognition")).scalar_one()
+    claim = take(shard_id)
+    assert claim is not None
+    with transaction() as session:
+        ledger.fail(session, claim, Reason.PAGE_TIMEOUT, "", retry=False)
+    with transaction() as session:
+        page = session.execute(select(Page)).scalar_one()
+        assert (page.state, page.verdict) == ("labelled", "accepted")
+
+
+def test_two_sweeps_never_offer_the_same_shard_and_a_lost_hint_is_offered_again() -> None:
+    with transaction() as session:
+        ledger.enqueue(session, [Work("coarse", page_ids=(n,)) for n in range(20)])
+    with transaction() as one, transaction() as two:
+        first = ledger.due(one, "cpu", 12, 60)
+        second = ledger.due(two, "cpu", 12, 60)
+    assert len(first) + len(second) == 20
+    assert not set(first) & set(second)
+    with transaction() as session:
+        assert ledger.due(session, "cpu", 12, 60) == []
+    with transaction() as session:
+        session.execute(update(Lease).values(published_at=func.now() - text("interval '61 seconds'")))
+        assert len(ledger.due(session, "cpu", 50, 60)) == 20
+
+
+def test_depths_count_ready_running_and_delayed() -> None:
+    with transaction() as session:
+        ledger.enqueue(session, [Work("coarse", page_ids=(n, n + 100)) for n in range(3)])
+        ids = session.execute(select(Shard.id).order_by(Shard.id)).scalars().all()
+        session.execute(
+            update(Lease).where(Lease.shard_id == ids[2]).values(run_after=func.now() + text("interval '1 hour'"))
+        )
+    assert take(ids[0]) is not None
+    with transaction() as session:
+        [depth] = ledger.queue_depths(session)
+    assert (depth.stop, depth.ready, depth.running, depth.delayed, depth.pages) == ("coarse", 1, 1, 1, 6)

@@ -1,0 +1,100 @@
+"""Patches come back from disk as they were written, on the side their document was put on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from flywheel.errors import Rejected
+from flywheel.reasons import Reason
+from models.line_training.dataset import SCHEMA, Dataset, PatchRow, write_manifest, write_patches
+from tests.models.drawing import draw_line, make_dataset
+
+
+def row(document: str, number: int, **more: int) -> PatchRow:
+    return PatchRow(document, number, 0, f"text {number}", draw_line("ཀ་ཁ་"), **more)
+
+
+def test_a_patch_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    image = draw_line("བོད་ཡིག་")
+    write_patches(tmp_path / "a.parquet", [PatchRow("d", 3, 7, "བོད་ཡིག་", image, 0, 12, "pymupdf")])
+    write_manifest(tmp_path, splits={"d": "train"}, language="bo")
+    lines = Dataset.open(tmp_path).lines("train")
+    assert lines.texts == ["བོད་ཡིག་"]
+    assert lines.sizes == [(image.shape[1], image.shape[0])]
+    assert np.array_equal(lines.image(0), image)
+
+
+def test_the_file_holds_the_columns_that_were_agreed(tmp_path: Path) -> None:
+    count, digest = write_patches(tmp_path / "a.parquet", [row("d", 1)])
+    assert (count, len(digest)) == (1, 64)
+    assert pq.read_schema(tmp_path / "a.parquet").names == SCHEMA.names
+
+
+def test_a_shard_without_patches_is_a_file_without_rows(tmp_path: Path) -> None:
+    assert write_patches(tmp_path / "a.parquet", [])[0] == 0
+    write_manifest(tmp_path, splits={}, language="bo")
+    assert len(Dataset.open(tmp_path).lines("train")) == 0
+
+
+def test_the_lines_of_a_document_stand_on_one_side_only(tmp_path: Path) -> None:
+    make_dataset(tmp_path, lines=16)
+    dataset = Dataset.open(tmp_path)
+    sides = [set(dataset.lines(split).documents) for split in ("train", "validation", "heldout")]
+    assert sides == [{"a", "b"}, {"c"}, {"d"}]
+
+
+def test_documents_and_labels_that_the_manifest_does_not_name_are_left_out(tmp_path: Path) -> None:
+    rows = [row("in", 1, label=1), row("in", 2, label=2), row("out", 3, label=1)]
+    write_patches(tmp_path / "a.parquet", rows)
+    write_manifest(tmp_path, splits={"in": "train"}, language="bo")
+    data = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**data, "labels": [1]}))
+    assert Dataset.open(tmp_path).lines("train").texts == ["text 1"]
+
+
+def test_pseudo_labels_beyond_the_cap_are_left_out(tmp_path: Path) -> None:
+    write_patches(tmp_path / "a.parquet", [row("d", n, generation=n) for n in range(3)])
+    write_manifest(tmp_path, splits={"d": "train"}, language="bo")
+    assert len(Dataset.open(tmp_path).lines("train", most_generation=1)) == 2
+
+
+def test_the_same_dataset_has_the_same_hash_and_another_another(tmp_path: Path) -> None:
+    one, same = make_dataset(tmp_path / "1", lines=8), make_dataset(tmp_path / "2", lines=8)
+    assert one == same
+    assert make_dataset(tmp_path / "3", lines=8, seed=5) != one
+
+
+def test_a_changed_file_is_refused_as_corrupt_and_a_lost_one_as_missing(tmp_path: Path) -> None:
+    make_dataset(tmp_path, lines=8)
+    path = tmp_path / "lines.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(Rejected) as corrupt:
+        Dataset.open(tmp_path)
+    path.unlink()
+    with pytest.raises(Rejected) as missing:
+        Dataset.open(tmp_path)
+    assert [corrupt.value.reason, missing.value.reason] == [Reason.BLOB_CORRUPT, Reason.BLOB_MISSING]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"files": [], "splits": {"d": "somewhere"}}'])
+def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(Rejected) as caught:
+        Dataset.open(tmp_path)
+    assert caught.value.reason is Reason.BLOB_CORRUPT
+
+
+def test_bytes_that_are_no_image_are_refused_when_they_are_looked_at(tmp_path: Path) -> None:
+    make_dataset(tmp_path, lines=8)
+    table = pq.read_table(tmp_path / "lines.parquet")
+    broken = table.set_column(table.column_names.index("image"), SCHEMA.field("image"), [[b"no image"] * 8])
+    pq.write_table(broken, tmp_path / "lines.parquet")
+    write_manifest(tmp_path, splits={"a": "train"}, language="bo")
+    with pytest.raises(Rejected) as caught:
+        Dataset.open(tmp_path).lines("train").image(0)
+    assert caught.value.reason is Reason.IMAGE_UNREADABLE

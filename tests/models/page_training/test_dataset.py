@@ -1,0 +1,102 @@
+"""Datasets of pages: what is written is read, whole documents stand on one side, others are learned again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flywheel.errors import Rejected
+from models.line_training.dataset import write_manifest
+from models.page_training.dataset import PageDataset, PageRow, write_pages
+from models.page_training.samples import Samples, watched
+from models.training.recipe import PageRecipe
+
+
+def row(number: int, document: str, text: str = "བཀྲ་ཤིས།", **values: object) -> PageRow:
+    image = np.full((90, 60), 255, np.uint8)
+    image[10:20, 5 : 5 + 4 * (number + 1)] = 0
+    return PageRow(document, number, image, 150.0, 28.8, 43.2, text, language="bo", label=number, **values)
+
+
+def dataset(directory: Path, rows: list[PageRow], splits: dict[str, str], **manifest: object) -> Path:
+    directory.mkdir()
+    write_pages(directory / "pages.parquet", rows)
+    write_manifest(directory, splits=splits, language="bo")
+    path = directory / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **manifest}))
+    return directory
+
+
+def test_pages_are_read_as_they_were_written(tmp_path: Path) -> None:
+    made = row(3, "a", markup="<|ref|>text<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>\nབཀྲ་ཤིས།")
+    pages = PageDataset.open(dataset(tmp_path / "d", [made], {"a": "heldout"})).pages("heldout")
+    assert (pages.texts, pages.markups, pages.documents) == ([made.text], [made.markup], ["a"])
+    page = pages.input(0)
+    assert (page.dpi, page.language) == (150.0, "bo")
+    assert (page.width, page.height) == pytest.approx((28.8, 43.2))
+    assert np.abs(page.image.astype(int) - made.image.astype(int)).mean() < 4  # JPEG
+
+
+def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
+    rows = [row(n, "a") for n in range(3)]
+    assert write_pages(tmp_path / "1", rows) == write_pages(tmp_path / "2", rows)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_a_page_without_text_generations_beyond_the_cap_and_labels_not_listed_are_left_out(tmp_path: Path) -> None:
+    rows = [row(0, "a"), row(1, "a", text=""), row(2, "a", generation=2), row(3, "a")]
+    directory = dataset(tmp_path / "d", rows, {"a": "train"}, labels=[0, 1, 2])
+    opened = PageDataset.open(directory)
+    assert len(opened.pages("train")) == 2
+    assert len(opened.pages("train", most_generation=1)) == 1
+    assert len(opened.pages("validation")) == 0
+
+
+def test_pages_of_other_languages_are_learned_again_up_to_the_share_and_never_judged_by(tmp_path: Path) -> None:
+    rows = [row(n, "a") for n in range(4)] + [row(10 + n, "zh", text="中文") for n in range(4)]
+    directory = dataset(tmp_path / "d", rows, {"a": "train", "zh": "train"}, replay={"zh": "zh"})
+    opened = PageDataset.open(directory)
+    assert set(opened.pages("train").texts) == {"བཀྲ་ཤིས།"}
+    assert opened.pages("train", replay=True).texts == ["中文"] * 4
+    samples = Samples(opened, PageRecipe(replay_share=0.5, degrade=0.0), seed=1)
+    assert [samples[place].answer for place in range(len(samples))] == ["བཀྲ་ཤིས།"] * 4 + ["中文"] * 2
+    pages, places = watched(opened, most=2)
+    assert [pages.texts[place] for place in places] == ["བཀྲ་ཤིས།"] * 2
+
+
+def test_a_sample_follows_from_seed_epoch_and_place_alone(tmp_path: Path) -> None:
+    rows = [row(n, "a", markup="markup") for n in range(8)]
+    opened = PageDataset.open(dataset(tmp_path / "d", rows, {"a": "train"}))
+    recipe = PageRecipe(fine_share=0.5, degrade=1.0)
+    one, other = Samples(opened, recipe, seed=1), Samples(opened, recipe, seed=1)
+    assert [one[n].fine for n in range(8)] == [other[n].fine for n in range(8)]
+    assert np.array_equal(one[5].image, other[5].image)
+    assert {one[n].fine for n in range(8)} == {True, False}
+    assert all((one[n].answer == "markup") == one[n].fine for n in range(8))
+    other.epoch = 1
+    assert not np.array_equal(one[5].image, other[5].image)
+
+
+def test_a_page_with_boxes_to_learn_is_not_moved(tmp_path: Path) -> None:
+    rows = [row(n, "a", markup="markup") for n in range(6)]
+    opened = PageDataset.open(dataset(tmp_path / "d", rows, {"a": "train"}))
+    ink = [opened.pages("train").image(n) < 128 for n in range(6)]
+    still = Samples(opened, PageRecipe(fine_share=1.0, degrade=1.0), seed=1)
+    moved = Samples(opened, PageRecipe(fine_share=0.0, degrade=1.0), seed=1)
+
+    def shift(samples: Samples, n: int) -> float:
+        """How far the darkest pixels' middle went, in pixels."""
+        image = samples[n].image.astype(float)
+        found = np.argwhere(image < np.percentile(image, 100 * ink[n].mean()))
+        return float(np.abs(found.mean(axis=0) - np.argwhere(ink[n]).mean(axis=0)).max())
+
+    assert max(shift(still, n) for n in range(6)) < 0.5 < max(shift(moved, n) for n in range(6))
+
+
+def test_no_page_to_learn_from_is_a_rejection(tmp_path: Path) -> None:
+    opened = PageDataset.open(dataset(tmp_path / "d", [row(0, "a")], {"a": "heldout"}))
+    with pytest.raises(Rejected, match="no page to train on"):
+        Samples(opened, PageRecipe(), seed=1)

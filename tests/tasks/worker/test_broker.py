@@ -1,0 +1,280 @@
+"""Claims of a stop's shell: what a task raises becomes the right state of the ledger."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from flywheel.database import engine, transaction
+from flywheel.database.tables import Lease, Page, Shard
+from flywheel.errors import (
+    Cancelled,
+    Conflict,
+    LeaseLost,
+    NotFound,
+    Rejected,
+    SetupError,
+    Stopping,
+    StoreUnavailable,
+)
+from flywheel.reasons import Reason
+from flywheel.settings import settings
+from flywheel.work import broker, ledger
+from flywheel.work.broker import Run, app, perform, stop_task
+from flywheel.work.ledger import Work
+from flywheel.work.route import ROUTE
+from tests.flywheel.rows import make_document
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+def open_shard(pages: int = 1) -> int:
+    """A coarse shard of a fresh document, ready to be claimed."""
+    document_id, page_ids = make_document(pages)
+    with transaction() as session:
+        ledger.enqueue(session, [Work("coarse", document_id=document_id, page_ids=page_ids)])
+        return session.execute(select(Shard.id)).scalar_one()
+
+
+def raising(error: BaseException) -> Callable[[Run], None]:
+    def work(run: Run) -> None:
+        raise error
+
+    return work
+
+
+def finishing(run: Run) -> None:
+    with transaction() as session:
+        ledger.finish(session, run.claim)
+
+
+def shard(shard_id: int) -> Shard:
+    with transaction() as session:
+        return session.get_one(Shard, shard_id)
+
+
+def lease(shard_id: int) -> Lease | None:
+    with transaction() as session:
+        return session.get(Lease, shard_id)
+
+
+def page() -> tuple[str, str | None, str | None]:
+    with transaction() as session:
+        row = session.execute(select(Page)).scalar_one()
+        return row.state, row.reason, row.detail
+
+
+def make_ready(shard_id: int) -> None:
+    with transaction() as session:
+        session.execute(update(Lease).where(Lease.shard_id == shard_id).values(run_after=func.now()))
+
+
+def test_work_that_ends_well_closes_its_shard_and_leaves_no_lease() -> None:
+    shard_id = open_shard()
+    assert perform(finishing, shard_id) == "finished"
+    assert shard(shard_id).state == "finished"
+    assert lease(shard_id) is None
+
+
+def test_a_second_hint_for_the_same_shard_does_nothing() -> None:
+    shard_id = open_shard()
+    assert perform(finishing, shard_id) == "finished"
+    assert perform(raising(AssertionError("worked on twice")), shard_id) == "taken"
+
+
+def test_of_ten_workers_with_the_same_hint_one_works() -> None:
+    shard_id = open_shard()
+    with ThreadPoolExecutor(10) as pool:
+        said = list(pool.map(lambda _: perform(finishing, shard_id), range(10)))
+    assert sorted(said) == ["finished", *["taken"] * 9]
+
+
+def test_a_rejected_input_is_recorded_with_its_reason_and_not_tried_again() -> None:
+    shard_id = open_shard()
+    assert perform(raising(Rejected(Reason.BLOB_CORRUPT, "bits\x00flipped")), shard_id) == "rejected"
+    assert shard(shard_id).state == "failed"
+    assert lease(shard_id) is None
+    assert page() == ("quarantined", "blob_corrupt", "bitsflipped")
+
+
+def test_a_rejected_shard_of_several_pages_is_tried_again_page_by_page() -> None:
+    shard_id = open_shard(pages=3)
+    assert perform(raising(Rejected(Reason.PDF_UNREADABLE)), shard_id) == "rejected"
+    assert (shard(shard_id).state, shard(shard_id).reason) == ("split", "pdf_unreadable")
+    with transaction() as session:
+        opened = session.execute(select(Shard.page_ids).where(Shard.state == "open").order_by(Shard.id))
+        assert [len(ids) for ids in opened.scalars()] == [1, 1, 1]
+
+
+def test_surroundings_at_fault_put_the_shard_off_uncharged() -> None:
+    shard_id = open_shard()
+    assert perform(raising(StoreUnavailable("no room")), shard_id) == "deferred"
+    left = lease(shard_id)
+    assert left is not None
+    assert (left.worker, left.attempts, left.deferrals, left.published_at) == (None, 0, 1, None)
+    assert (shard(shard_id).state, shard(shard_id).detail) == ("open", "no room")
+    assert page()[0] == "pending"
+
+
+def test_a_worker_told_to_stop_gives_the_shard_back_uncharged_and_at_once() -> None:
+    shard_id = open_shard()
+    assert perform(raising(Stopping("ending")), shard_id) == "released"
+    left = lease(shard_id)
+    assert left is not None
+    assert (left.worker, left.attempts, left.deferrals) == (None, 0, 0)
+    assert perform(finishing, shard_id) == "finished"
+
+
+@pytest.mark.parametrize("error", [LeaseLost("taken"), Cancelled("by a person")])
+def test_work_that_is_no_longer_ours_is_dropped_and_nothing_is_written(error: Exception) -> None:
+    shard_id = open_shard()
+    before = shard(shard_id).state
+    assert perform(raising(error), shard_id) in {"lost", "cancelled"}
+    assert (shard(shard_id).state, shard(shard_id).reason) == (before, None)
+    assert page()[0] == "pending"
+
+
+def test_an_outcome_that_comes_after_the_lease_was_lost_changes_nothing() -> None:
+    shard_id = open_shard()
+
+    def overtaken(run: Run) -> None:
+        with transaction() as session:
+            session.execute(update(Lease).values(expires_at=func.now() - text("interval '1 second'")))
+        with transaction() as session:
+            ledger.expire(session)
+            other = ledger.claim(session, shard_id, "other")
+        assert other is not None
+        raise Rejected(Reason.PAGE_CRASHED)
+
+    assert perform(overtaken, shard_id) == "lost"
+    left = lease(shard_id)
+    assert left is not None
+    assert left.worker == "other"
+    assert shard(shard_id).state == "open"
+    assert page()[0] == "pending"
+
+
+@pytest.mark.parametrize("error", [NotFound("no checkpoint"), Conflict("no")])
+def test_work_that_cannot_be_done_as_asked_is_given_up_with_the_reason(error: Exception) -> None:
+    shard_id = open_shard()
+    assert perform(raising(error), shard_id) == "failed"
+    assert shard(shard_id).state == "failed"
+    assert page() == ("quarantined", "bad_settings", str(error))
+
+
+def test_a_worker_that_is_set_up_wrongly_leaves_the_page_to_another() -> None:
+    shard_id = open_shard()
+    assert perform(raising(SetupError("no model")), shard_id) == "deferred"
+    assert shard(shard_id).detail == "no model"
+    assert page()[0] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "said"),
+    [
+        (MemoryError(), "page_memory", "out of memory in the worker"),
+        (ValueError("what is this"), "internal_error", "ValueError: what is this (test_broker.py:"),
+    ],
+)
+def test_an_unexpected_error_is_tried_again_until_the_attempts_are_spent_and_then_recorded(
+    error: Exception, reason: str, said: str
+) -> None:
+    shard_id = open_shard()
+    for attempt in range(1, ROUTE["coarse"].attempts):
+        assert perform(raising(error), shard_id) == "failed"
+        left = lease(shard_id)
+        assert left is not None
+        assert (left.worker, left.attempts) == (None, attempt)
+        assert (shard(shard_id).state, shard(shard_id).reason) == ("open", reason)
+        assert page()[0] == "pending"
+        make_ready(shard_id)
+    assert perform(raising(error), shard_id) == "failed"
+    state, why, detail = page()
+    assert (state, why) == ("quarantined", reason)
+    assert detail is not None
+    assert detail.startswith(said)
+
+
+def test_a_database_that_is_away_at_the_claim_leaves_the_shard_to_the_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shard_id = open_shard()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("FLYWHEEL_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+        settings.cache_clear()
+        assert perform(finishing, shard_id) == "unclaimed"
+        engine().dispose()
+    settings.cache_clear()
+    assert perform(finishing, shard_id) == "finished"
+
+
+def test_the_heartbeat_keeps_the_lease_and_says_when_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYWHEEL_LEASE_SCALE", "0.01")  # 0.6 s, a heartbeat every 0.15 s
+    settings.cache_clear()
+    shard_id = open_shard()
+
+    def renewed(first: Any) -> bool:
+        with transaction() as session:
+            return bool(session.execute(select(Lease.expires_at > first)).scalar_one())
+
+    def slow(run: Run) -> None:
+        with transaction() as session:
+            first = session.execute(select(Lease.expires_at)).scalar_one()
+        until(lambda: renewed(first))
+        run.check()
+        with transaction() as session:
+            session.execute(update(Lease).values(worker="other"))
+        until(run.should_stop)
+        run.check()
+
+    assert perform(slow, shard_id) == "lost"
+    assert shard(shard_id).state == "open"
+
+
+def test_a_pool_process_sees_that_its_worker_was_told_to_stop() -> None:
+    shard_id = open_shard()
+    told = settings().work_dir / f"stopping.{os.getppid()}"  # what the main process leaves on SIGTERM
+    told.parent.mkdir(parents=True, exist_ok=True)
+    told.touch()
+    assert perform(Run.check, shard_id) == "released"
+
+
+def test_every_stop_has_its_task_and_none_is_acknowledged_late() -> None:
+    import tasks.app
+
+    assert tasks.app.app is app
+    assert {stop.task for stop in ROUTE.values()} <= set(app.tasks)
+    assert not app.conf.task_acks_late
+    assert not app.conf.task_reject_on_worker_lost
+    assert app.conf.worker_prefetch_multiplier == 1
+    assert app.conf.accept_content == ["json"]
+
+
+def test_a_task_for_a_stop_that_does_not_exist_fails_at_import() -> None:
+    with pytest.raises(KeyError):
+        stop_task("corase")
+
+
+def test_a_hint_goes_to_the_queue_of_its_stop_and_to_no_other() -> None:
+    broker.publish([(1, "coarse"), (2, "recognition"), (3, "training"), (4, "promotion"), (5, "ingest")])
+    client = broker.redis()
+    assert {queue: broker.backlog(client, queue) for queue in ("cpu", "gpu", "train", "control")} == {
+        "cpu": 2,
+        "gpu": 1,
+        "train": 1,
+        "control": 1,
+    }
+    client.close()
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

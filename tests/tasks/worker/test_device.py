@@ -1,0 +1,123 @@
+"""Whose turn it is on a device, and what workers say of themselves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flywheel.database import transaction
+from flywheel.errors import DeviceBusy, Stopping
+from flywheel.settings import settings
+from flywheel.work.broker import pulse
+from flywheel.work.workers import DeviceFacts, Pulse, alive
+from tasks.worker.device import facts, turn
+
+GPU = "cuda:0"
+
+
+class FakeRun:
+    """Stands for a claimed shard: `check` raises once the worker is told to stop."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+
+    def check(self) -> None:
+        if self.stopping.is_set():
+            raise Stopping("the worker is shutting down")
+
+
+@pytest.fixture
+def run(environment: None) -> FakeRun:
+    return FakeRun()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for another thread."""
+    waited = threading.Event()
+    for _ in range(500):
+        if true():
+            return
+        waited.wait(0.02)
+    raise AssertionError("it did not come about")
+
+
+def test_labelling_gives_way_to_a_training_and_is_told_to_which(run: FakeRun) -> None:
+    refused = pytest.raises(DeviceBusy, match="training of round 7 has cuda:0")
+    with turn(run, GPU, "training of round 7", training=True), refused, turn(run, GPU, "", training=False):
+        pass
+    with turn(run, GPU, "", training=False):
+        pass
+
+
+def test_shards_that_read_share_the_device_and_another_device_is_another_matter(run: FakeRun) -> None:
+    together = []
+    with turn(run, GPU, "", training=False), turn(run, GPU, "", training=False):
+        together.append("two shards")
+    with turn(run, GPU, "a training", training=True), turn(run, "cuda:1", "", training=False):
+        together.append("a training and a shard")
+    assert together == ["two shards", "a training and a shard"]
+
+
+def test_a_training_waits_for_the_shards_being_read_and_nobody_begins_another(run: FakeRun) -> None:
+    began = threading.Event()
+
+    def train() -> None:
+        with turn(run, GPU, "training of round 8", training=True):
+            began.set()
+
+    with turn(run, GPU, "", training=False):
+        trainer = threading.Thread(target=train)
+        trainer.start()
+        until(lambda: pulse._waiting_for == "labelling on cuda:0 to end its shard")
+        with pytest.raises(DeviceBusy, match="round 8"), turn(run, GPU, "", training=False):
+            pass
+        assert not began.is_set()
+    trainer.join(10)
+    assert began.is_set()
+
+
+def test_a_training_that_waits_can_be_stopped(run: FakeRun) -> None:
+    with turn(run, GPU, "", training=False):
+        run.stopping.set()
+        with pytest.raises(Stopping), turn(run, GPU, "a training", training=True):
+            pass
+
+
+def test_a_cpu_and_a_shared_device_know_no_rule(run: FakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    with turn(run, "cpu", "a training", training=True), turn(run, "cpu", "", training=False):
+        pass
+    monkeypatch.setenv("FLYWHEEL_DEVICE_RULE", "together")
+    settings.cache_clear()
+    with turn(run, GPU, "a training", training=True), turn(run, GPU, "", training=False):
+        pass
+    assert not (Path(settings().work_dir) / "devices").exists()
+
+
+def test_a_worker_says_what_it_does_for_whom_it_waits_and_when_it_goes(environment: None) -> None:
+    mine = Pulse(lambda: DeviceFacts("cuda:0", "a card", 5, 10, 0.5))
+
+    def rows() -> list[tuple[str, str | None, str | None, float | None]]:
+        with transaction() as session:
+            return [(row.name, row.doing, row.waiting_for, row.utilisation) for row in alive(session)]
+
+    mine.start("gpu@here")
+    try:
+        mine.doing("recognition, shard 3")
+        until(lambda: rows() == [("gpu@here", "recognition, shard 3", None, 0.5)])
+        mine.doing(None)
+        mine.waits("training of round 7 has cuda:0")
+        until(lambda: rows() == [("gpu@here", None, "training of round 7 has cuda:0", 0.5)])
+    finally:
+        mine.stop()
+    assert rows() == []
+
+
+def test_a_process_knows_its_device() -> None:
+    here = facts()
+    assert here.device.split(":")[0] in ("cpu", "cuda")
+    assert here.memory_used
+    assert here.memory_total
+    assert here.memory_used < here.memory_total
