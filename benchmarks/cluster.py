@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from flywheel import database
 from flywheel.database import transaction
-from flywheel.database.tables import Document, LabelRow, Lease, Page
+from flywheel.database.tables import DocumentRow, LabelRow, LeaseRow, PageRow
 from flywheel.local import postgres_server, redis_server
 
 ROOT = Path(__file__).parents[1]
@@ -75,14 +75,14 @@ def wait_until_settled(seconds: float = 600.0) -> None:
             raise SystemExit(f"not done after {seconds:.0f} seconds")
         time.sleep(0.05)  # the measured side is in other processes: looking at its rows is all there is
     with transaction() as session:
-        pages = session.execute(select(func.count()).select_from(Page)).scalar_one()
+        pages = session.execute(select(func.count()).select_from(PageRow)).scalar_one()
         labels = session.execute(select(func.count(func.distinct(LabelRow.page_id)))).scalar_one()
-        lost = session.execute(select(func.count()).where(Page.state == "quarantined")).scalar_one()
-        unread = session.execute(select(func.count()).where(Document.state != "ready")).scalar_one()
+        lost = session.execute(select(func.count()).where(PageRow.state == "quarantined")).scalar_one()
+        unread = session.execute(select(func.count()).where(DocumentRow.state != "ready")).scalar_one()
     if pages != labels + lost or unread:
         raise SystemExit(f"{pages} pages but {labels} labels, {lost} quarantined; {unread} documents unread")
 
 
 def _open_leases() -> int:
     with transaction() as session:
-        return session.execute(select(func.count()).where(Lease.queue == "cpu")).scalar_one()
+        return session.execute(select(func.count()).where(LeaseRow.queue == "cpu")).scalar_one()

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import Document
+from flywheel.database.tables import DocumentRow
 from flywheel.document import Box, Kind, Label, Line, PageFacts, Region
 from flywheel.gate import Gate
 from flywheel.labels import Result
@@ -19,7 +19,7 @@ from flywheel.pdf.coarse import RawCounts
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
 from flywheel.work import ledger
-from flywheel.work.broker import Run, app, stop_task
+from flywheel.work.broker import Attempt, app, stop_task
 
 __all__ = ["app"]
 
@@ -44,15 +44,15 @@ def given(page_id: int) -> tuple[Label, PageFacts]:
 
 
 @stop_task("ingest")
-def ingest(run: Run) -> None:
+def ingest(run: Attempt) -> None:
     with transaction() as session:
-        document = session.get_one(Document, run.claim.document_id)
+        document = session.get_one(DocumentRow, run.claim.document_id)
         submission.admit(session, run.claim, int(document.name), {})
         ledger.finish(session, run.claim)
 
 
 @stop_task("coarse")
-def coarse(run: Run) -> None:
+def coarse(run: Attempt) -> None:
     results = []
     for page_id in run.claim.page_ids:
         label, facts = given(page_id)
@@ -62,5 +62,5 @@ def coarse(run: Run) -> None:
     packed = labels.keep(store(), [r.label for r in results])
     with transaction() as session:
         labels.record(session, run.claim, results, packed, "given")
-        relabel.assign(session, [r.page_id for r in results if not r.verdict.accepted])
+        relabel.assign_readers(session, [r.page_id for r in results if not r.verdict.accepted])
         ledger.finish(session, run.claim)

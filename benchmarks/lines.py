@@ -90,12 +90,12 @@ def syllable(words: random.Random) -> str:
 def train(scratch: Path, call: argparse.Namespace) -> Path:
     """A checkpoint trained on other drawn lines."""
     from models import finetune
-    from models.line_training.dataset import PatchRow, write_manifest, write_patches
+    from models.line_training.dataset import LineSample, write_manifest, write_patches
 
     data = scratch / "data"
     data.mkdir()
     lines = draw(call.train_lines, call.seed + 1000, degraded=False)
-    rows = [PatchRow(str(i % 20), i, 0, text, image) for i, (image, text) in enumerate(lines)]
+    rows = [LineSample(str(i % 20), i, 0, text, image) for i, (image, text) in enumerate(lines)]
     write_patches(data / "lines.parquet", rows)
     write_manifest(data, splits={str(i): "train" if i else "validation" for i in range(20)}, language="bo")
     result = finetune.train(

@@ -50,7 +50,7 @@ FORMAT = "parquet"
 
 
 @dataclass
-class Turn:
+class DemoResults:
     """What one turn found out; becomes the report."""
 
     directory: Path
@@ -60,7 +60,7 @@ class Turn:
     first: Summary | None = None
     last: Summary | None = None
     round: RoundDetail | None = None
-    read: list[ReadPage] = field(default_factory=list)
+    read: list[ScannedPage] = field(default_factory=list)
     export_rows: int = 0
     export_path: Path | None = None
     contact_sheet: Path | None = None
@@ -73,7 +73,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPage:
+class ScannedPage:
     """A scanned page as it was read in the end, against what was drawn. Counts are in code points."""
 
     page: Page
@@ -111,9 +111,9 @@ def run(data_dir: Path, report: Path | None = None, *, seed: int | None = None, 
 
 def _turn(
     client: Client, data_dir: Path, console: Console, seed: int | None, scale: float, started: float
-) -> Turn:
+) -> DemoResults:
     number = 1 + sum(corpus.name.startswith("demo-") for corpus in client.corpora())
-    turn = Turn(data_dir / f"demo-{number}", f"demo-{number}")
+    turn = DemoResults(data_dir / f"demo-{number}", f"demo-{number}")
     turn.seconds["start"] = round(time.monotonic() - started, 1)
     turn.directory.mkdir(parents=True, exist_ok=True)
     with console.status("drawing a sample corpus"), turn.timed("draw"):
@@ -142,7 +142,7 @@ def bar(console: Console) -> Progress:
     return Progress(*done, *times, console=console, transient=True)
 
 
-def submit(client: Client, turn: Turn, console: Console) -> None:
+def submit(client: Client, turn: DemoResults, console: Console) -> None:
     """Every drawn file, with its language; what is refused at the door is said."""
     assert turn.documents is not None
     with bar(console) as progress:
@@ -172,7 +172,7 @@ def wait_for_labels(client: Client, corpus: str, console: Console) -> Summary:
     raise FlywheelError("the corpus did not settle")
 
 
-def train(client: Client, turn: Turn, console: Console) -> RoundDetail:
+def train(client: Client, turn: DemoResults, console: Console) -> RoundDetail:
     """A round for the language, followed to its end. Raises FlywheelError when it failed, or was refused
     where nobody reads the language yet."""
     reigning = {champion.language for champion in client.champions()}
@@ -203,7 +203,7 @@ def _training_note(values: dict[str, Any]) -> dict[str, Any]:
     return {"completed": 100 * values["share"], "note": "  ".join(parts)}
 
 
-def scanned_pages(client: Client, turn: Turn) -> list[ReadPage]:
+def scanned_pages(client: Client, turn: DemoResults) -> list[ScannedPage]:
     """The scanned pages as they stand, each against its drawn truth."""
     assert turn.documents is not None
     truth = {d.path.name: d.truth for d in turn.documents.of("scan") if d.truth is not None}
@@ -213,7 +213,7 @@ def scanned_pages(client: Client, turn: Turn) -> list[ReadPage]:
         label = client.page_label(page.id)
         drawn = normal(truth[page.document][page.number])
         said = normal(line.text for line in label.lines)
-        found.append(ReadPage(page, label, Levenshtein.distance(drawn, said), len(drawn)))
+        found.append(ScannedPage(page, label, Levenshtein.distance(drawn, said), len(drawn)))
     return found
 
 
@@ -222,7 +222,7 @@ def normal(lines: Iterable[str]) -> str:
     return " ".join(unicodedata.normalize("NFC", " ".join(lines)).split())
 
 
-def export(client: Client, turn: Turn) -> None:
+def export(client: Client, turn: DemoResults) -> None:
     """The accepted pages as a training set, on this side of the API."""
     started = client.start_export(turn.corpus, FORMAT)
     *_, finished = client.follow_export(started.id)
@@ -235,7 +235,7 @@ def export(client: Client, turn: Turn) -> None:
     turn.export_rows = finished.rows or 0
 
 
-def contact_sheet(client: Client, turn: Turn) -> None:
+def contact_sheet(client: Client, turn: DemoResults) -> None:
     """Pages of every kind with their labels drawn on them, as one picture."""
     cer = {read.page.id: f"CER {read.cer:.1%}" for read in turn.read}
     pages = [page for page in client.pages(turn.corpus) if page.state == "labelled"]
@@ -265,7 +265,7 @@ def _sheet_item(client: Client, page: Page, note: str) -> SheetItem:
     return SheetItem(image, dpi, label, verdict, f"{page.document} p{page.number + 1}", note)
 
 
-def as_report(turn: Turn) -> dict[str, Any]:
+def as_report(turn: DemoResults) -> dict[str, Any]:
     """The report's JSON: error rates as shares, times in seconds."""
     assert turn.last is not None
     assert turn.round is not None
@@ -330,7 +330,7 @@ def verdicts(summary: Summary, title: str) -> Table:
     return table
 
 
-def show(turn: Turn, console: Console, report: Path) -> None:
+def show(turn: DemoResults, console: Console, report: Path) -> None:
     """The ending: what changed, where things are, how to go on."""
     assert turn.last is not None
     assert turn.round is not None

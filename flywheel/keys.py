@@ -25,7 +25,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from flywheel.database import transaction
-from flywheel.database.tables import ApiKey
+from flywheel.database.tables import ApiKeyRow
 from flywheel.errors import FlywheelError, NotFound
 from flywheel.settings import settings
 
@@ -47,7 +47,7 @@ class ScopeMissing(FlywheelError):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    row: ApiKey
+    row: ApiKeyRow
     until: float  # time.monotonic
 
 
@@ -63,7 +63,9 @@ def create(
     if not wanted or set(wanted) - set(SCOPES):
         raise ValueError(f"scopes are some of {', '.join(SCOPES)}; not {', '.join(wanted) or 'none'}")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    session.add(ApiKey(id=key_id, name=name, secret_sha256=_digest(secret), scopes=wanted, expires_at=expires_at))
+    session.add(
+        ApiKeyRow(id=key_id, name=name, secret_sha256=_digest(secret), scopes=wanted, expires_at=expires_at)
+    )
     session.flush()
     return key_id, f"{PREFIX}_{key_id}_{secret}"
 
@@ -74,13 +76,13 @@ def create_embedded_key(database_url: str) -> str:
         return create(session, "embedded stack", ["admin"])[1]
 
 
-def verify(session: Session, plain: str) -> ApiKey:
+def verify(session: Session, plain: str) -> ApiKeyRow:
     """The row of a key that is good now, detached from the session. Raises KeyRefused."""
     key_id, secret = _parse(plain)
     known = _recall(plain)
     if known is not None:
         return known
-    found = session.execute(select(ApiKey, func.now()).where(ApiKey.id == key_id)).one_or_none()
+    found = session.execute(select(ApiKeyRow, func.now()).where(ApiKeyRow.id == key_id)).one_or_none()
     stored = found[0].secret_sha256 if found else _digest("")
     # An unknown id costs the same comparison as a known one.
     genuine = hmac.compare_digest(stored, _digest(secret))
@@ -95,7 +97,7 @@ def verify(session: Session, plain: str) -> ApiKey:
     return row
 
 
-def require(holder: ApiKey, scope: Scope) -> None:
+def require(holder: ApiKeyRow, scope: Scope) -> None:
     """Raises ScopeMissing unless the key has `scope`; admin has them all."""
     if scope not in holder.scopes and "admin" not in holder.scopes:
         raise ScopeMissing(f"this needs a key with the scope {scope!r}; this one has {', '.join(holder.scopes)}")
@@ -104,10 +106,10 @@ def require(holder: ApiKey, scope: Scope) -> None:
 def revoke(session: Session, key_id: str) -> None:
     """End a key for good; ending it twice is harmless. Raises NotFound."""
     done = session.execute(
-        update(ApiKey)
-        .where(ApiKey.id == key_id)
-        .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
-        .returning(ApiKey.id)
+        update(ApiKeyRow)
+        .where(ApiKeyRow.id == key_id)
+        .values(revoked_at=func.coalesce(ApiKeyRow.revoked_at, func.now()))
+        .returning(ApiKeyRow.id)
     )
     if done.first() is None:
         raise NotFound(f"no API key has the id {key_id!r}")
@@ -130,13 +132,13 @@ def _parse(plain: str) -> tuple[str, str]:
     return key_id, secret
 
 
-def _recall(plain: str) -> ApiKey | None:
+def _recall(plain: str) -> ApiKeyRow | None:
     with _cache_lock:
         known = _cache.get(_digest(plain))
         return known.row if known and time.monotonic() < known.until else None
 
 
-def _remember(plain: str, row: ApiKey, seconds: float) -> None:
+def _remember(plain: str, row: ApiKeyRow, seconds: float) -> None:
     with _cache_lock:
         _cache[_digest(plain)] = _Known(row, time.monotonic() + seconds)
         _cache.move_to_end(_digest(plain))

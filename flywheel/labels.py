@@ -17,7 +17,7 @@ from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import LabelRow, Page, Review
+from flywheel.database.tables import LabelRow, PageRow, ReviewRow
 from flywheel.document import Kind, Label, Outcome, PageFacts, Verdict, decode_label, encode
 from flywheel.errors import BlobCorrupt, Conflict, NotFound
 from flywheel.reasons import Reason
@@ -197,7 +197,7 @@ def review(
     Every review is a new label of kind human, child of the one reviewed, and stands from then on.
     Raises NotFound without such a page, Conflict when there is nothing to accept or reject.
     """
-    page = session.get(Page, page_id)
+    page = session.get(PageRow, page_id)
     if page is None:
         raise NotFound(f"no page {page_id}")
     parent = current(session, page_id)
@@ -215,7 +215,7 @@ def review(
     )
     new_id = _write_human(session, page_id, label, verdict, span, parent)
     session.add(
-        Review(
+        ReviewRow(
             page_id=page_id,
             label_id=parent.id if parent else new_id,
             new_label_id=new_id,
@@ -225,8 +225,8 @@ def review(
         )
     )
     session.execute(
-        update(Page)
-        .where(Page.id == page_id)
+        update(PageRow)
+        .where(PageRow.id == page_id)
         .values(
             state="labelled",
             verdict=verdict.outcome.value,

@@ -24,24 +24,24 @@ CorpusName = Annotated[
 Note = Annotated[str, Field(max_length=4000)]
 
 
-class Answer(BaseModel):
+class Response(BaseModel):
     """What the server sends."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Ask(BaseModel):
+class Request(BaseModel):
     """What the client sends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Health(Answer):
+class Health(Response):
     status: Literal["ok"]
     version: str
 
 
-class PageCounts(Answer):
+class PageCounts(Response):
     """Pages by state; `labelled` + `quarantined` + `waiting` + `pending` = `submitted`."""
 
     submitted: int = 0
@@ -53,7 +53,7 @@ class PageCounts(Answer):
     by_reason: dict[str, int] = {}
 
 
-class DocumentCounts(Answer):
+class DocumentCounts(Response):
     submitted: int = 0
     pending: int = 0
     ready: int = 0
@@ -61,14 +61,14 @@ class DocumentCounts(Answer):
     by_reason: dict[str, int] = {}
 
 
-class Corpus(Answer):
+class Corpus(Response):
     name: str
     created_at: datetime
     documents: int
     pages: int
 
 
-class Summary(Answer):
+class Summary(Response):
     corpus: str
     documents: DocumentCounts
     pages: PageCounts
@@ -79,7 +79,7 @@ class Summary(Answer):
         return self.documents.pending == 0 and self.pages.pending == 0
 
 
-class Document(Answer):
+class Document(Response):
     id: int
     corpus: str
     name: str
@@ -94,12 +94,12 @@ class Document(Answer):
     created_at: datetime
 
 
-class Documents(Answer):
+class Documents(Response):
     items: list[Document]
     next: str | None = Field(description="cursor of the next page of results; null at the end")
 
 
-class Submitted(Answer):
+class SubmittedFile(Response):
     """One file that is in the corpus now. `duplicate`: its bytes were there before."""
 
     name: str
@@ -107,7 +107,7 @@ class Submitted(Answer):
     duplicate: bool
 
 
-class Refused(Answer):
+class RefusedFile(Response):
     """A member of an archive that is no document, and why."""
 
     name: str
@@ -115,16 +115,16 @@ class Refused(Answer):
     detail: str
 
 
-class Upload(Answer):
+class Upload(Response):
     """`duplicate` when nothing in the upload was new."""
 
     name: str
     duplicate: bool
-    documents: list[Submitted]
-    refused: list[Refused] = []
+    documents: list[SubmittedFile]
+    refused: list[RefusedFile] = []
 
 
-class Page(Answer):
+class Page(Response):
     """`state`: pending, labelled, waiting or quarantined. `ink`: share of dark pixels, 0..1."""
 
     id: int
@@ -145,12 +145,12 @@ class Page(Answer):
     updated_at: datetime
 
 
-class Pages(Answer):
+class Pages(Response):
     items: list[Page]
     next: str | None = Field(description="cursor of the next page of results; null at the end")
 
 
-class LabelInfo(Answer):
+class LabelInfo(Response):
     """A label's record; its text and boxes are at /v1/labels/{id}."""
 
     id: int
@@ -172,7 +172,7 @@ class LabelInfo(Answer):
     current: bool
 
 
-class Ancestor(Answer):
+class Ancestor(Response):
     """One step back from a label: what it came from."""
 
     kind: Literal["label", "checkpoint", "round", "dataset"]
@@ -180,7 +180,7 @@ class Ancestor(Answer):
     detail: str
 
 
-class ReviewInfo(Answer):
+class ReviewInfo(Response):
     id: int
     label_id: int
     new_label_id: int | None
@@ -197,7 +197,7 @@ class PageDetail(Page):
     reviews: list[ReviewInfo]
 
 
-class Correction(Ask):
+class Correction(Request):
     """A person's label for a page: `label` in the form GET /v1/labels/{id} gives; kind, producer and
     checkpoint are set by the server."""
 
@@ -205,18 +205,18 @@ class Correction(Ask):
     note: Note = ""
 
 
-class Judgement(Ask):
+class Judgement(Request):
     note: Note = ""
 
 
-class Reviewed(Answer):
+class Reviewed(Response):
     """What a review left: the label that speaks for the page now."""
 
     page_id: int
     label_id: int
 
 
-class QueueDepth(Answer):
+class QueueDepth(Response):
     """Open work of one stop, in shards; `pages` in all of them."""
 
     queue: str
@@ -228,7 +228,7 @@ class QueueDepth(Answer):
     pages: int = 0
 
 
-class Worker(Answer):
+class Worker(Response):
     """A worker process as it last said of itself. Memory in bytes; utilisation a share of 1."""
 
     id: str
@@ -244,14 +244,14 @@ class Worker(Answer):
     seen_at: datetime
 
 
-class RoundAsk(Ask):
+class RoundRequest(Request):
     language: Language
     corpora: Annotated[list[CorpusName], Field(max_length=1000, description="none: every corpus")] = []
     recipe: Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")] = "line"
     overrides: dict[str, Any] = Field(default={}, description="recipe settings to change, by name")
 
 
-class Round(Answer):
+class Round(Response):
     id: int
     language: str
     recipe: str
@@ -276,7 +276,7 @@ class RoundDetail(Round):
     decisions: list[PromotionInfo]
 
 
-class DatasetInfo(Answer):
+class DatasetInfo(Response):
     id: int
     hash: str
     language: str
@@ -284,7 +284,7 @@ class DatasetInfo(Answer):
     created_at: datetime
 
 
-class Checkpoint(Answer):
+class Checkpoint(Response):
     id: str
     architecture: str
     language: str | None
@@ -298,7 +298,7 @@ class Checkpoint(Answer):
     champion_of: list[str] = Field(description="languages that are read with it now")
 
 
-class PromotionInfo(Answer):
+class PromotionInfo(Response):
     id: int
     language: str
     action: str
@@ -311,35 +311,35 @@ class PromotionInfo(Answer):
     created_at: datetime
 
 
-class PromotionAsk(Ask):
+class PromotionRequest(Request):
     checkpoint_id: Annotated[str, Field(min_length=1, max_length=200)]
     language: Language | None = Field(default=None, description="default: the checkpoint's own")
     detail: Note = ""
 
 
-class RollbackAsk(Ask):
+class RollbackRequest(Request):
     language: Language
 
 
-class Champion(Answer):
+class Champion(Response):
     """Who reads a language now."""
 
     language: str
     checkpoint_id: str
 
 
-class ExportAsk(Ask):
+class ExportRequest(Request):
     corpus: CorpusName
     format: Format
 
 
-class ExportFile(Answer):
+class ExportFile(Response):
     path: str
     size: int
     sha256: str
 
 
-class Export(Answer):
+class Export(Response):
     id: int
     corpus: str
     format: str
@@ -352,7 +352,7 @@ class Export(Answer):
     files: list[ExportFile] = []
 
 
-class ErrorRates(Answer):
+class ErrorRates(Response):
     """CER and WER as fractions, and the counts they are made of, so that files can be summed."""
 
     cer: float
@@ -364,7 +364,7 @@ class ErrorRates(Answer):
     truth_tokens: int | None = Field(default=None, description="of the true text, by the reader's own tokenizer")
 
 
-class ReadPage(Answer):
+class TrialPage(Response):
     """A page that was read (`label`, with the gate's verdict on it), or why not (`reason`, `detail`)."""
 
     number: int
@@ -376,7 +376,7 @@ class ReadPage(Answer):
     text_tokens: int | None = Field(default=None, description="of the reader's answer")
 
 
-class Reading(Answer):
+class Trial(Response):
     id: int
     name: str
     language: str | None
@@ -387,17 +387,17 @@ class Reading(Answer):
     detail: str | None
     created_at: datetime
     finished_at: datetime | None
-    pages: list[ReadPage] = []
+    pages: list[TrialPage] = []
     scores: ErrorRates | None = None
 
 
-class KeyAsk(Ask):
+class KeyRequest(Request):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     scopes: Annotated[list[Literal["read", "submit", "review", "train", "admin"]], Field(min_length=1)]
     expires_at: datetime | None = None
 
 
-class KeyInfo(Answer):
+class KeyInfo(Response):
     id: str
     name: str
     scopes: list[str]
@@ -406,12 +406,12 @@ class KeyInfo(Answer):
     revoked_at: datetime | None
 
 
-class NewKey(Answer):
+class NewKey(Response):
     id: str
     key: str = Field(description="shown here and never again")
 
 
-class AuditRow(Answer):
+class AuditRow(Response):
     """How the pages of one document, or set in one font, were judged by their text layer.
 
     `lying` counts pages whose text layer was rejected; `share` = lying / with_text.
@@ -428,7 +428,7 @@ class AuditRow(Answer):
     reasons: dict[str, int]
 
 
-class Audit(Answer):
+class Audit(Response):
     corpus: str
     pages: int
     with_text: int
@@ -437,14 +437,14 @@ class Audit(Answer):
     fonts: list[AuditRow]
 
 
-class Failure(Answer):
+class Failure(Response):
     """Every error's body is {"error": Failure}."""
 
     code: str
     detail: str
 
 
-class FailureBody(Answer):
+class FailureBody(Response):
     error: Failure
 
 

@@ -69,7 +69,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class LoadedCheckpoint:
     """A verified checkpoint: where it lies, what it says, its tensors by name."""
 
     directory: Path
@@ -113,7 +113,7 @@ def seal(directory: Path, manifest: Manifest) -> Manifest:
     return complete
 
 
-def load(directory: Path) -> Checkpoint:
+def load(directory: Path) -> LoadedCheckpoint:
     """Read and verify a checkpoint.
 
     Raises Rejected(UNSAFE_MODEL_FORMAT) for pickles, a missing or foreign manifest, a lying
@@ -121,7 +121,7 @@ def load(directory: Path) -> Checkpoint:
     """
     manifest = _manifest(directory)
     tensors = verified_tensors(directory / WEIGHTS, manifest.sha256)
-    return Checkpoint(directory, manifest, tensors)
+    return LoadedCheckpoint(directory, manifest, tensors)
 
 
 def verified_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:

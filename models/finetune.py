@@ -83,12 +83,12 @@ def train(
 
         return train_pages(job, progress=progress, should_stop=should_stop, saved=saved)
     dataset = Dataset.open(job.dataset)
-    run = Run(job, job.recipe, dataset)
+    run = LineTraining(job, job.recipe, dataset)
     run.go(progress, should_stop, saved)
     return run.finish()
 
 
-class Run:
+class LineTraining:
     """One training run: its network, optimiser and place in the data."""
 
     def __init__(self, job: TrainingJob, recipe: Recipe, dataset: Dataset) -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from flywheel.work.broker import app, pulse
-from tasks import coarse, dataset, export, ingest, patches, planning, promotion, recognition, relabel, training
-from tasks import trial as reading
+from flywheel.work.broker import app, worker_status
+from tasks import (
+    coarse,
+    dataset,
+    export,
+    ingest,
+    patches,
+    planning,
+    promotion,
+    recognition,
+    relabel,
+    training,
+    trial,
+)
 from tasks.worker import device
 
-pulse.facts = device.facts
+worker_status.facts = device.facts
 
 __all__ = [
     "app",
@@ -18,8 +29,8 @@ __all__ = [
     "patches",
     "planning",
     "promotion",
-    "reading",
     "recognition",
     "relabel",
     "training",
+    "trial",
 ]

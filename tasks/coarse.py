@@ -9,7 +9,7 @@ import structlog
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import Document, Page
+from flywheel.database.tables import DocumentRow, PageRow
 from flywheel.errors import Rejected
 from flywheel.gate import Gate
 from flywheel.labels import Result
@@ -19,7 +19,7 @@ from flywheel.pdf.coarse import label as coarse_label
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, store, subject
 
 log = structlog.get_logger()
@@ -29,27 +29,31 @@ Failures = list[tuple[int, Reason, str]]
 
 
 @stop_task("coarse")
-def coarse(run: Run) -> None:
+def coarse(attempt: Attempt) -> None:
     with transaction() as session:
-        document, pages = subject(session, run.claim)
+        document, pages = subject(session, attempt.claim)
     with document_file(document) as path:
-        results, failures = read(run, document, pages, path)
+        results, failures = read(attempt, document, pages, path)
     packed = labels.keep(store(), [r.label for r in results])
     with transaction() as session:
-        labels.record(session, run.claim, results, packed, labels.settings_hash(layout=settings().coarse_layout))
+        labels.record(
+            session, attempt.claim, results, packed, labels.settings_hash(layout=settings().coarse_layout)
+        )
         ledger.quarantine(session, failures)
-        relabel.assign(session, [r.page_id for r in results if not r.verdict.accepted])
-        ledger.finish(session, run.claim)
+        relabel.assign_readers(session, [r.page_id for r in results if not r.verdict.accepted])
+        ledger.finish(session, attempt.claim)
 
 
-def read(run: Run, document: Document, pages: list[Page], path: Path) -> tuple[list[Result], Failures]:
+def read(
+    attempt: Attempt, document: DocumentRow, pages: list[PageRow], path: Path
+) -> tuple[list[Result], Failures]:
     """Label every page of the shard; those that cannot be opened come back as failures."""
     results: dict[int, Result] = {}
     failures: Failures = []
     waiting: dict[int, PageText] = {}
     ids = {page.number: page.id for page in pages}
     for page in sandbox().text(path, list(ids), layout=False):
-        run.check()
+        attempt.check()
         if isinstance(page, PageFailure):
             failures.append((ids[page.number], page.reason, page.detail))
             continue
@@ -60,12 +64,12 @@ def read(run: Run, document: Document, pages: list[Page], path: Path) -> tuple[l
         if verdict.accepted and page.needs_layout:
             waiting[number] = page
     if settings().coarse_layout and waiting:
-        results |= arrange(run, document, {n: (page, results[n]) for n, page in waiting.items()}, path)
+        results |= arrange(attempt, document, {n: (page, results[n]) for n, page in waiting.items()}, path)
     return list(results.values()), failures
 
 
 def arrange(
-    run: Run, document: Document, waiting: dict[int, tuple[PageText, Result]], path: Path
+    attempt: Attempt, document: DocumentRow, waiting: dict[int, tuple[PageText, Result]], path: Path
 ) -> dict[int, Result]:
     """Page number -> result with its lines in the regions that the layout model found.
 
@@ -76,7 +80,7 @@ def arrange(
     results = {}
     try:
         for found in sandbox().layout(path, list(waiting)):
-            run.check()
+            attempt.check()
             if isinstance(found, PageFailure):
                 log.warning("no layout for a page", page=found.number, reason=found.reason, detail=found.detail)
                 continue

@@ -8,21 +8,21 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from flywheel.database import transaction
-from flywheel.database.tables import Dataset, Round
+from flywheel.database.tables import DatasetRow, RoundRow
 from flywheel.loop import dataset as datasets
 from flywheel.loop import promotion, rounds
 from flywheel.loop.recipes import unit_of
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 from tasks.worker.process import store
 
 
 @stop_task("dataset")
-def dataset(run: Run) -> None:
+def dataset(attempt: Attempt) -> None:
     from models.training.recipe import PageRecipe, load_recipe
 
     with transaction() as session:
-        row = session.get_one(Round, run.claim.round_id)
+        row = session.get_one(RoundRow, attempt.claim.round_id)
         recipe, unit = load_recipe(row.recipe).with_overrides(row.overrides), unit_of(row.recipe)
         sources = datasets.sources(session, row.language, row.corpora, generations=recipe.generations, unit=unit)
         share = recipe.replay_share if isinstance(recipe, PageRecipe) else 0.0
@@ -32,9 +32,9 @@ def dataset(run: Run) -> None:
     frozen = datasets.freeze(row.language, sources, unit=unit, replayed=replayed)
     key = store().put(frozen.data)
     with transaction() as session:
-        ledger.guard(session, run.claim)
+        ledger.guard(session, attempt.claim)
         values = {"hash": frozen.hash, "language": row.language, "manifest_key": key, "counts": frozen.counts}
-        session.execute(insert(Dataset).values(values).on_conflict_do_nothing(index_elements=["hash"]))
-        dataset_id = session.execute(select(Dataset.id).where(Dataset.hash == frozen.hash)).scalar_one()
+        session.execute(insert(DatasetRow).values(values).on_conflict_do_nothing(index_elements=["hash"]))
+        dataset_id = session.execute(select(DatasetRow.id).where(DatasetRow.hash == frozen.hash)).scalar_one()
         rounds.step(session, row.id, "training", "training", dataset_id=dataset_id, parent_id=parent)
-        ledger.finish(session, run.claim)
+        ledger.finish(session, attempt.claim)

@@ -14,13 +14,22 @@ from sqlalchemy.orm import Session
 from flywheel import export as exporting
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import CheckpointRow, Corpus, Dataset, Document, Export, LabelRow, Page, Round
+from flywheel.database.tables import (
+    CheckpointRow,
+    CorpusRow,
+    DatasetRow,
+    DocumentRow,
+    ExportRow,
+    LabelRow,
+    PageRow,
+    RoundRow,
+)
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
-from flywheel.export import ExportRow, Lineage
+from flywheel.export import ExportedPage, Lineage
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 from flywheel.work.ledger import current_labels
 from tasks.worker.process import document_file, sandbox, scratch, store
 
@@ -29,51 +38,51 @@ log = structlog.get_logger()
 JPEG_QUALITY = 87
 RENDER_PAGES = 16
 REPORT_ROWS = 25
-Entry = tuple[LabelRow, Page, Document]
+Entry = tuple[LabelRow, PageRow, DocumentRow]
 
 
 @stop_task("export")
-def export(run: Run) -> None:
+def export(attempt: Attempt) -> None:
     with transaction() as session:
-        row = session.get_one(Export, run.claim.export_id)
-        corpus = session.get_one(Corpus, row.corpus_id)
+        row = session.get_one(ExportRow, attempt.claim.export_id)
+        corpus = session.get_one(CorpusRow, row.corpus_id)
         entries = accepted(session, corpus.id)
         lineages = lineage_of(session, [label for label, _, _ in entries])
 
     def progress(done: int) -> None:
-        run.check()
+        attempt.check()
         if done % REPORT_ROWS == 0:
             with transaction() as session:
-                ledger.guard(session, run.claim)
+                ledger.guard(session, attempt.claim)
                 _set(session, row.id, progress={"rows": done, "of": len(entries)})
 
     with scratch("export") as directory:
-        rows = export_rows(run, corpus.name, entries, lineages)
+        rows = export_rows(attempt, corpus.name, entries, lineages)
         report = exporting.write(row.format, rows, directory / "out", progress=progress)
         tree_key = store().put_tree(directory / "out")
     with transaction() as session:
-        ledger.guard(session, run.claim)
+        ledger.guard(session, attempt.claim)
         of = len(entries)
         counts = {"rows": report.rows, "of": of, "left_out": of - report.rows}
         values = {"tree_key": tree_key, "rows": report.rows, "progress": counts}
         _set(session, row.id, status="finished", finished_at=func.now(), **values)
-        ledger.finish(session, run.claim)
+        ledger.finish(session, attempt.claim)
 
 
 def _set(session: Session, export_id: int, **values: object) -> None:
-    session.execute(update(Export).where(Export.id == export_id).values(**values))
+    session.execute(update(ExportRow).where(ExportRow.id == export_id).values(**values))
 
 
 def accepted(session: Session, corpus_id: int) -> list[Entry]:
     """The accepted current labels of a corpus with their pages and documents, by document and page."""
-    current = current_labels().where(Document.corpus_id == corpus_id).subquery()
+    current = current_labels().where(DocumentRow.corpus_id == corpus_id).subquery()
     rows = session.execute(
-        select(LabelRow, Page, Document)
+        select(LabelRow, PageRow, DocumentRow)
         .join(current, current.c.id == LabelRow.id)
-        .join(Page, Page.id == LabelRow.page_id)
-        .join(Document, Document.id == Page.document_id)
+        .join(PageRow, PageRow.id == LabelRow.page_id)
+        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
         .where(LabelRow.verdict == "accepted", LabelRow.lines > 0)
-        .order_by(Document.id, Page.number)
+        .order_by(DocumentRow.id, PageRow.number)
     ).all()
     return [(label, page, document) for label, page, document in rows]
 
@@ -84,9 +93,9 @@ def lineage_of(session: Session, rows: list[LabelRow]) -> dict[int, Lineage]:
     origins = {
         checkpoint: (round_id, digest)
         for checkpoint, round_id, digest in session.execute(
-            select(CheckpointRow.id, Round.id, Dataset.hash)
-            .outerjoin(Round, Round.id == CheckpointRow.round_id)
-            .outerjoin(Dataset, Dataset.id == CheckpointRow.dataset_id)
+            select(CheckpointRow.id, RoundRow.id, DatasetRow.hash)
+            .outerjoin(RoundRow, RoundRow.id == CheckpointRow.round_id)
+            .outerjoin(DatasetRow, DatasetRow.id == CheckpointRow.dataset_id)
             .where(CheckpointRow.id.in_(ids))
         )
     }
@@ -106,7 +115,9 @@ def _lineage(row: LabelRow, round_id: int | None, dataset_hash: str | None) -> L
     )
 
 
-def export_rows(run: Run, corpus: str, entries: list[Entry], lineages: dict[int, Lineage]) -> Iterator[ExportRow]:
+def export_rows(
+    attempt: Attempt, corpus: str, entries: list[Entry], lineages: dict[int, Lineage]
+) -> Iterator[ExportedPage]:
     """One row a page, images rendered a few pages ahead. A page whose image or label cannot be had any
     more is logged and left out."""
     for _, group in groupby(entries, key=lambda entry: entry[2].id):
@@ -119,7 +130,7 @@ def export_rows(run: Run, corpus: str, entries: list[Entry], lineages: dict[int,
                         page.number: (label, page) for label, page, _ in of_document[start : start + RENDER_PAGES]
                     }
                     for image in sandbox().render(path, list(part), settings().render_dpi):
-                        run.check()
+                        attempt.check()
                         if isinstance(image, PageFailure):
                             log.warning(
                                 "page left out of the export", page=part[image.number][1].id, why=image.reason
@@ -131,7 +142,7 @@ def export_rows(run: Run, corpus: str, entries: list[Entry], lineages: dict[int,
                         except (BlobMissing, BlobCorrupt) as error:
                             log.warning("page left out of the export", page=page.id, why=str(error))
                             continue
-                        yield ExportRow(
+                        yield ExportedPage(
                             corpus=corpus,
                             document=document.name,
                             sha256=document.sha256,

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from flywheel.database import transaction
-from flywheel.database.tables import Document
+from flywheel.database.tables import DocumentRow
 from flywheel.loop import submission
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox
 
 
 @stop_task("ingest")
-def ingest(run: Run) -> None:
+def ingest(attempt: Attempt) -> None:
     with transaction() as session:
-        document = session.get_one(Document, run.claim.document_id)
+        document = session.get_one(DocumentRow, attempt.claim.document_id)
     with document_file(document) as path:
         facts = sandbox().inspect(path, name=document.name)
-    run.check()
+    attempt.check()
     with transaction() as session:
         submission.admit(
             session,
-            run.claim,
+            attempt.claim,
             facts.pages,
             {
                 "format": facts.format,
@@ -30,4 +30,4 @@ def ingest(run: Run) -> None:
                 "producer": facts.producer,
             },
         )
-        ledger.finish(session, run.claim)
+        ledger.finish(session, attempt.claim)

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from flywheel import labels, markup
 from flywheel.database import transaction
-from flywheel.database.tables import Document, LabelRow, Page, PatchSet, Round
+from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow
 from flywheel.document import Box, Kind, Label
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.loop import rounds
@@ -31,20 +31,20 @@ from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 from flywheel.work.ledger import current_labels
 from tasks.worker.process import document_file, sandbox, scratch, store, subject
 from tasks.worker.readers import line_detector
 
 if TYPE_CHECKING:
     from models.lines.patches import Patch
-    from models.page_training.dataset import PageRow
+    from models.page_training.dataset import PageSample
 
 WHOLE = 0.99  # of a page's area: one region of that size says nothing of where things are
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class PagePatches:
     """What one page's label gave: rows of a Parquet file, and what was dropped, by reason."""
 
     label: LabelRow
@@ -53,43 +53,47 @@ class Given:
 
 
 @stop_task("patches")
-def patches(run: Run) -> None:
+def patches(attempt: Attempt) -> None:
     with transaction() as session:
-        document, pages = subject(session, run.claim)
-        row = session.get_one(Round, run.claim.round_id)
+        document, pages = subject(session, attempt.claim)
+        row = session.get_one(RoundRow, attempt.claim.round_id)
         unit = unit_of(row.recipe)
-        todo = teaching(session, run, row, document, unit)
+        todo = teaching(session, attempt, row, document, unit)
     with document_file(document) as path:
         teachers = [page for page in pages if page.id in todo]
-        given = [give(path, document, page, todo[page.id], unit) for page in checked(run, teachers)]
+        given = [cut_patches(path, document, page, todo[page.id], unit) for page in checked(attempt, teachers)]
     key = kept(unit, [row for one in given for row in one.rows])
     with transaction() as session:
-        ledger.guard(session, run.claim)
+        ledger.guard(session, attempt.claim)
         if given:
-            session.execute(insert(PatchSet).on_conflict_do_nothing(), [values(one, unit, key) for one in given])
-        ledger.finish(session, run.claim)
+            session.execute(
+                insert(PatchSetRow).on_conflict_do_nothing(), [values(one, unit, key) for one in given]
+            )
+        ledger.finish(session, attempt.claim)
 
 
-def teaching(session: Session, run: Run, row: Round, document: Document, unit: Unit) -> dict[int, LabelRow]:
+def teaching(
+    session: Session, attempt: Attempt, row: RoundRow, document: DocumentRow, unit: Unit
+) -> dict[int, LabelRow]:
     """Page id -> the accepted label that teaches, for pages that were not cut before. Of other languages only
     text layers and people teach."""
     own = document.language == row.language or (document.language or "").startswith(f"{row.language}-")
     generations = rounds.generations_of(row.overrides) if own else 0
-    statement = current_labels(generations=generations).where(LabelRow.page_id.in_(run.claim.page_ids))
+    statement = current_labels(generations=generations).where(LabelRow.page_id.in_(attempt.claim.page_ids))
     current = [label for label in session.execute(statement).scalars() if label.verdict == "accepted"]
     ids = [label.id for label in current]
-    cut = select(PatchSet.label_id).where(PatchSet.label_id.in_(ids), PatchSet.unit == unit)
+    cut = select(PatchSetRow.label_id).where(PatchSetRow.label_id.in_(ids), PatchSetRow.unit == unit)
     have = set(session.execute(cut).scalars())
     return {label.page_id: label for label in current if label.id not in have}
 
 
-def checked(run: Run, pages: list[Page]) -> Iterator[Page]:
+def checked(attempt: Attempt, pages: list[PageRow]) -> Iterator[PageRow]:
     for page in pages:
-        run.check()
+        attempt.check()
         yield page
 
 
-def values(given: Given, unit: Unit, key: str) -> dict[str, Any]:
+def values(given: PagePatches, unit: Unit, key: str) -> dict[str, Any]:
     """Of a patch set's row."""
     lines, dropped = len(given.rows), dict(given.dropped)
     return {"label_id": given.label.id, "unit": unit, "blob_key": key, "lines": lines, "dropped": dropped}
@@ -109,31 +113,33 @@ def kept(unit: Unit, rows: list[Any]) -> str:
         return store().put_file(file)
 
 
-def give(path: Path, document: Document, page: Page, row: LabelRow, unit: Unit) -> Given:
+def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow, unit: Unit) -> PagePatches:
     """What a page gives to learn from. A page that cannot be rendered any more, or whose label's blob is lost,
     gives nothing: there is only nothing to learn from it."""
     try:
         label = labels.load(store(), row)
     except BlobMissing:
-        return Given(row, [], Counter({Reason.BLOB_MISSING.value: 1}))
+        return PagePatches(row, [], Counter({Reason.BLOB_MISSING.value: 1}))
     except BlobCorrupt:
-        return Given(row, [], Counter({Reason.BLOB_CORRUPT.value: 1}))
+        return PagePatches(row, [], Counter({Reason.BLOB_CORRUPT.value: 1}))
     [image] = sandbox().render(path, [page.number], settings().render_dpi)
     if isinstance(image, PageFailure):
-        return Given(row, [], Counter({image.reason.value: 1}))
+        return PagePatches(row, [], Counter({image.reason.value: 1}))
     if unit == "line":
         return lines_of(path, document, row, label, image)
     taken = page_row(document, row, label, image)
-    return Given(row, [taken] if taken else [], Counter() if taken else Counter({Reason.PATCH_EMPTY.value: 1}))
+    return PagePatches(
+        row, [taken] if taken else [], Counter() if taken else Counter({Reason.PATCH_EMPTY.value: 1})
+    )
 
 
-def lines_of(path: Path, document: Document, row: LabelRow, label: Label, image: PageImage) -> Given:
+def lines_of(path: Path, document: DocumentRow, row: LabelRow, label: Label, image: PageImage) -> PagePatches:
     """The line patches of one page."""
-    from models.line_training.dataset import PatchRow
+    from models.line_training.dataset import LineSample
 
     cut, dropped = cut_page(path, label, image)
     rows = [
-        PatchRow(
+        LineSample(
             document=document.sha256,
             page=row.page_id,
             line=number,
@@ -145,7 +151,7 @@ def lines_of(path: Path, document: Document, row: LabelRow, label: Label, image:
         )
         for number, patch in enumerate(cut)
     ]
-    return Given(row, rows, dropped)
+    return PagePatches(row, rows, dropped)
 
 
 def cut_page(path: Path, label: Label, image: PageImage) -> tuple[list[Patch], Counter[str]]:
@@ -164,14 +170,14 @@ def cut_page(path: Path, label: Label, image: PageImage) -> tuple[list[Patch], C
     return report.patches, Counter({reason.value: n for reason, n in report.dropped.items()})
 
 
-def page_row(document: Document, row: LabelRow, label: Label, image: PageImage) -> PageRow | None:
+def page_row(document: DocumentRow, row: LabelRow, label: Label, image: PageImage) -> PageSample | None:
     """The page as it is learned from, or None where its label has no text."""
-    from models.page_training.dataset import PageRow
+    from models.page_training.dataset import PageSample
 
     text = unicodedata.normalize("NFC", markup.coarse(label)).strip()
     if not text:
         return None
-    return PageRow(
+    return PageSample(
         document=document.sha256,
         page=row.page_id,
         image=image.image,

@@ -8,33 +8,35 @@ from sqlalchemy import func, update
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import LabelRow, Round
+from flywheel.database.tables import LabelRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing
 from flywheel.loop import planning as plans
 from flywheel.loop import promotion
 from flywheel.loop.planning import Outlook
 from flywheel.loop.recipes import Unit, unit_of
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 from tasks.worker.process import store
-from tasks.worker.readers import source, weights
+from tasks.worker.readers import checkpoint_source, weights
 
 if TYPE_CHECKING:
     from models.training.tokens import TokenReport
 
 
 @stop_task("planning")
-def planning(run: Run) -> None:
+def planning(attempt: Attempt) -> None:
     from models.finetune import load_recipe
 
     with transaction() as session:
-        row = session.get_one(Round, run.claim.round_id)
+        row = session.get_one(RoundRow, attempt.claim.round_id)
         found = plans.outlook(session, row)
         teaching, others = plans.sample(session, row)
         recipe = load_recipe(row.recipe).with_overrides(row.overrides)
         parent = promotion.parent(session, row.language, recipe.architecture)
     unit = unit_of(row.recipe)
-    report = tokens(unit, recipe.architecture, parent, texts(run, teaching, unit), texts(run, others, unit))
+    report = tokens(
+        unit, recipe.architecture, parent, texts(attempt, teaching, unit), texts(attempt, others, unit)
+    )
     plan = {
         **found.as_dict(),
         "unit": unit,
@@ -43,17 +45,17 @@ def planning(run: Run) -> None:
         "tokens": report.as_dict(),
     }
     with transaction() as session:
-        ledger.guard(session, run.claim)
+        ledger.guard(session, attempt.claim)
         values = {"plan": plan, "status": "planned", "finished_at": func.now()}
-        session.execute(update(Round).where(Round.id == row.id).values(values))
-        ledger.finish(session, run.claim)
+        session.execute(update(RoundRow).where(RoundRow.id == row.id).values(values))
+        ledger.finish(session, attempt.claim)
 
 
-def texts(run: Run, rows: list[LabelRow], unit: Unit) -> list[str]:
+def texts(attempt: Attempt, rows: list[LabelRow], unit: Unit) -> list[str]:
     """What these labels say, by line or by page as it is learnt. A lost blob is passed over."""
     found: list[str] = []
     for row in rows:
-        run.check()
+        attempt.check()
         try:
             label = labels.load(store(), row)
         except (BlobMissing, BlobCorrupt):
@@ -69,11 +71,13 @@ def tokens(
     from models.training import tokens as reports
 
     if unit == "page":
-        directory = source(parent).directory() if parent else weights(architecture)
+        directory = checkpoint_source(parent).directory() if parent else weights(architecture)
         return reports.report(reports.tokenizer_in(directory), teaching, others)
     from models.checkpoint import load
 
-    charset = load(source(parent).directory()).manifest.charset if parent else tuple(set("".join(teaching)))
+    charset = (
+        load(checkpoint_source(parent).directory()).manifest.charset if parent else tuple(set("".join(teaching)))
+    )
     return reports.of_symbols(charset, teaching, others)
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from flywheel.database import transaction
-from flywheel.database.tables import Round
+from flywheel.database.tables import RoundRow
 from flywheel.loop import promotion as promotions
 from flywheel.loop import rounds
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 
 
 @stop_task("promotion")
-def promotion(run: Run) -> None:
+def promotion(attempt: Attempt) -> None:
     with transaction() as session:
-        ledger.guard(session, run.claim)
-        row = session.get_one(Round, run.claim.round_id)
+        ledger.guard(session, attempt.claim)
+        row = session.get_one(RoundRow, attempt.claim.round_id)
         promotions.lock(session, row.language)
         reigning = promotions.champion(session, row.language)
         rival = row.scores.get("champion", row.parent_id)
@@ -34,7 +34,7 @@ def promotion(run: Run) -> None:
             round_id=row.id,
             scores=row.scores,
         )
-        ledger.finish(session, run.claim)
+        ledger.finish(session, attempt.claim)
         if decision.promote:
             rounds.step(session, row.id, "relabelling", "relabel", detail=decision.detail)
         else:

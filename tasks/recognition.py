@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import CheckpointRow, LabelRow, Page
+from flywheel.database.tables import CheckpointRow, LabelRow, PageRow
 from flywheel.document import PageReading
 from flywheel.gate import Gate
 from flywheel.labels import Result
@@ -26,10 +26,10 @@ from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 from flywheel.work.ledger import Claim, current_labels
 from tasks.worker.process import ahead, document_file, facts_of, sandbox, store, subject
-from tasks.worker.readers import InHand, in_hand
+from tasks.worker.readers import OpenReader, open_reader
 
 GATE = Gate()
 Failures = list[tuple[int, Reason, str]]
@@ -39,21 +39,21 @@ Failures = list[tuple[int, Reason, str]]
 class Rendered:
     """Some pages of a shard with their images, and those that cannot be rendered."""
 
-    pages: list[tuple[Page, PageImage]]
+    pages: list[tuple[PageRow, PageImage]]
     failures: Failures
 
 
 @stop_task("recognition")
-def recognition(run: Run) -> None:
+def recognition(attempt: Attempt) -> None:
     with transaction() as session:
-        document, pages = subject(session, run.claim)
-        parents, generation = lineage(session, run.claim)
+        document, pages = subject(session, attempt.claim)
+        parents, generation = lineage(session, attempt.claim)
     failures: Failures = []
     results: list[Result] = []
     with (
         document_file(document) as path,
-        in_hand(run, str(run.claim.checkpoint_id)) as hand,
-        closing(rendered(run, path, pages, hand.batch)) as parts,
+        open_reader(attempt, str(attempt.claim.checkpoint_id)) as hand,
+        closing(rendered(attempt, path, pages, hand.batch)) as parts,
     ):
         for part in parts:
             failures += part.failures
@@ -62,9 +62,9 @@ def recognition(run: Run) -> None:
     packed = labels.keep(store(), [r.label for r in results])
     with transaction() as session:
         key = labels.settings_hash(dpi=settings().render_dpi, mode=hand.mode)
-        labels.record(session, run.claim, results, packed, key)
+        labels.record(session, attempt.claim, results, packed, key)
         ledger.quarantine(session, failures)
-        ledger.finish(session, run.claim)
+        ledger.finish(session, attempt.claim)
 
 
 def lineage(session: Session, claim: Claim) -> tuple[dict[int, int], int]:
@@ -73,15 +73,15 @@ def lineage(session: Session, claim: Claim) -> tuple[dict[int, int], int]:
     return {row.page_id: row.id for row in rows}, session.get_one(CheckpointRow, claim.checkpoint_id).generation
 
 
-def rendered(run: Run, path: Path, pages: Sequence[Page], size: int) -> Generator[Rendered]:
-    """The pages in batches of `size`, each handed out with the next one in the making. Raises what `run.check`
+def rendered(attempt: Attempt, path: Path, pages: Sequence[PageRow], size: int) -> Generator[Rendered]:
+    """The pages in batches of `size`, each handed out with the next one in the making. Raises what `attempt.check`
     and rendering raise. Close it: the PDF child is then at rest."""
     batches = deque(pages[start : start + size] for start in range(0, len(pages), size))
     ended = Event()
     making = ahead().submit(render, path, batches.popleft(), ended) if batches else None
     try:
         while making is not None:
-            run.check()
+            attempt.check()
             part = making.result()
             making = ahead().submit(render, path, batches.popleft(), ended) if batches else None
             yield part
@@ -91,7 +91,7 @@ def rendered(run: Run, path: Path, pages: Sequence[Page], size: int) -> Generato
             wait([making])
 
 
-def render(path: Path, pages: Sequence[Page], ended: Event) -> Rendered:
+def render(path: Path, pages: Sequence[PageRow], ended: Event) -> Rendered:
     """Gray images of the pages, and those that cannot be rendered; not all of them once `ended` is set."""
     by_number = {page.number: page for page in pages}
     part = Rendered([], [])
@@ -106,7 +106,7 @@ def render(path: Path, pages: Sequence[Page], ended: Event) -> Rendered:
     return part
 
 
-def read(hand: InHand, language: str | None, pages: Sequence[tuple[Page, PageImage]]) -> list[PageReading]:
+def read(hand: OpenReader, language: str | None, pages: Sequence[tuple[PageRow, PageImage]]) -> list[PageReading]:
     """What the reader makes of some pages. Of those that answer in markup, some are asked whether they recite."""
     from models.readers.protocol import PageInput
 
@@ -121,7 +121,7 @@ def read(hand: InHand, language: str | None, pages: Sequence[tuple[Page, PageIma
 
 
 def judged(
-    pages: Sequence[tuple[Page, PageImage]],
+    pages: Sequence[tuple[PageRow, PageImage]],
     readings: Sequence[PageReading],
     language: str | None,
     parents: Mapping[int, int],

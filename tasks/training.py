@@ -20,17 +20,17 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from flywheel.database import transaction
-from flywheel.database.tables import CheckpointRow, Dataset, Round
+from flywheel.database.tables import CheckpointRow, DatasetRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Transient
 from flywheel.loop import rounds
 from flywheel.store.tree import read_manifest
 from flywheel.text.scripts import expected
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
-from tasks.worker.device import turn
+from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.device import hold_device
 from tasks.worker.judging import judge
 from tasks.worker.process import device, devices, scratch, store
-from tasks.worker.readers import release, source, weights
+from tasks.worker.readers import checkpoint_source, release, weights
 
 if TYPE_CHECKING:
     from models.finetune import PageRecipe, Progress, Recipe, TrainingResult
@@ -42,27 +42,27 @@ OUTAGE_SECONDS = 10.0  # between reports while the database is away: each may wa
 
 
 @stop_task("training")
-def training(run: Run) -> None:
+def training(attempt: Attempt) -> None:
     with transaction() as session:
-        row = session.get_one(Round, run.claim.round_id)
-        dataset = session.get_one(Dataset, row.dataset_id)
+        row = session.get_one(RoundRow, attempt.claim.round_id)
+        dataset = session.get_one(DatasetRow, row.dataset_id)
     with scratch(f"round-{row.id}") as directory:
         manifest = materialise(dataset.manifest_key, directory / "dataset")
         resume(row, directory / "resume")
-        with turn(run, device(), f"training of round {row.id}", training=True):
-            reporter = Reporter(run, row)
-            result, scores = learn(run, row, dataset.hash, directory, reporter)
+        with hold_device(attempt, device(), f"training of round {row.id}", training=True):
+            reporter = Reporter(attempt, row)
+            result, scores = learn(attempt, row, dataset.hash, directory, reporter)
         tree_key = store().put_tree(directory / "checkpoint")
-    run.check()
+    attempt.check()
     with transaction() as session:
-        ledger.guard(session, run.claim)
-        crown(session, row, dataset, tree_key, scores, result, int(manifest["generation"]))
-        ledger.finish(session, run.claim)
+        ledger.guard(session, attempt.claim)
+        record_checkpoint(session, row, dataset, tree_key, scores, result, int(manifest["generation"]))
+        ledger.finish(session, attempt.claim)
     reporter.forget()
 
 
 def learn(
-    run: Run, row: Round, dataset_hash: str, directory: Path, reporter: Reporter
+    attempt: Attempt, row: RoundRow, dataset_hash: str, directory: Path, reporter: Reporter
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train on `directory`/dataset into `directory`/checkpoint, and judge what came of it."""
     from models import finetune
@@ -89,21 +89,21 @@ def learn(
             ),
             progress=reporter.progress,
             saved=reporter.saved,
-            should_stop=run.should_stop,
+            should_stop=attempt.should_stop,
         )
     except Cancelled:
-        run.check()  # says whether the shard is gone or the worker is going
+        attempt.check()  # says whether the shard is gone or the worker is going
         raise
-    run.check()
+    attempt.check()
     scores = judge(row, recipe, directory)
     release()
     return result, scores
 
 
-def beginnings(row: Round, recipe: Recipe | PageRecipe) -> tuple[Path | None, Path | None]:
+def beginnings(row: RoundRow, recipe: Recipe | PageRecipe) -> tuple[Path | None, Path | None]:
     """The files a training begins with: its parent's checkpoint, or else the published weights of a page reader.
     Raises SetupError where they are not to be had."""
-    parent = source(row.parent_id) if row.parent_id else None
+    parent = checkpoint_source(row.parent_id) if row.parent_id else None
     if parent is not None and parent.tree_key is not None:
         return parent.directory(), None
     return None, weights(recipe.architecture) if recipe.unit == "page" else None
@@ -120,7 +120,7 @@ def materialise(manifest_key: str, directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def resume(row: Round, directory: Path) -> None:
+def resume(row: RoundRow, directory: Path) -> None:
     """Bring the last complete training checkpoint back, if there is one."""
     if row.resume_key is None:
         directory.mkdir(parents=True)
@@ -139,8 +139,8 @@ class Reporter:
     again with the next one. `LeaseLost` is raised to the training, which ends with it.
     """
 
-    def __init__(self, run: Run, row: Round) -> None:
-        self._run, self._round_id = run, row.id
+    def __init__(self, attempt: Attempt, row: RoundRow) -> None:
+        self._attempt, self._round_id = attempt, row.id
         self._next_report, self._points = 0.0, 0
         self._kept = [row.resume_key] if row.resume_key else []  # trees that the row names, or may name
         self._seconds, self._since = row.trained_seconds or 0.0, time.monotonic()
@@ -167,7 +167,7 @@ class Reporter:
         """A complete training checkpoint lies in `directory`: keep it in place of the one before.
         Raises LeaseLost, before anything is stored when it is known already."""
         with suppress(Stopping):  # the very time to keep one
-            self._run.check()
+            self._attempt.check()
         try:
             key = store().put_tree(directory)
             self._kept.append(key)
@@ -192,14 +192,16 @@ class Reporter:
         """The blobs of all checkpoints, and of what other rounds go on from."""
         with transaction() as session:
             checkpoints = session.execute(select(CheckpointRow.tree_key)).scalars().all()
-            others = session.execute(select(Round.resume_key).where(Round.id != self._round_id)).scalars().all()
+            others = (
+                session.execute(select(RoundRow.resume_key).where(RoundRow.id != self._round_id)).scalars().all()
+            )
         keys = {key for key in (*checkpoints, *others, but) if key is not None and key != old}
         return set().union(*map(blobs_of, keys))
 
     def _write(self, **values: Any) -> None:
         with transaction() as session:
-            ledger.guard(session, self._run.claim)
-            session.execute(update(Round).where(Round.id == self._round_id).values(**values))
+            ledger.guard(session, self._attempt.claim)
+            session.execute(update(RoundRow).where(RoundRow.id == self._round_id).values(**values))
 
 
 def blobs_of(tree_key: str) -> set[str]:
@@ -207,10 +209,10 @@ def blobs_of(tree_key: str) -> set[str]:
     return {tree_key, *(file["key"] for file in read_manifest(tree_key, store().get(tree_key)))}
 
 
-def crown(
+def record_checkpoint(
     session: Session,
-    row: Round,
-    dataset: Dataset,
+    row: RoundRow,
+    dataset: DatasetRow,
     tree_key: str,
     scores: dict[str, Any],
     result: TrainingResult,

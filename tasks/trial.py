@@ -1,4 +1,4 @@
-"""Reading: label one file now, outside any corpus; against a true text when one was given."""
+"""Trial: label one file now, outside any corpus; against a true text when one was given."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, update
 
 from flywheel.database import transaction
-from flywheel.database.tables import ReadingRow
+from flywheel.database.tables import TrialRow
 from flywheel.document import encode
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.gate import Gate
@@ -21,20 +21,20 @@ from flywheel.pdf.coarse import label as coarse_label
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Run, stop_task
+from flywheel.work.broker import Attempt, stop_task
 from tasks.worker.process import sandbox, store
-from tasks.worker.readers import InHand, count_tokens, in_hand
+from tasks.worker.readers import OpenReader, count_tokens, open_reader
 
 GATE = Gate()
 
 
-@stop_task("reading")
-def reading(run: Run) -> None:
+@stop_task("trial")
+def trial(attempt: Attempt) -> None:
     with transaction() as session:
-        row = session.get_one(ReadingRow, run.claim.reading_id)
+        row = session.get_one(TrialRow, attempt.claim.trial_id)
         checkpoint = row.checkpoint_id or promotion.reader_for(session, row.language)
     try:
-        pages = read(run, row, checkpoint)
+        pages = read(attempt, row, checkpoint)
         result = {"checkpoint": checkpoint, "pages": pages, "scores": scores(row, pages, checkpoint)}
     except BlobMissing as error:
         raise Rejected(Reason.BLOB_MISSING, str(error)) from error
@@ -42,38 +42,38 @@ def reading(run: Run) -> None:
         raise Rejected(Reason.BLOB_CORRUPT, str(error)) from error
     key = store().put(json.dumps(result, ensure_ascii=False).encode())
     with transaction() as session:
-        ledger.guard(session, run.claim)
+        ledger.guard(session, attempt.claim)
         session.execute(
-            update(ReadingRow)
-            .where(ReadingRow.id == row.id)
+            update(TrialRow)
+            .where(TrialRow.id == row.id)
             .values(status="finished", result_key=key, finished_at=func.now())
         )
-        ledger.finish(session, run.claim)
+        ledger.finish(session, attempt.claim)
 
 
-def read(run: Run, row: ReadingRow, checkpoint: str | None) -> list[dict[str, Any]]:
+def read(attempt: Attempt, row: TrialRow, checkpoint: str | None) -> list[dict[str, Any]]:
     """Every page as JSON. Without a named checkpoint a sound text layer is taken as it is."""
     with store().open_local(row.blob_key) as path:
         numbers = range(sandbox().inspect(path).pages)
-        out = {number: look(path, number, row, checkpoint) for number in checked(run, numbers)}
+        out = {number: look(path, number, row, checkpoint) for number in checked(attempt, numbers)}
         unread = {number: text for number, text in out.items() if isinstance(text, PageText)}
         if not unread or checkpoint is None:
             return [page for page in out.values() if isinstance(page, dict)]
-        with in_hand(run, checkpoint, row.mode) as hand:
+        with open_reader(attempt, checkpoint, row.mode) as hand:
             for start in range(0, len(unread), hand.batch):
-                run.check()
+                attempt.check()
                 part = dict(islice(unread.items(), start, start + hand.batch))
                 out |= read_images(hand, row.language, path, part)
     return [page for page in out.values() if isinstance(page, dict)]
 
 
-def checked(run: Run, numbers: Iterable[int]) -> Iterator[int]:
+def checked(attempt: Attempt, numbers: Iterable[int]) -> Iterator[int]:
     for number in numbers:
-        run.check()
+        attempt.check()
         yield number
 
 
-def look(path: Path, number: int, row: ReadingRow, checkpoint: str | None) -> PageText | dict[str, Any]:
+def look(path: Path, number: int, row: TrialRow, checkpoint: str | None) -> PageText | dict[str, Any]:
     """A page as JSON where its text layer is its label or nothing can be done; else what is known of it."""
     [text] = sandbox().text(path, [number], layout=True)
     if isinstance(text, PageFailure):
@@ -89,7 +89,7 @@ def look(path: Path, number: int, row: ReadingRow, checkpoint: str | None) -> Pa
 
 
 def read_images(
-    hand: InHand, language: str | None, path: Path, unread: Mapping[int, PageText]
+    hand: OpenReader, language: str | None, path: Path, unread: Mapping[int, PageText]
 ) -> dict[int, dict[str, Any]]:
     """Some pages, by number, rendered and read."""
     from models.readers.protocol import PageInput
@@ -116,7 +116,7 @@ def failure(page: PageFailure) -> dict[str, Any]:
     return {"number": page.number, "reason": page.reason.value, "detail": page.detail}
 
 
-def scores(row: ReadingRow, pages: list[dict[str, Any]], checkpoint: str | None) -> dict[str, Any] | None:
+def scores(row: TrialRow, pages: list[dict[str, Any]], checkpoint: str | None) -> dict[str, Any] | None:
     """Edits against the truth, over the whole file: line breaks count as spaces. And how many tokens the truth
     has, for a reader with a tokenizer at hand: what its vision tokens stand for."""
     if row.truth_key is None:

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from flywheel import keys
 from flywheel.database import transaction
-from flywheel.database.tables import ApiKey
+from flywheel.database.tables import ApiKeyRow
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
 from flywheel.wire import LANGUAGE
@@ -20,10 +20,10 @@ bearer = HTTPBearer(auto_error=False, description="An API key: fw_<id>_<secret>"
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
 
-def needs(scope: keys.Scope) -> Callable[[Credentials], ApiKey]:
+def needs(scope: keys.Scope) -> Callable[[Credentials], ApiKeyRow]:
     """A dependency that gives the key's row. Raises KeyRefused or ScopeMissing."""
 
-    def holder(credentials: Credentials) -> ApiKey:
+    def holder(credentials: Credentials) -> ApiKeyRow:
         if credentials is None:
             raise keys.KeyRefused("send an API key: Authorization: Bearer fw_...")
         with transaction() as session:
@@ -34,11 +34,11 @@ def needs(scope: keys.Scope) -> Callable[[Credentials], ApiKey]:
     return holder
 
 
-Reader = Annotated[ApiKey, Depends(needs("read"))]
-Submitter = Annotated[ApiKey, Depends(needs("submit"))]
-Reviewer = Annotated[ApiKey, Depends(needs("review"))]
-Trainer = Annotated[ApiKey, Depends(needs("train"))]
-Admin = Annotated[ApiKey, Depends(needs("admin"))]
+Reader = Annotated[ApiKeyRow, Depends(needs("read"))]
+Submitter = Annotated[ApiKeyRow, Depends(needs("submit"))]
+Reviewer = Annotated[ApiKeyRow, Depends(needs("review"))]
+Trainer = Annotated[ApiKeyRow, Depends(needs("train"))]
+Admin = Annotated[ApiKeyRow, Depends(needs("admin"))]
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="results at most")]

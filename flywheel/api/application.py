@@ -22,8 +22,8 @@ from flywheel.api import (
     pages,
     promotions,
     queues,
-    readings,
     rounds,
+    trials,
     workers,
 )
 from flywheel.api.rendering import close_renderers
@@ -49,7 +49,7 @@ NOUNS = (
     checkpoints,
     promotions,
     exports,
-    readings,
+    trials,
     audit,
     keys,
 )

@@ -75,7 +75,7 @@ class _File:
 def take(corpus: str, upload: Received, language: str | None) -> wire.Upload:
     """Put a received file, or each file of a received ZIP, into a corpus. Raises Rejected."""
     kind = media_type(upload.path, upload.name)
-    refused: list[wire.Refused] = []
+    refused: list[wire.RefusedFile] = []
     if kind == ZIP:
         files, refused = _unpack(upload)
     else:
@@ -89,7 +89,7 @@ def take(corpus: str, upload: Received, language: str | None) -> wire.Upload:
     )
 
 
-def _submit(corpus: str, file: _File, language: str | None) -> wire.Submitted:
+def _submit(corpus: str, file: _File, language: str | None) -> wire.SubmittedFile:
     with transaction() as session:
         done = submit(
             session,
@@ -100,10 +100,10 @@ def _submit(corpus: str, file: _File, language: str | None) -> wire.Submitted:
             media_type=file.media_type,
             language=language,
         )
-    return wire.Submitted(name=file.name, document_id=done.document_id, duplicate=done.duplicate)
+    return wire.SubmittedFile(name=file.name, document_id=done.document_id, duplicate=done.duplicate)
 
 
-def _unpack(upload: Received) -> tuple[list[_File], list[wire.Refused]]:
+def _unpack(upload: Received) -> tuple[list[_File], list[wire.RefusedFile]]:
     """Every member on disk before any is submitted, so that a bad archive leaves nothing in the corpus."""
     limits = ArchiveLimits(
         entries=settings().archive_entries,
@@ -112,7 +112,7 @@ def _unpack(upload: Received) -> tuple[list[_File], list[wire.Refused]]:
         ratio=settings().archive_ratio,
     )
     files: list[_File] = []
-    refused: list[wire.Refused] = []
+    refused: list[wire.RefusedFile] = []
     for number, member in enumerate(expand(upload.path, upload.name, limits)):
         path = upload.path.with_name(f"member-{number}")  # never the member's own name
         with path.open("wb") as target:
@@ -121,7 +121,7 @@ def _unpack(upload: Received) -> tuple[list[_File], list[wire.Refused]]:
             kind = media_type(path, member.name)
         except Rejected as error:
             path.unlink()
-            refused.append(wire.Refused(name=member.name, reason=error.reason.value, detail=error.detail))
+            refused.append(wire.RefusedFile(name=member.name, reason=error.reason.value, detail=error.detail))
             continue
         if kind == ZIP:
             raise Rejected(Reason.ARCHIVE_LIMIT, f"{member.name}: an archive inside an archive")

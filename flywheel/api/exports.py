@@ -14,7 +14,7 @@ from flywheel.api.strict import StrictRoute
 from flywheel.catalog import records
 from flywheel.catalog.corpora import corpus_row
 from flywheel.database import transaction
-from flywheel.database.tables import Export
+from flywheel.database.tables import ExportRow
 from flywheel.errors import Conflict, NotFound
 from flywheel.store.tree import read_manifest
 from flywheel.work.ledger import Work, enqueue
@@ -26,9 +26,9 @@ CorpusQuery = Annotated[str | None, Query(max_length=200)]
 
 
 @router.post("/exports", status_code=201, summary="Start writing a corpus out in a format")
-def start_export(_: Submitter, ask: wire.ExportAsk) -> wire.Export:
+def start_export(_: Submitter, ask: wire.ExportRequest) -> wire.Export:
     with transaction() as session:
-        row = Export(corpus_id=corpus_row(session, ask.corpus).id, format=ask.format)
+        row = ExportRow(corpus_id=corpus_row(session, ask.corpus).id, format=ask.format)
         session.add(row)
         session.flush()
         enqueue(session, [Work("export", export_id=row.id)])

@@ -11,13 +11,13 @@ from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog.corpora import columns
 from flywheel.database import transaction
-from flywheel.database.tables import ApiKey
+from flywheel.database.tables import ApiKeyRow
 
 router = APIRouter(route_class=StrictRoute)
 
 
 @router.post("/keys", status_code=201, summary="Make a key; its secret is in this answer and nowhere else")
-def create_key(_: Admin, ask: wire.KeyAsk) -> wire.NewKey:
+def create_key(_: Admin, ask: wire.KeyRequest) -> wire.NewKey:
     if ask.expires_at is not None and ask.expires_at.tzinfo is None:
         raise Unprocessable("invalid_request", "expires_at needs a time zone")
     with transaction() as session:
@@ -28,7 +28,7 @@ def create_key(_: Admin, ask: wire.KeyAsk) -> wire.NewKey:
 @router.get("/keys", summary="Keys without their secrets, newest first")
 def list_keys(_: Admin) -> list[wire.KeyInfo]:
     with transaction() as session:
-        rows = session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id))
+        rows = session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id))
         return [wire.KeyInfo.model_validate(columns(row)) for row in rows]
 
 

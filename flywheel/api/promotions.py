@@ -32,16 +32,16 @@ def list_champions(_: Reader) -> list[wire.Champion]:
     status_code=201,
     summary="Make a checkpoint the champion; it reads what waits",
 )
-def promote(holder: Trainer, ask: wire.PromotionAsk) -> wire.PromotionInfo:
+def promote(holder: Trainer, ask: wire.PromotionRequest) -> wire.PromotionInfo:
     with transaction() as session:
         promotion.promote(session, ask.checkpoint_id, language=ask.language, actor=holder.name, detail=ask.detail)
         language = canonical(ask.language or catalog.checkpoint(session, ask.checkpoint_id).language or "")
-        relabel.plan(session, language, ask.checkpoint_id)
+        relabel.enqueue_relabelling(session, language, ask.checkpoint_id)
         return catalog.promotions(session, language=language, limit=1)[0]
 
 
 @router.post("/promotions/rollback", status_code=201, summary="Go back to the champion before the present one")
-def roll_back(holder: Trainer, ask: wire.RollbackAsk) -> wire.PromotionInfo:
+def roll_back(holder: Trainer, ask: wire.RollbackRequest) -> wire.PromotionInfo:
     with transaction() as session:
         promotion.rollback(session, ask.language, actor=holder.name)
         return catalog.promotions(session, language=canonical(ask.language), limit=1)[0]

@@ -19,7 +19,7 @@ Status = Annotated[str | None, Query(pattern="^[a-z]{1,20}$", description="e.g. 
 
 
 @router.post("/rounds", status_code=201, summary="Start a round; 409 while one runs for the language")
-def start_round(_: Trainer, ask: wire.RoundAsk) -> wire.RoundDetail:
+def start_round(_: Trainer, ask: wire.RoundRequest) -> wire.RoundDetail:
     with transaction() as session:
         round_id = rounds.start(
             session,
@@ -32,7 +32,7 @@ def start_round(_: Trainer, ask: wire.RoundAsk) -> wire.RoundDetail:
 
 
 @router.post("/rounds/plan", status_code=201, summary="Plan a round, start none; GET it until it is planned")
-def plan_round(_: Trainer, ask: wire.RoundAsk) -> wire.RoundDetail:
+def plan_round(_: Trainer, ask: wire.RoundRequest) -> wire.RoundDetail:
     with transaction() as session:
         round_id = planning.ask(
             session,

@@ -47,7 +47,7 @@ OPENAPI_BODY = {
                         "file": {"type": "string", "format": "binary"},
                         "name": {"type": "string"},
                         "language": {"type": "string"},
-                        "truth": {"type": "string", "description": "readings only: the true text"},
+                        "truth": {"type": "string", "description": "trials only: the true text"},
                     },
                 }
             },

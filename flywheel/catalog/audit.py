@@ -84,30 +84,30 @@ def _worst(rows: Iterable[wire.AuditRow]) -> list[wire.AuditRow]:
 
 def _judged() -> tuple[ColumnElement[bool], InstrumentedAttribute[str], InstrumentedAttribute[str]]:
     """Has the page a text layer, and the gate's verdict and reason on it."""
-    has_text = func.coalesce(tables.Page.facts["has_text"].as_boolean(), False)
+    has_text = func.coalesce(tables.PageRow.facts["has_text"].as_boolean(), False)
     spoken = and_(has_text, tables.LabelRow.reason.is_distinct_from(Reason.NO_TEXT_LAYER.value))
     return spoken, tables.LabelRow.verdict, tables.LabelRow.reason
 
 
 def _pages(query: Select[*tuple[Any, ...]], corpus_id: int) -> Select[*tuple[Any, ...]]:
     """`query` over the pages of a corpus, each beside its coarse label where it has one."""
-    coarse = and_(tables.LabelRow.page_id == tables.Page.id, tables.LabelRow.kind == "coarse")
+    coarse = and_(tables.LabelRow.page_id == tables.PageRow.id, tables.LabelRow.kind == "coarse")
     return (
-        query.select_from(tables.Page)
-        .join(tables.Document, tables.Document.id == tables.Page.document_id)
+        query.select_from(tables.PageRow)
+        .join(tables.DocumentRow, tables.DocumentRow.id == tables.PageRow.document_id)
         .outerjoin(tables.LabelRow, coarse)
-        .where(tables.Document.corpus_id == corpus_id)
+        .where(tables.DocumentRow.corpus_id == corpus_id)
     )
 
 
 def _by_document(corpus_id: int) -> Select[*tuple[Any, ...]]:
-    keys = (tables.Document.id, tables.Document.name, *_judged())
+    keys = (tables.DocumentRow.id, tables.DocumentRow.name, *_judged())
     return _pages(select(*keys, func.count()), corpus_id).group_by(*keys)
 
 
 def _by_font(corpus_id: int) -> Select[*tuple[Any, ...]]:
-    fonts = tables.Page.facts["fonts"]
+    fonts = tables.PageRow.facts["fonts"]
     listed = case((func.jsonb_typeof(fonts) == "array", fonts), else_=None)
     font = func.jsonb_array_elements_text(listed).column_valued("font", joins_implicitly=True)
     keys = (font, *_judged())
-    return _pages(select(*keys, func.count(tables.Page.id.distinct())), corpus_id).group_by(*keys)
+    return _pages(select(*keys, func.count(tables.PageRow.id.distinct())), corpus_id).group_by(*keys)

@@ -17,19 +17,21 @@ from flywheel.errors import NotFound
 def corpora(session: Session) -> list[wire.Corpus]:
     """Every corpus by name, with how much it holds."""
     documents = (
-        select(tables.Document.corpus_id, func.count().label("n")).group_by(tables.Document.corpus_id).subquery()
+        select(tables.DocumentRow.corpus_id, func.count().label("n"))
+        .group_by(tables.DocumentRow.corpus_id)
+        .subquery()
     )
     pages = (
-        select(tables.Document.corpus_id, func.count().label("n"))
-        .join(tables.Page, tables.Page.document_id == tables.Document.id)
-        .group_by(tables.Document.corpus_id)
+        select(tables.DocumentRow.corpus_id, func.count().label("n"))
+        .join(tables.PageRow, tables.PageRow.document_id == tables.DocumentRow.id)
+        .group_by(tables.DocumentRow.corpus_id)
         .subquery()
     )
     rows = session.execute(
-        select(tables.Corpus, func.coalesce(documents.c.n, 0), func.coalesce(pages.c.n, 0))
-        .outerjoin(documents, documents.c.corpus_id == tables.Corpus.id)
-        .outerjoin(pages, pages.c.corpus_id == tables.Corpus.id)
-        .order_by(tables.Corpus.name)
+        select(tables.CorpusRow, func.coalesce(documents.c.n, 0), func.coalesce(pages.c.n, 0))
+        .outerjoin(documents, documents.c.corpus_id == tables.CorpusRow.id)
+        .outerjoin(pages, pages.c.corpus_id == tables.CorpusRow.id)
+        .order_by(tables.CorpusRow.name)
     )
     return [
         wire.Corpus(name=row.name, created_at=row.created_at, documents=n_documents, pages=n_pages)
@@ -37,9 +39,9 @@ def corpora(session: Session) -> list[wire.Corpus]:
     ]
 
 
-def corpus_row(session: Session, name: str) -> tables.Corpus:
+def corpus_row(session: Session, name: str) -> tables.CorpusRow:
     """Raises NotFound."""
-    row = session.execute(select(tables.Corpus).where(tables.Corpus.name == name)).scalar_one_or_none()
+    row = session.execute(select(tables.CorpusRow).where(tables.CorpusRow.name == name)).scalar_one_or_none()
     if row is None:
         raise NotFound(f"no corpus is called {name!r}")
     return row
@@ -49,15 +51,15 @@ def summary(session: Session, name: str) -> wire.Summary:
     """How far a corpus is. Raises NotFound."""
     corpus = corpus_row(session, name)
     documents = session.execute(
-        select(tables.Document.state, tables.Document.reason, func.count())
-        .where(tables.Document.corpus_id == corpus.id)
-        .group_by(tables.Document.state, tables.Document.reason)
+        select(tables.DocumentRow.state, tables.DocumentRow.reason, func.count())
+        .where(tables.DocumentRow.corpus_id == corpus.id)
+        .group_by(tables.DocumentRow.state, tables.DocumentRow.reason)
     ).all()
     pages = session.execute(
-        select(tables.Page.state, tables.Page.verdict, tables.Page.reason, func.count())
-        .join(tables.Document, tables.Document.id == tables.Page.document_id)
-        .where(tables.Document.corpus_id == corpus.id)
-        .group_by(tables.Page.state, tables.Page.verdict, tables.Page.reason)
+        select(tables.PageRow.state, tables.PageRow.verdict, tables.PageRow.reason, func.count())
+        .join(tables.DocumentRow, tables.DocumentRow.id == tables.PageRow.document_id)
+        .where(tables.DocumentRow.corpus_id == corpus.id)
+        .group_by(tables.PageRow.state, tables.PageRow.verdict, tables.PageRow.reason)
     ).all()
     by_state = _sums((state, n) for state, _, n in documents)
     page_states = _sums((state, n) for state, _, _, n in pages)
@@ -92,12 +94,12 @@ def documents(
     """A corpus's documents in order of submission. Raises NotFound, CursorRefused."""
     row = corpus_row(session, corpus)
     filters: dict[str, str | int | None] = {"list": "documents", "corpus": row.id, "state": state}
-    query = select(tables.Document).where(tables.Document.corpus_id == row.id)
+    query = select(tables.DocumentRow).where(tables.DocumentRow.corpus_id == row.id)
     if state is not None:
-        query = query.where(tables.Document.state == state)
+        query = query.where(tables.DocumentRow.state == state)
     if after is not None:
-        query = query.where(tables.Document.id > cursor.decode(after, filters, 1)[0])
-    found = session.scalars(query.order_by(tables.Document.id).limit(limit + 1)).all()
+        query = query.where(tables.DocumentRow.id > cursor.decode(after, filters, 1)[0])
+    found = session.scalars(query.order_by(tables.DocumentRow.id).limit(limit + 1)).all()
     more = len(found) > limit
     return wire.Documents(
         items=[_document(item, corpus) for item in found[:limit]],
@@ -108,16 +110,16 @@ def documents(
 def document(session: Session, document_id: int) -> wire.Document:
     """Raises NotFound."""
     found = session.execute(
-        select(tables.Document, tables.Corpus.name)
-        .join(tables.Corpus, tables.Corpus.id == tables.Document.corpus_id)
-        .where(tables.Document.id == document_id)
+        select(tables.DocumentRow, tables.CorpusRow.name)
+        .join(tables.CorpusRow, tables.CorpusRow.id == tables.DocumentRow.corpus_id)
+        .where(tables.DocumentRow.id == document_id)
     ).one_or_none()
     if found is None:
         raise NotFound(f"no document has the id {document_id}")
     return _document(found[0], found[1])
 
 
-def _document(row: tables.Document, corpus: str) -> wire.Document:
+def _document(row: tables.DocumentRow, corpus: str) -> wire.Document:
     return wire.Document.model_validate({**columns(row), "corpus": corpus})
 
 

@@ -33,11 +33,11 @@ def pages(session: Session, corpus: str, wanted: PageFilter, *, after: str | Non
     """A corpus's pages by document and number. Raises NotFound, CursorRefused."""
     row = corpus_row(session, corpus)
     filters = {"list": "pages", "corpus": row.id, **asdict(wanted)}
-    query = _with_names().where(tables.Document.corpus_id == row.id, *_conditions(wanted))
+    query = _with_names().where(tables.DocumentRow.corpus_id == row.id, *_conditions(wanted))
     if after is not None:
         place = cursor.decode(after, filters, 2)
-        query = query.where(tuple_(tables.Page.document_id, tables.Page.number) > tuple_(*place))
-    query = query.order_by(tables.Page.document_id, tables.Page.number).limit(limit + 1)
+        query = query.where(tuple_(tables.PageRow.document_id, tables.PageRow.number) > tuple_(*place))
+    query = query.order_by(tables.PageRow.document_id, tables.PageRow.number).limit(limit + 1)
     found = session.execute(query).all()
     items = [_page(page, document, corpus) for page, document, _ in found[:limit]]
     last = (items[-1].document_id, items[-1].number) if len(found) > limit else None
@@ -46,27 +46,27 @@ def pages(session: Session, corpus: str, wanted: PageFilter, *, after: str | Non
 
 def _conditions(wanted: PageFilter) -> list[Any]:
     by_column = {
-        tables.Page.state: wanted.state,
-        tables.Page.verdict: wanted.verdict,
-        tables.Page.reason: wanted.reason,
-        tables.Page.document_id: wanted.document_id,
+        tables.PageRow.state: wanted.state,
+        tables.PageRow.verdict: wanted.verdict,
+        tables.PageRow.reason: wanted.reason,
+        tables.PageRow.document_id: wanted.document_id,
     }
     return [column == value for column, value in by_column.items() if value is not None]
 
 
-def _with_names() -> Select[tables.Page, tables.Document, str]:
+def _with_names() -> Select[tables.PageRow, tables.DocumentRow, str]:
     return (
-        select(tables.Page, tables.Document, tables.Corpus.name)
-        .join(tables.Document, tables.Document.id == tables.Page.document_id)
-        .join(tables.Corpus, tables.Corpus.id == tables.Document.corpus_id)
+        select(tables.PageRow, tables.DocumentRow, tables.CorpusRow.name)
+        .join(tables.DocumentRow, tables.DocumentRow.id == tables.PageRow.document_id)
+        .join(tables.CorpusRow, tables.CorpusRow.id == tables.DocumentRow.corpus_id)
     )
 
 
-def _page(page: tables.Page, document: tables.Document, corpus: str) -> wire.Page:
+def _page(page: tables.PageRow, document: tables.DocumentRow, corpus: str) -> wire.Page:
     return wire.Page.model_validate(_fields(page, document, corpus))
 
 
-def _fields(page: tables.Page, document: tables.Document, corpus: str) -> dict[str, Any]:
+def _fields(page: tables.PageRow, document: tables.DocumentRow, corpus: str) -> dict[str, Any]:
     return {
         **columns(page),
         "document": document.name,
@@ -84,9 +84,9 @@ def explanation(reason: str | None) -> str | None:
         return None
 
 
-def page_and_document(session: Session, page_id: int) -> tuple[tables.Page, tables.Document]:
+def page_and_document(session: Session, page_id: int) -> tuple[tables.PageRow, tables.DocumentRow]:
     """Raises NotFound."""
-    found = session.execute(_with_names().where(tables.Page.id == page_id)).one_or_none()
+    found = session.execute(_with_names().where(tables.PageRow.id == page_id)).one_or_none()
     if found is None:
         raise NotFound(f"no page has the id {page_id}")
     return found[0], found[1]
@@ -95,14 +95,14 @@ def page_and_document(session: Session, page_id: int) -> tuple[tables.Page, tabl
 def page(session: Session, page_id: int) -> wire.PageDetail:
     """A page with its facts, every label it had, reviews, and the lineage of the current label.
     Raises NotFound."""
-    found = session.execute(_with_names().where(tables.Page.id == page_id)).one_or_none()
+    found = session.execute(_with_names().where(tables.PageRow.id == page_id)).one_or_none()
     if found is None:
         raise NotFound(f"no page has the id {page_id}")
     rows = session.scalars(
         select(tables.LabelRow).where(tables.LabelRow.page_id == page_id).order_by(tables.LabelRow.id)
     ).all()
     reviews = session.scalars(
-        select(tables.Review).where(tables.Review.page_id == page_id).order_by(tables.Review.id)
+        select(tables.ReviewRow).where(tables.ReviewRow.page_id == page_id).order_by(tables.ReviewRow.id)
     ).all()
     current = current_label(session, page_id)
     return wire.PageDetail.model_validate(
@@ -117,7 +117,7 @@ def page(session: Session, page_id: int) -> wire.PageDetail:
 
 def current_label(session: Session, page_id: int) -> tables.LabelRow | None:
     """The label that speaks for the page, if it has any."""
-    return session.scalars(ledger.current_labels(alive=False).where(tables.Page.id == page_id)).one_or_none()
+    return session.scalars(ledger.current_labels(alive=False).where(tables.PageRow.id == page_id)).one_or_none()
 
 
 def label_row(session: Session, label_id: int) -> tables.LabelRow:
@@ -147,11 +147,11 @@ def _origin(session: Session, checkpoint_id: str) -> list[wire.Ancestor]:
     if checkpoint is None:
         return []
     steps = [wire.Ancestor(kind="checkpoint", id=checkpoint.id, detail=_describe(checkpoint))]
-    round_ = session.get(tables.Round, checkpoint.round_id) if checkpoint.round_id else None
+    round_ = session.get(tables.RoundRow, checkpoint.round_id) if checkpoint.round_id else None
     if round_ is not None:
         detail = f"{round_.language}, recipe {round_.recipe}, {round_.status}"
         steps.append(wire.Ancestor(kind="round", id=str(round_.id), detail=detail))
-    dataset = session.get(tables.Dataset, checkpoint.dataset_id) if checkpoint.dataset_id else None
+    dataset = session.get(tables.DatasetRow, checkpoint.dataset_id) if checkpoint.dataset_id else None
     if dataset is not None:
         steps.append(
             wire.Ancestor(kind="dataset", id=str(dataset.id), detail=f"{dataset.language} {dataset.hash}")

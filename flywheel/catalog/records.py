@@ -1,4 +1,4 @@
-"""Exports and readings: what was asked for, and where the result lies."""
+"""Exports and trials: what was asked for, and where the result lies."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from flywheel.errors import NotFound
 def exports(session: Session, *, corpus: str | None = None, limit: int = 100) -> list[wire.Export]:
     """Exports, newest first, without their files."""
     query = (
-        select(tables.Export, tables.Corpus.name)
-        .join(tables.Corpus, tables.Corpus.id == tables.Export.corpus_id)
-        .order_by(tables.Export.id.desc())
+        select(tables.ExportRow, tables.CorpusRow.name)
+        .join(tables.CorpusRow, tables.CorpusRow.id == tables.ExportRow.corpus_id)
+        .order_by(tables.ExportRow.id.desc())
         .limit(limit)
     )
     if corpus is not None:
-        query = query.where(tables.Corpus.name == corpus)
+        query = query.where(tables.CorpusRow.name == corpus)
     return [_export(row, name) for row, name in session.execute(query)]
 
 
@@ -38,34 +38,34 @@ def tree_key(session: Session, export_id: int) -> str | None:
     return key
 
 
-def _export_row(session: Session, export_id: int) -> Row[tables.Export, str]:
+def _export_row(session: Session, export_id: int) -> Row[tables.ExportRow, str]:
     found = session.execute(
-        select(tables.Export, tables.Corpus.name)
-        .join(tables.Corpus, tables.Corpus.id == tables.Export.corpus_id)
-        .where(tables.Export.id == export_id)
+        select(tables.ExportRow, tables.CorpusRow.name)
+        .join(tables.CorpusRow, tables.CorpusRow.id == tables.ExportRow.corpus_id)
+        .where(tables.ExportRow.id == export_id)
     ).one_or_none()
     if found is None:
         raise NotFound(f"no export has the id {export_id}")
     return found
 
 
-def _export(row: tables.Export, corpus: str) -> wire.Export:
+def _export(row: tables.ExportRow, corpus: str) -> wire.Export:
     return wire.Export.model_validate({**columns(row), "corpus": corpus})
 
 
-def reading(session: Session, reading_id: int) -> wire.Reading:
-    """One reading, without its pages. Raises NotFound."""
-    return wire.Reading.model_validate(_reading_fields(session, reading_id))
+def trial(session: Session, trial_id: int) -> wire.Trial:
+    """One trial, without its pages. Raises NotFound."""
+    return wire.Trial.model_validate(_trial_fields(session, trial_id))
 
 
-def result_key(session: Session, reading_id: int) -> str | None:
-    """Where the result of a reading lies; None while there is none. Raises NotFound."""
-    key: str | None = _reading_fields(session, reading_id)["result_key"]
+def result_key(session: Session, trial_id: int) -> str | None:
+    """Where the result of a trial lies; None while there is none. Raises NotFound."""
+    key: str | None = _trial_fields(session, trial_id)["result_key"]
     return key
 
 
-def _reading_fields(session: Session, reading_id: int) -> dict[str, Any]:
-    row = session.get(tables.ReadingRow, reading_id)
+def _trial_fields(session: Session, trial_id: int) -> dict[str, Any]:
+    row = session.get(tables.TrialRow, trial_id)
     if row is None:
-        raise NotFound(f"no reading has the id {reading_id}")
+        raise NotFound(f"no trial has the id {trial_id}")
     return columns(row)

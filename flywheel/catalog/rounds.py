@@ -17,22 +17,24 @@ def rounds(
     session: Session, *, language: str | None = None, status: str | None = None, limit: int = 100
 ) -> list[wire.Round]:
     """Rounds, newest first."""
-    query = select(tables.Round).order_by(tables.Round.id.desc()).limit(limit)
+    query = select(tables.RoundRow).order_by(tables.RoundRow.id.desc()).limit(limit)
     if language is not None:
-        query = query.where(tables.Round.language == language)
+        query = query.where(tables.RoundRow.language == language)
     if status is not None:
-        query = query.where(tables.Round.status == status)
+        query = query.where(tables.RoundRow.status == status)
     return [wire.Round.model_validate(columns(row)) for row in session.scalars(query)]
 
 
 def round_(session: Session, round_id: int) -> wire.RoundDetail:
     """One round with its curve, dataset and decisions. Raises NotFound."""
-    row = session.get(tables.Round, round_id)
+    row = session.get(tables.RoundRow, round_id)
     if row is None:
         raise NotFound(f"no round has the id {round_id}")
-    dataset = session.get(tables.Dataset, row.dataset_id) if row.dataset_id is not None else None
+    dataset = session.get(tables.DatasetRow, row.dataset_id) if row.dataset_id is not None else None
     decisions = session.scalars(
-        select(tables.Promotion).where(tables.Promotion.round_id == round_id).order_by(tables.Promotion.id)
+        select(tables.PromotionRow)
+        .where(tables.PromotionRow.round_id == round_id)
+        .order_by(tables.PromotionRow.id)
     )
     return wire.RoundDetail.model_validate(
         {
@@ -70,21 +72,21 @@ def _checkpoint(row: tables.CheckpointRow, reigns: list[wire.Champion]) -> wire.
 def champions(session: Session) -> list[wire.Champion]:
     """Who reads each language now: what its newest promotion or rollback names."""
     newest = (
-        select(func.max(tables.Promotion.id))
-        .where(tables.Promotion.action.in_(ROUTED))
-        .group_by(tables.Promotion.language)
+        select(func.max(tables.PromotionRow.id))
+        .where(tables.PromotionRow.action.in_(ROUTED))
+        .group_by(tables.PromotionRow.language)
     )
     rows = session.execute(
-        select(tables.Promotion.language, tables.Promotion.checkpoint_id)
-        .where(tables.Promotion.id.in_(newest), tables.Promotion.checkpoint_id.is_not(None))
-        .order_by(tables.Promotion.language)
+        select(tables.PromotionRow.language, tables.PromotionRow.checkpoint_id)
+        .where(tables.PromotionRow.id.in_(newest), tables.PromotionRow.checkpoint_id.is_not(None))
+        .order_by(tables.PromotionRow.language)
     )
     return [wire.Champion(language=language, checkpoint_id=str(id_)) for language, id_ in rows]
 
 
 def promotions(session: Session, *, language: str | None = None, limit: int = 100) -> list[wire.PromotionInfo]:
     """Decisions, newest first."""
-    query = select(tables.Promotion).order_by(tables.Promotion.id.desc()).limit(limit)
+    query = select(tables.PromotionRow).order_by(tables.PromotionRow.id.desc()).limit(limit)
     if language is not None:
-        query = query.where(tables.Promotion.language == language)
+        query = query.where(tables.PromotionRow.language == language)
     return [wire.PromotionInfo.model_validate(columns(row)) for row in session.scalars(query)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flywheel.cli import audit, demo, exports, keys, pages, promotions, queues, readings, rounds, stack, submit
+from flywheel.cli import audit, demo, exports, keys, pages, promotions, queues, rounds, stack, submit, trials
 
 HELP = (
     "Labels PDFs for OCR training, and trains the recognisers that label them better.\n\n"
@@ -42,7 +42,7 @@ def build() -> typer.Typer:
         STACK: (demo.demo, stack.up, stack.down, stack.status),
         INTAKE: (submit.submit, queues.queues, pages.corpora, pages.pages, pages.page, audit.audit),
         LOOP: (promotions.checkpoints, promotions.promote, promotions.rollback),
-        OUT: (readings.read, readings.evaluate, exports.export),
+        OUT: (trials.read, trials.evaluate, exports.export),
     }.items():
         for command in commands:
             epilog = EXAMPLES.get(command.__name__)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from flywheel.wire import Reading
+    from flywheel.wire import Trial
 
 GROUP = 100  # text tokens in one group, as in the paper's table
 MOST_GROUPS = 12  # beyond which the groups grow
@@ -36,16 +36,16 @@ class Point:
         return self.text_tokens / self.vision_tokens
 
 
-def tell(checkpoint: str, runs: Mapping[str, Sequence[Reading]], plot: Path | None, *, as_json: bool) -> None:
+def tell(checkpoint: str, runs: Mapping[str, Sequence[Trial]], plot: Path | None, *, as_json: bool) -> None:
     """Print the study, and draw it. Exit code 1 when a file could not be read."""
     from flywheel.cli import show
 
-    points = [point for mode, found in runs.items() for reading in found if (point := _point(mode, reading))]
+    points = [point for mode, found in runs.items() for trial in found if (point := _point(mode, trial))]
     unread = [
-        f"{reading.name} in {mode} mode"
+        f"{trial.name} in {mode} mode"
         for mode, found in runs.items()
-        for reading in found
-        if _point(mode, reading) is None
+        for trial in found
+        if _point(mode, trial) is None
     ]
     rows = _rows(points, list(runs))
     if plot is not None:
@@ -63,12 +63,12 @@ def tell(checkpoint: str, runs: Mapping[str, Sequence[Reading]], plot: Path | No
         raise typer.Exit(1)
 
 
-def _point(mode: str, reading: Reading) -> Point | None:
-    scores = reading.scores
-    vision = sum(page.vision_tokens or 0 for page in reading.pages)
-    if scores is None or not scores.truth_tokens or not vision or any(p.label is None for p in reading.pages):
+def _point(mode: str, trial: Trial) -> Point | None:
+    scores = trial.scores
+    vision = sum(page.vision_tokens or 0 for page in trial.pages)
+    if scores is None or not scores.truth_tokens or not vision or any(p.label is None for p in trial.pages):
         return None
-    return Point(reading.name, mode, vision, scores.truth_tokens, max(0.0, 1 - scores.cer))
+    return Point(trial.name, mode, vision, scores.truth_tokens, max(0.0, 1 - scores.cer))
 
 
 def _rows(points: Sequence[Point], modes: Sequence[str]) -> list[dict[str, Any]]:

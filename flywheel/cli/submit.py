@@ -22,7 +22,7 @@ INPUT_AT_FAULT = (413, 415, 422)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Outcome:
     """What became of one document. `status`: submitted, duplicate or refused; `detail`: why."""
 
     file: str
@@ -76,7 +76,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
                 yield found
 
 
-def _send(client: Client, files: list[Path], corpus: str, language: str | None, *, hidden: bool) -> list[Row]:
+def _send(client: Client, files: list[Path], corpus: str, language: str | None, *, hidden: bool) -> list[Outcome]:
     """A few at once. What is refused is a row; when the server itself fails, the rest is not tried."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -102,7 +102,7 @@ def _send(client: Client, files: list[Path], corpus: str, language: str | None, 
 
 def _send_one(
     client: Client, file: Path, corpus: str, language: str | None, advance: Callable[[int], None]
-) -> list[Row]:
+) -> list[Outcome]:
     from flywheel.errors import ApiError
 
     try:
@@ -110,23 +110,23 @@ def _send_one(
     except ApiError as error:
         if error.status not in INPUT_AT_FAULT or error.code == "invalid_request":
             raise
-        return [Row(str(file), "refused", reason=error.code, detail=error.detail)]
+        return [Outcome(str(file), "refused", reason=error.code, detail=error.detail)]
     except OSError as error:
-        return [Row(str(file), "refused", reason="unreadable", detail=str(error))]
+        return [Outcome(str(file), "refused", reason="unreadable", detail=str(error))]
     inside = f"{file}: " if len(upload.documents) + len(upload.refused) > 1 else ""
     rows = [
-        Row(
+        Outcome(
             f"{inside}{item.name}" if inside else str(file),
             "duplicate" if item.duplicate else "submitted",
             item.document_id,
         )
         for item in upload.documents
     ]
-    refused = [Row(f"{file}: {r.name}", "refused", reason=r.reason, detail=r.detail) for r in upload.refused]
+    refused = [Outcome(f"{file}: {r.name}", "refused", reason=r.reason, detail=r.detail) for r in upload.refused]
     return rows + refused
 
 
-def _show_rows(rows: list[Row]) -> None:
+def _show_rows(rows: list[Outcome]) -> None:
     from flywheel.cli import show
 
     made = show.table("file", "", ">document", "*why")

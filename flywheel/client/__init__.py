@@ -25,7 +25,7 @@ from urllib.parse import quote
 import httpx
 
 from flywheel import wire
-from flywheel.client.connection import Connection, OnBytes, follow, ignore_bytes, parse
+from flywheel.client.connection import ApiConnection, OnBytes, follow, ignore_bytes, parse
 from flywheel.document import Label, decode_label, encode
 from flywheel.errors import BlobCorrupt
 
@@ -41,7 +41,7 @@ class Client:
         self, url: str, key: str, *, timeout: float = 60.0, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.url = url.rstrip("/")
-        self._http = Connection(self.url, key, timeout, transport)
+        self._http = ApiConnection(self.url, key, timeout, transport)
 
     def __enter__(self) -> Self:
         return self
@@ -217,7 +217,7 @@ class Client:
     def rollback(self, language: str) -> wire.PromotionInfo:
         return self._http.post("/v1/promotions/rollback", wire.PromotionInfo, {"language": language})
 
-    # Exports and readings
+    # Exports and trials
 
     def start_export(self, corpus: str, format: str) -> wire.Export:
         return self._http.post("/v1/exports", wire.Export, {"corpus": corpus, "format": format})
@@ -249,7 +249,7 @@ class Client:
         partial.unlink()
         raise BlobCorrupt(f"{file.path}: the download hashes to {digest}, not to {file.sha256}")
 
-    def start_reading(
+    def start_trial(
         self,
         path: Path,
         *,
@@ -258,21 +258,21 @@ class Client:
         mode: str | None = None,
         truth: str | None = None,
         on_bytes: OnBytes = ignore_bytes,
-    ) -> wire.Reading:
+    ) -> wire.Trial:
         """Have one file read now; with its true text, also scored. `mode` is of a page reader."""
         params = {"name": path.name, "language": language, "checkpoint": checkpoint, "mode": mode}
         if truth is None:
-            return parse(self._http.send_file("/v1/readings", path, params, on_bytes), wire.Reading)
+            return parse(self._http.send_file("/v1/trials", path, params, on_bytes), wire.Trial)
         with path.open("rb") as file:
             parts = {"file": (path.name, file, "application/octet-stream"), "truth": (None, truth.encode())}
-            return parse(self._http.request("POST", "/v1/readings", params=params, files=parts), wire.Reading)
+            return parse(self._http.request("POST", "/v1/trials", params=params, files=parts), wire.Trial)
 
-    def reading(self, reading_id: int) -> wire.Reading:
-        return self._http.get(f"/v1/readings/{reading_id}", wire.Reading)
+    def trial(self, trial_id: int) -> wire.Trial:
+        return self._http.get(f"/v1/trials/{trial_id}", wire.Trial)
 
-    def follow_reading(self, reading_id: int) -> Iterator[wire.Reading]:
-        """The reading again and again, the last one finished or failed."""
-        return follow(lambda: self.reading(reading_id), lambda found: found.status != "pending")
+    def follow_trial(self, trial_id: int) -> Iterator[wire.Trial]:
+        """The trial again and again, the last one finished or failed."""
+        return follow(lambda: self.trial(trial_id), lambda found: found.status != "pending")
 
     # Keys
 

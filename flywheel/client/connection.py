@@ -29,7 +29,7 @@ def ignore_bytes(_: int) -> None:
     """No progress wanted."""
 
 
-class Connection:
+class ApiConnection:
     """A pool of connections to one server, and the key that goes with every request."""
 
     def __init__(self, url: str, key: str, timeout: float, transport: httpx.BaseTransport | None) -> None:

@@ -68,7 +68,7 @@ def _one_of(column: str, *values: str) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-class Corpus(Row):
+class CorpusRow(Row):
     __tablename__ = "corpora"
 
     id: Mapped[int] = _id()
@@ -76,7 +76,7 @@ class Corpus(Row):
     created_at: Mapped[datetime] = _now()
 
 
-class Document(Row):
+class DocumentRow(Row):
     """One submitted file. `state`: pending until its pages are known, then ready or quarantined."""
 
     __tablename__ = "documents"
@@ -102,7 +102,7 @@ class Document(Row):
     created_at: Mapped[datetime] = _now()
 
 
-class Page(Row):
+class PageRow(Row):
     """One page. `state`: pending (work is open), labelled (a verdict stands), waiting (no reader
     for its script yet) or quarantined. `verdict` and `reason` are those of the last decision."""
 
@@ -128,8 +128,8 @@ class Page(Row):
     updated_at: Mapped[datetime] = _now()
 
 
-class Shard(Row):
-    """A unit of work: one stop over some pages, or over one document, round, export or reading."""
+class ShardRow(Row):
+    """A unit of work: one stop over some pages, or over one document, round, export or trial."""
 
     __tablename__ = "shards"
     __table_args__ = (
@@ -145,7 +145,7 @@ class Shard(Row):
     document_id: Mapped[int | None] = mapped_column(ForeignKey("documents.id"))
     round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
     export_id: Mapped[int | None] = mapped_column(ForeignKey("exports.id"))
-    reading_id: Mapped[int | None] = mapped_column(ForeignKey("readings.id"))
+    trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id"))
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     page_ids: Mapped[list[int]] = mapped_column(server_default=text("'{}'::bigint[]"))
     reason: Mapped[str | None]
@@ -154,7 +154,7 @@ class Shard(Row):
     finished_at: Mapped[datetime | None]
 
 
-class Lease(Row):
+class LeaseRow(Row):
     """Who works on an open shard, until when by the database's clock. No worker: it is to be had.
 
     `token` grows with every claim, and every result write checks it (fencing).
@@ -236,7 +236,7 @@ class LabelRow(Row):
     created_at: Mapped[datetime] = _now()
 
 
-class Review(Row):
+class ReviewRow(Row):
     """What a person said of a label. A correction is a new label of kind human."""
 
     __tablename__ = "reviews"
@@ -252,7 +252,7 @@ class Review(Row):
     created_at: Mapped[datetime] = _now()
 
 
-class PatchSet(Row):
+class PatchSetRow(Row):
     """What can be learnt from one label, in a Parquet blob shared by its shard: the images of its lines,
     or of its page."""
 
@@ -267,7 +267,7 @@ class PatchSet(Row):
     created_at: Mapped[datetime] = _now()
 
 
-class Dataset(Row):
+class DatasetRow(Row):
     """A frozen set of patches. The manifest blob lists files and the split of every document."""
 
     __tablename__ = "datasets"
@@ -280,7 +280,7 @@ class Dataset(Row):
     created_at: Mapped[datetime] = _now()
 
 
-class Round(Row):
+class RoundRow(Row):
     """One turn of fine-tuning for a language, from planning to relabelling."""
 
     __tablename__ = "rounds"
@@ -348,7 +348,7 @@ class CheckpointRow(Row):
     created_at: Mapped[datetime] = _now()
 
 
-class Promotion(Row):
+class PromotionRow(Row):
     """A decision about a checkpoint, append-only. The newest promote or rollback names the champion."""
 
     __tablename__ = "promotions"
@@ -369,7 +369,7 @@ class Promotion(Row):
     created_at: Mapped[datetime] = _now()
 
 
-class Export(Row):
+class ExportRow(Row):
     __tablename__ = "exports"
     __table_args__ = (_one_of("status", "pending", "finished", "failed"),)
 
@@ -385,10 +385,10 @@ class Export(Row):
     finished_at: Mapped[datetime | None]
 
 
-class ReadingRow(Row):
+class TrialRow(Row):
     """One file to be read now, outside any corpus; with a truth text it is an evaluation."""
 
-    __tablename__ = "readings"
+    __tablename__ = "trials"
     __table_args__ = (_one_of("status", "pending", "finished", "failed"),)
 
     id: Mapped[int] = _id()
@@ -406,7 +406,7 @@ class ReadingRow(Row):
     finished_at: Mapped[datetime | None]
 
 
-class ApiKey(Row):
+class ApiKeyRow(Row):
     __tablename__ = "api_keys"
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -418,7 +418,7 @@ class ApiKey(Row):
     revoked_at: Mapped[datetime | None]
 
 
-class Tick(Row):
+class TickRow(Row):
     """One row a (job, tick): two beats do no harm."""
 
     __tablename__ = "ticks"

@@ -13,7 +13,7 @@ them are whole, and `manifest.json`, with the sha256 of each, is written last: a
 without a manifest is not an export.
 """
 
-from flywheel.export.rows import ExportReport, ExportRow, Lineage
+from flywheel.export.rows import ExportedPage, ExportReport, Lineage
 from flywheel.export.writing import FORMATS, read_manifest, write
 
-__all__ = ["FORMATS", "ExportReport", "ExportRow", "Lineage", "read_manifest", "write"]
+__all__ = ["FORMATS", "ExportReport", "ExportedPage", "Lineage", "read_manifest", "write"]

@@ -15,13 +15,13 @@ from xml.etree import ElementTree as ET
 
 from flywheel.document import Box, Kind, Line, Region
 from flywheel.export.picturefile import in_pixels, pixel_size, place_image
-from flywheel.export.rows import ExportRow
+from flywheel.export.rows import ExportedPage
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 
 
-def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
     """Writes images/NNNNN/key.jpg and key.xml beside it."""
     for number, row in enumerate(rows):
         image = place_image(row, number, directory)
@@ -29,7 +29,7 @@ def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
         tree.write(directory / image.with_suffix(".xml"), encoding="utf-8", xml_declaration=True)
 
 
-def _alto(row: ExportRow, image: str) -> ET.Element:
+def _alto(row: ExportedPage, image: str) -> ET.Element:
     root = ET.Element("alto", {"xmlns": NAMESPACE, "SCHEMAVERSION": "4.4"})
     _describe(ET.SubElement(root, "Description"), row, image)
     tags = ET.SubElement(root, "Tags")
@@ -50,7 +50,7 @@ def _alto(row: ExportRow, image: str) -> ET.Element:
     return root
 
 
-def _describe(description: ET.Element, row: ExportRow, image: str) -> None:
+def _describe(description: ET.Element, row: ExportedPage, image: str) -> None:
     ET.SubElement(description, "MeasurementUnit").text = "pixel"
     source = ET.SubElement(description, "sourceImageInformation")
     ET.SubElement(source, "fileName").text = image
@@ -64,7 +64,7 @@ def _describe(description: ET.Element, row: ExportRow, image: str) -> None:
     ET.SubElement(software, "softwareName").text = _clean(row.label.producer)
 
 
-def _block(space: ET.Element, region: Region, name: str, row: ExportRow, size: tuple[int, int]) -> None:
+def _block(space: ET.Element, region: Region, name: str, row: ExportedPage, size: tuple[int, int]) -> None:
     kind = "TextBlock" if region.lines or region.category != "picture" else "Illustration"
     attributes = {"ID": name, "TAGREFS": f"tag_{region.category}", **_place(region.box, row, size)}
     block = ET.SubElement(space, kind, attributes)
@@ -74,7 +74,7 @@ def _block(space: ET.Element, region: Region, name: str, row: ExportRow, size: t
         _line(block, line, f"{name}_line_{number}", row, size)
 
 
-def _line(block: ET.Element, line: Line, name: str, row: ExportRow, size: tuple[int, int]) -> None:
+def _line(block: ET.Element, line: Line, name: str, row: ExportedPage, size: tuple[int, int]) -> None:
     place = _place(line.box, row, size)
     string = ET.SubElement(
         ET.SubElement(block, "TextLine", {"ID": name, **place}), "String", {"CONTENT": _clean(line.text), **place}
@@ -83,7 +83,7 @@ def _line(block: ET.Element, line: Line, name: str, row: ExportRow, size: tuple[
         string.set("WC", f"{min(1.0, max(0.0, line.confidence)):.4f}")
 
 
-def _place(box: Box, row: ExportRow, size: tuple[int, int]) -> dict[str, str]:
+def _place(box: Box, row: ExportedPage, size: tuple[int, int]) -> dict[str, str]:
     pixels = in_pixels(box, row, size)
     values = (("HPOS", pixels.x0), ("VPOS", pixels.y0), ("WIDTH", pixels.width), ("HEIGHT", pixels.height))
     return {name: f"{max(0.0, value):.2f}" for name, value in values}

@@ -15,14 +15,14 @@ from typing import Any
 
 from flywheel.document import Kind
 from flywheel.export.picturefile import place_image
-from flywheel.export.rows import ExportRow
+from flywheel.export.rows import ExportedPage
 from flywheel.markup import coarse, fine
 
 COARSE_PROMPT = "<image>\nFree OCR."
 FINE_PROMPT = "<image>\n<|grounding|>Convert the document to markdown."
 
 
-def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
     """Writes train.jsonl and images/NNNNN/key.jpg."""
     with (directory / "train.jsonl").open("w", encoding="utf-8") as file:
         for number, row in enumerate(rows):
@@ -30,7 +30,7 @@ def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
             file.write(json.dumps(_sample(row, image), ensure_ascii=False) + "\n")
 
 
-def _sample(row: ExportRow, image: Path) -> dict[str, Any]:
+def _sample(row: ExportedPage, image: Path) -> dict[str, Any]:
     label = row.label
     grounded = label.kind is not Kind.COARSE
     boxes = [list(region.box.bins(label.width, label.height)) for region in label.regions] if grounded else []

@@ -15,13 +15,13 @@ from typing import Any
 
 from flywheel.document import Kind, Line
 from flywheel.export.picturefile import in_pixels, pixel_size, place_image
-from flywheel.export.rows import ExportRow
+from flywheel.export.rows import ExportedPage
 from flywheel.markup import CATEGORIES
 
 SERVED = "/data/local-files/?d="
 
 
-def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
     """Writes tasks.json, config.xml and images/."""
     (directory / "config.xml").write_text(_config(), encoding="utf-8")
     with (directory / "tasks.json").open("w", encoding="utf-8") as file:
@@ -43,7 +43,7 @@ def _config() -> str:
     )
 
 
-def _task(row: ExportRow, image: Path) -> dict[str, Any]:
+def _task(row: ExportedPage, image: Path) -> dict[str, Any]:
     """A person's label comes as an annotation, a reader's as a prediction."""
     results = [
         part for number, (category, line) in enumerate(_lines(row)) for part in _pair(row, number, category, line)
@@ -70,11 +70,11 @@ def _task(row: ExportRow, image: Path) -> dict[str, Any]:
     return {"data": data, "predictions": [prediction]}
 
 
-def _lines(row: ExportRow) -> Iterator[tuple[str, Line]]:
+def _lines(row: ExportedPage) -> Iterator[tuple[str, Line]]:
     return ((region.category, line) for region in row.label.regions for line in region.lines)
 
 
-def _pair(row: ExportRow, number: int, category: str, line: Line) -> Iterator[dict[str, Any]]:
+def _pair(row: ExportedPage, number: int, category: str, line: Line) -> Iterator[dict[str, Any]]:
     width, height = size = pixel_size(row)
     box = in_pixels(line.box, row, size)
     place = {

@@ -22,12 +22,12 @@ from PIL import Image
 
 from flywheel.document import Box
 from flywheel.export.picturefile import in_pixels, pixel_size, place_image
-from flywheel.export.rows import ExportRow
+from flywheel.export.rows import ExportedPage
 
 JPEG_QUALITY = 90
 
 
-def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
     """Writes the two lists and what they name."""
     with (
         (directory / "det.txt").open("w", encoding="utf-8") as pages,
@@ -44,7 +44,7 @@ def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
             lineage.write(json.dumps(origin, ensure_ascii=False) + "\n")
 
 
-def _lines(row: ExportRow) -> Iterator[tuple[str, Box]]:
+def _lines(row: ExportedPage) -> Iterator[tuple[str, Box]]:
     """Texts without tabs or line breaks, which the lists could not hold, and boxes in pixels."""
     size = pixel_size(row)
     for line in row.label.lines:
@@ -59,7 +59,7 @@ def _corners(box: Box) -> list[list[int]]:
 
 
 def _write_lines(
-    row: ExportRow, folder: Path, found: list[tuple[str, Box]], directory: Path, listing: TextIO
+    row: ExportedPage, folder: Path, found: list[tuple[str, Box]], directory: Path, listing: TextIO
 ) -> None:
     (directory / folder).mkdir(parents=True, exist_ok=True)
     with Image.open(io.BytesIO(row.image)) as page:

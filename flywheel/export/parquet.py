@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flywheel.export.rows import ExportRow
+from flywheel.export.rows import ExportedPage
 from flywheel.markup import fine
 
 SHARD_BYTES, SHARD_ROWS, GROUP_ROWS = 500_000_000, 10_000, 100
@@ -54,7 +54,7 @@ SCHEMA = pa.schema(
 )
 
 
-def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
     """Writes train-00000-of-0000N.parquet; without rows, one file with the columns and no row."""
     groups = _groups(rows)
     shards, group = 0, next(groups, [])
@@ -79,7 +79,7 @@ def _shard(
     return group
 
 
-def _groups(rows: Iterable[ExportRow]) -> Iterator[list[dict[str, Any]]]:
+def _groups(rows: Iterable[ExportedPage]) -> Iterator[list[dict[str, Any]]]:
     group: list[dict[str, Any]] = []
     for row in rows:
         group.append(_record(row))
@@ -90,7 +90,7 @@ def _groups(rows: Iterable[ExportRow]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
-def _record(row: ExportRow) -> dict[str, Any]:
+def _record(row: ExportedPage) -> dict[str, Any]:
     label = row.label
     return {
         "key": row.key,

@@ -8,12 +8,12 @@ from pathlib import Path
 from PIL import Image
 
 from flywheel.document import Box
-from flywheel.export.rows import ExportRow
+from flywheel.export.rows import ExportedPage
 
 FOLDER_ROWS = 1000
 
 
-def place_image(row: ExportRow, number: int, directory: Path) -> Path:
+def place_image(row: ExportedPage, number: int, directory: Path) -> Path:
     """Writes the JPEG to images/NNNNN/key.jpg, a thousand to a folder; returns that path, relative."""
     name = Path("images") / f"{number // FOLDER_ROWS:05d}" / f"{row.key}.jpg"
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -21,13 +21,13 @@ def place_image(row: ExportRow, number: int, directory: Path) -> Path:
     return name
 
 
-def pixel_size(row: ExportRow) -> tuple[int, int]:
+def pixel_size(row: ExportedPage) -> tuple[int, int]:
     """Width and height of the row's image, from its header."""
     with Image.open(io.BytesIO(row.image)) as image:
         return image.size
 
 
-def in_pixels(box: Box, row: ExportRow, size: tuple[int, int]) -> Box:
+def in_pixels(box: Box, row: ExportedPage, size: tuple[int, int]) -> Box:
     """A box in page points as one in the image's pixels, cut to the image."""
     width, height = size
     across, down = width / row.label.width, height / row.label.height

@@ -23,7 +23,7 @@ class Lineage(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class ExportRow:
+class ExportedPage:
     """One page with its label. `page` is 0-based; `image` is a whole JPEG file's bytes;
     `document` is the name as submitted, shown to people and never used as a path."""
 

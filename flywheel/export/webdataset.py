@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flywheel.document import encode
-from flywheel.export.rows import ExportRow
+from flywheel.export.rows import ExportedPage
 
 SHARD_BYTES, SHARD_ROWS = 500_000_000, 10_000
 
 
-def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
+def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
     """Writes train-000000.tar and on; without rows, one empty archive."""
     pending, number = iter(rows), 0
     row = next(pending, None)
@@ -27,7 +27,7 @@ def write_files(rows: Iterable[ExportRow], directory: Path) -> None:
         number += 1
 
 
-def _shard(path: Path, row: ExportRow | None, rows: Iterator[ExportRow]) -> ExportRow | None:
+def _shard(path: Path, row: ExportedPage | None, rows: Iterator[ExportedPage]) -> ExportedPage | None:
     """Fills one shard, beginning with `row`; returns the row that begins the next, None at the end."""
     size = count = 0
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
@@ -42,7 +42,7 @@ def _shard(path: Path, row: ExportRow | None, rows: Iterator[ExportRow]) -> Expo
     return row
 
 
-def _members(row: ExportRow) -> tuple[tuple[str, bytes], ...]:
+def _members(row: ExportedPage) -> tuple[tuple[str, bytes], ...]:
     described = {
         "corpus": row.corpus,
         "document": row.document,

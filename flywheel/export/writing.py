@@ -14,14 +14,14 @@ from typing import Any
 
 from flywheel.errors import Conflict
 from flywheel.export import alto, jsonl, labelstudio, paddleocr, parquet, webdataset
-from flywheel.export.rows import ExportReport, ExportRow
+from flywheel.export.rows import ExportedPage, ExportReport
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 REPLACED = ".replaced.json"  # the old manifest while its files give way, so that a kill loses none of them
 
 # name -> writer(rows, directory): writes its files under `directory`, whose names will stay.
-Writer = Callable[[Iterable[ExportRow], Path], None]
+Writer = Callable[[Iterable[ExportedPage], Path], None]
 FORMATS: dict[str, Writer] = {
     "parquet": parquet.write_files,
     "webdataset": webdataset.write_files,
@@ -34,7 +34,7 @@ FORMATS: dict[str, Writer] = {
 
 def write(
     format: str,
-    rows: Iterable[ExportRow],
+    rows: Iterable[ExportedPage],
     to: Path,
     *,
     progress: Callable[[int], None] | None = None,
@@ -69,7 +69,7 @@ class _Tally:
     rows: int = 0
     seen: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def count(self, rows: Iterable[ExportRow]) -> Iterator[ExportRow]:
+    def count(self, rows: Iterable[ExportedPage]) -> Iterator[ExportedPage]:
         for row in rows:
             yield row
             self.rows += 1

@@ -15,7 +15,7 @@ A cluster is the same programs with three URLs set, and without this package.
 """
 
 from flywheel.local.postgres import UNSAFE_SETTINGS, PostgresServer, postgres_server
-from flywheel.local.programs import PROGRAMS, Policy, Program
+from flywheel.local.programs import PROGRAMS, Program, RestartPolicy
 from flywheel.local.record import ProgramStatus, StackStatus
 from flywheel.local.redis import RedisServer, redis_server
 from flywheel.local.stack import Stack, find, start, status, stop
@@ -23,11 +23,11 @@ from flywheel.local.stack import Stack, find, start, status, stop
 __all__ = [
     "PROGRAMS",
     "UNSAFE_SETTINGS",
-    "Policy",
     "PostgresServer",
     "Program",
     "ProgramStatus",
     "RedisServer",
+    "RestartPolicy",
     "Stack",
     "StackStatus",
     "find",

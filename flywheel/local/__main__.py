@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from flywheel.errors import Conflict
-from flywheel.local.programs import PROGRAMS, Policy, from_plan
+from flywheel.local.programs import PROGRAMS, RestartPolicy, from_plan
 from flywheel.local.record import IN_USE
 from flywheel.local.supervisor import Supervisor
 
@@ -23,7 +23,7 @@ def main() -> int:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    programs, policy = from_plan(json.loads(options.plan)) if options.plan else (PROGRAMS, Policy())
+    programs, policy = from_plan(json.loads(options.plan)) if options.plan else (PROGRAMS, RestartPolicy())
     lifeline = sys.stdin.fileno() if options.attached else None
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

@@ -15,13 +15,13 @@ import psutil
 
 from flywheel.errors import SetupError
 from flywheel.local.processes import rotate, tail
-from flywheel.local.programs import Policy
+from flywheel.local.programs import RestartPolicy
 from flywheel.local.record import ProgramState, ProgramStatus
 
 log = logging.getLogger(__name__)
 
 
-class Child:
+class SupervisedProcess:
     """A process under `policy`. `tend` moves it on; it never waits."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Child:
         name: str,
         start: Callable[[], subprocess.Popen[bytes]],
         log_file: Path,
-        policy: Policy,
+        policy: RestartPolicy,
         grace: float,
         stop_signal: int,
     ) -> None:

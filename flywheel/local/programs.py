@@ -61,7 +61,7 @@ PROGRAMS: tuple[Program, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RestartPolicy:
     """When a child that died is started again. Seconds, but for `give_up`.
 
     The pause doubles from `first_pause` to `longest_pause`. After `give_up` deaths in a row,
@@ -75,15 +75,15 @@ class Policy:
     ready: float = 90.0
 
 
-def to_plan(programs: tuple[Program, ...], policy: Policy) -> dict[str, Any]:
+def to_plan(programs: tuple[Program, ...], policy: RestartPolicy) -> dict[str, Any]:
     """JSON form, for the supervisor's process."""
     return {"programs": [asdict(program) for program in programs], "policy": asdict(policy)}
 
 
-def from_plan(plan: Mapping[str, Any]) -> tuple[tuple[Program, ...], Policy]:
+def from_plan(plan: Mapping[str, Any]) -> tuple[tuple[Program, ...], RestartPolicy]:
     """The inverse of `to_plan`."""
     programs = tuple(Program(**{**entry, "argv": tuple(entry["argv"])}) for entry in plan["programs"])
-    return programs, Policy(**plan["policy"])
+    return programs, RestartPolicy(**plan["policy"])
 
 
 def argv_values(data_dir: str, work_dir: str, host: str, api_port: int) -> dict[str, str]:

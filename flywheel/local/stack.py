@@ -18,7 +18,7 @@ import psutil
 
 from flywheel.errors import Conflict, SetupError
 from flywheel.local.processes import rotate, same_process, tail
-from flywheel.local.programs import PROGRAMS, Policy, Program, to_plan
+from flywheel.local.programs import PROGRAMS, Program, RestartPolicy, to_plan
 from flywheel.local.record import IN_USE, StackStatus, locked, read_record, refuse_live
 from flywheel.local.recovery import clear_away
 
@@ -74,7 +74,7 @@ def start(
     data_dir: Path,
     *,
     programs: tuple[Program, ...] = PROGRAMS,
-    policy: Policy | None = None,
+    policy: RestartPolicy | None = None,
     attached: bool = False,
     on_progress: Progress = lambda _message: None,
 ) -> Stack:
@@ -87,7 +87,7 @@ def start(
     refuse_live(data_dir)
     run = uuid.uuid4().hex
     log = data_dir / "logs" / "supervisor.log"
-    child = _spawn_supervisor(data_dir, run, to_plan(programs, policy or Policy()), log, attached)
+    child = _spawn_supervisor(data_dir, run, to_plan(programs, policy or RestartPolicy()), log, attached)
     try:
         return Stack(_await_ready(data_dir, run, child, log, on_progress))
     except BaseException:

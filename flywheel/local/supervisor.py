@@ -24,11 +24,11 @@ from pathlib import Path
 import psutil
 
 from flywheel.errors import FlywheelError, SetupError
-from flywheel.local.child import Child
+from flywheel.local.child import SupervisedProcess
 from flywheel.local.ports import HOST, answers, free_port
 from flywheel.local.postgres import PostgresServer, prepare_postgres
 from flywheel.local.processes import spawn
-from flywheel.local.programs import Policy, Program, argv_values
+from flywheel.local.programs import Program, RestartPolicy, argv_values
 from flywheel.local.record import MARK, StackStatus, State, locked, mark_of, read_record, write_record
 from flywheel.local.recovery import clear_away
 from flywheel.local.redis import RedisServer, prepare_redis
@@ -47,7 +47,7 @@ class Supervisor:
         self,
         data_dir: Path,
         programs: tuple[Program, ...],
-        policy: Policy,
+        policy: RestartPolicy,
         run: str | None = None,
         lifeline: int | None = None,
     ) -> None:
@@ -59,8 +59,8 @@ class Supervisor:
         self._run = run or uuid.uuid4().hex
         self._lifeline = lifeline
         self._asked = 0  # how often someone asked for the end
-        self._servers: list[Child] = []
-        self._children: list[Child] = []
+        self._servers: list[SupervisedProcess] = []
+        self._children: list[SupervisedProcess] = []
         self._status = StackStatus(
             "starting",
             "starting",
@@ -136,19 +136,21 @@ class Supervisor:
             if program.serves_api:
                 self._until(f"{program.name}'s first answer", lambda: answers(api_port), child)
 
-    def _supervise(self, program: Program, values: dict[str, str], environment: dict[str, str]) -> Child:
+    def _supervise(
+        self, program: Program, values: dict[str, str], environment: dict[str, str]
+    ) -> SupervisedProcess:
         log_file = self.logs / f"{program.name}.log"
         env = {**environment, **program.env}
 
         def start() -> subprocess.Popen[bytes]:
             return spawn(program.command(values), log=log_file, cwd=self.work_dir, env=env)
 
-        child = Child(program.name, start, log_file, self._policy, program.grace, signal.SIGTERM)
+        child = SupervisedProcess(program.name, start, log_file, self._policy, program.grace, signal.SIGTERM)
         child.start()
         return child
 
-    def _serve(self, name: str, server: PostgresServer | RedisServer) -> Child:
-        child = Child(name, server.spawn, server.log, self._policy, 30.0, server.stop_signal)
+    def _serve(self, name: str, server: PostgresServer | RedisServer) -> SupervisedProcess:
+        child = SupervisedProcess(name, server.spawn, server.log, self._policy, 30.0, server.stop_signal)
         child.start()
         return child
 
@@ -161,7 +163,7 @@ class Supervisor:
         def start() -> subprocess.Popen[bytes]:
             return spawn(command, log=log_file, cwd=self.logs, stdin=reading, death_signal=0)
 
-        guard = Child("guard", start, log_file, self._policy, 5.0, signal.SIGTERM)
+        guard = SupervisedProcess("guard", start, log_file, self._policy, 5.0, signal.SIGTERM)
         guard.start()
         self._children.append(guard)
 
@@ -210,7 +212,7 @@ class Supervisor:
             if changed:
                 self._write()
 
-    def _until(self, what: str, probe: Callable[[], bool], child: Child) -> None:
+    def _until(self, what: str, probe: Callable[[], bool], child: SupervisedProcess) -> None:
         """Turns until `probe` holds; raises SetupError, quoting the child's log, when it will not."""
         deadline = time.monotonic() + self._policy.ready
         while not (child.state == "running" and probe()):
@@ -235,7 +237,7 @@ class Supervisor:
         self._end_children(self._children[:1])
         self._say(state, message)
 
-    def _end_children(self, children: list[Child]) -> None:
+    def _end_children(self, children: list[SupervisedProcess]) -> None:
         """Asks all at once; kills each when its grace is over, or all when asked a second time."""
         started = time.monotonic()
         for child in children:

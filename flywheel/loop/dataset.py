@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import Document, LabelRow, Page, PatchSet
+from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow
 from flywheel.errors import Rejected
 from flywheel.loop.recipes import Unit
 from flywheel.loop.rounds import GENERATIONS, is_in, spread, teaching_labels
@@ -29,7 +29,7 @@ HELD_OUT, VALIDATION = 0.12, 0.08  # shares of the documents; the rest is for tr
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PatchSource:
     """The patches of one page, or the page itself: its document's hash, the label that is carried, and the
     blob it lies in. `lines` is how many there are, 0 or 1 of a page; `language` the document's."""
 
@@ -63,19 +63,19 @@ def sources(
     *,
     generations: int = GENERATIONS,
     unit: Unit = "line",
-) -> list[Source]:
+) -> list[PatchSource]:
     """Patch sets of the accepted labels that teach a language; pseudo-labels up to a generation."""
     return _sources(session, teaching_labels(language, corpora, generations), unit)
 
 
-def replay(session: Session, language: str, count: int, *, unit: Unit = "page") -> list[Source]:
+def replay(session: Session, language: str, count: int, *, unit: Unit = "page") -> list[PatchSource]:
     """Up to `count` patch sets of other languages, of each as many, the newest: from text layers and people,
     and of no document that an exam of its own language could hold."""
-    cut = select(PatchSet.label_id).where(PatchSet.unit == unit, PatchSet.lines > 0)
+    cut = select(PatchSetRow.label_id).where(PatchSetRow.unit == unit, PatchSetRow.lines > 0)
     labels = current_labels(generations=0).where(
-        Document.language.is_not(None), ~is_in(language), LabelRow.page_id.in_(_pages_of(cut))
+        DocumentRow.language.is_not(None), ~is_in(language), LabelRow.page_id.in_(_pages_of(cut))
     )
-    found: dict[str, list[Source]] = {}
+    found: dict[str, list[PatchSource]] = {}
     newest_first = sorted(_sources(session, labels, unit), key=lambda s: (s.language, -s.label_id))
     for source in newest_first:
         if source.lines and place_of(source.document) >= HELD_OUT + VALIDATION:
@@ -87,30 +87,30 @@ def _pages_of(labels: Select[int]) -> Select[int]:
     return select(LabelRow.page_id).where(LabelRow.id.in_(labels))
 
 
-def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Source]:
+def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[PatchSource]:
     current = labels.subquery()
     found = session.execute(
         select(
-            Document.sha256,
-            Page.id,
+            DocumentRow.sha256,
+            PageRow.id,
             current.c.id,
             current.c.generation,
-            PatchSet.blob_key,
-            PatchSet.lines,
-            PatchSet.dropped,
-            Document.language,
+            PatchSetRow.blob_key,
+            PatchSetRow.lines,
+            PatchSetRow.dropped,
+            DocumentRow.language,
         )
-        .join(PatchSet, (PatchSet.label_id == current.c.id) & (PatchSet.unit == unit))
-        .join(Page, Page.id == current.c.page_id)
-        .join(Document, Document.id == Page.document_id)
+        .join(PatchSetRow, (PatchSetRow.label_id == current.c.id) & (PatchSetRow.unit == unit))
+        .join(PageRow, PageRow.id == current.c.page_id)
+        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
         .where(current.c.verdict == "accepted")
-        .order_by(Document.sha256, Page.number, Page.id)
+        .order_by(DocumentRow.sha256, PageRow.number, PageRow.id)
     ).all()
-    return [Source(*row) for row in found]
+    return [PatchSource(*row) for row in found]
 
 
 def freeze(
-    language: str, found: Sequence[Source], *, unit: Unit = "line", replayed: Sequence[Source] = ()
+    language: str, found: Sequence[PatchSource], *, unit: Unit = "line", replayed: Sequence[PatchSource] = ()
 ) -> Frozen:
     """The dataset of these sources. Raises Rejected when there is too little to split by document.
 
@@ -174,7 +174,7 @@ def place_of(document: str) -> float:
 
 
 def _counts(
-    found: Sequence[Source], splits: Mapping[str, str], unit: Unit, foreign: Sequence[Source]
+    found: Sequence[PatchSource], splits: Mapping[str, str], unit: Unit, foreign: Sequence[PatchSource]
 ) -> dict[str, Any]:
     lines, pages, dropped = Counter[str](), Counter[str](), Counter[str]()
     for source in found:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Float, Select, Text, cast, func, select
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import Document, LabelRow, Page, Round, Shard
+from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow, ShardRow
 from flywheel.errors import Conflict
 from flywheel.loop import promotion, relabel, rounds
 from flywheel.loop.recipes import unit_of
@@ -61,14 +61,14 @@ def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str,
     rounds.check_corpora(session, corpora)
     if not rounds.trainable(session, language, corpora, rounds.generations_of(overrides)):
         raise Conflict(f"no accepted label with language {language!r} to train on")
-    row = Round(language=language, recipe=recipe, corpora=list(corpora), overrides=overrides, status="planning")
+    row = RoundRow(language=language, recipe=recipe, corpora=list(corpora), overrides=overrides, status="planning")
     session.add(row)
     session.flush()
     ledger.enqueue(session, [ledger.Work("planning", round_id=row.id, priority=URGENT)])
     return row.id
 
 
-def outlook(session: Session, row: Round) -> Outlook:
+def outlook(session: Session, row: RoundRow) -> Outlook:
     """What there is to learn from and to read anew, and how fast that went before."""
     labels = rounds.trainable(session, row.language, row.corpora, rounds.generations_of(row.overrides))
     pages = [page_id for page_id, _ in labels]
@@ -85,14 +85,14 @@ def outlook(session: Session, row: Round) -> Outlook:
     )
 
 
-def sample(session: Session, row: Round) -> tuple[list[LabelRow], list[LabelRow]]:
+def sample(session: Session, row: RoundRow) -> tuple[list[LabelRow], list[LabelRow]]:
     """Labels that would teach, and labels not accepted of pages that would be read anew: some of each,
     picked by their hash so that the same ones are picked again."""
     teaching = select(LabelRow).where(LabelRow.id.in_(_teaching(row)))
     others = (
         select(LabelRow)
-        .join(Page, Page.id == LabelRow.page_id)
-        .join(Document, Document.id == Page.document_id)
+        .join(PageRow, PageRow.id == LabelRow.page_id)
+        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
         .where(relabel.wanted(row.language), LabelRow.verdict != "accepted", LabelRow.kind == "fine")
     )
     first, second = (
@@ -102,7 +102,7 @@ def sample(session: Session, row: Round) -> tuple[list[LabelRow], list[LabelRow]
     return list(first), list(second)
 
 
-def _teaching(row: Round) -> Select[Any]:
+def _teaching(row: RoundRow) -> Select[Any]:
     """The ids of the accepted labels that would teach the round."""
     current = rounds.teaching_labels(row.language, row.corpora, rounds.generations_of(row.overrides)).subquery()
     return select(current.c.id).where(current.c.verdict == "accepted", current.c.lines > 0)
@@ -111,14 +111,14 @@ def _teaching(row: Round) -> Select[Any]:
 def rates(session: Session, recipe: str) -> Rates:
     """Of the newest finished rounds of a recipe."""
     newest = (
-        select(Round.id)
-        .where(Round.recipe == recipe, Round.status.in_(("finished", "refused")))
-        .order_by(Round.id.desc())
+        select(RoundRow.id)
+        .where(RoundRow.recipe == recipe, RoundRow.status.in_(("finished", "refused")))
+        .order_by(RoundRow.id.desc())
         .limit(MEASURED_ROUNDS)
         .subquery()
     )
-    speed = cast(Round.progress["lines_per_second"].astext, Float)
-    training = session.execute(select(func.avg(speed)).where(Round.id.in_(select(newest.c.id)))).scalar_one()
+    speed = cast(RoundRow.progress["lines_per_second"].astext, Float)
+    training = session.execute(select(func.avg(speed)).where(RoundRow.id.in_(select(newest.c.id)))).scalar_one()
     return Rates(
         cutting=_pages_per_second(session, newest, "patches"),
         training=training,
@@ -128,11 +128,11 @@ def rates(session: Session, recipe: str) -> Rates:
 
 def _pages_per_second(session: Session, newest: Any, stop: str) -> float | None:
     """Pages of a stop's shards over the time from the first one's start to the last one's end, by round."""
-    took = func.extract("epoch", func.max(Shard.finished_at) - func.min(Shard.created_at))
+    took = func.extract("epoch", func.max(ShardRow.finished_at) - func.min(ShardRow.created_at))
     spans = (
-        select(func.sum(func.cardinality(Shard.page_ids)).label("pages"), took.label("seconds"))
-        .where(Shard.round_id.in_(select(newest.c.id)), Shard.stop == stop, Shard.state == "finished")
-        .group_by(Shard.round_id)
+        select(func.sum(func.cardinality(ShardRow.page_ids)).label("pages"), took.label("seconds"))
+        .where(ShardRow.round_id.in_(select(newest.c.id)), ShardRow.stop == stop, ShardRow.state == "finished")
+        .group_by(ShardRow.round_id)
         .subquery()
     )
     pages, seconds = session.execute(select(func.sum(spans.c.pages), func.sum(spans.c.seconds))).one()

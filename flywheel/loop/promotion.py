@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import CheckpointRow, Promotion
+from flywheel.database.tables import CheckpointRow, PromotionRow
 from flywheel.errors import Conflict, NotFound
 from flywheel.text.scripts import expected
 from flywheel.text.tags import canonical
@@ -24,7 +24,7 @@ BUILTIN = "ppocr-v6-small"  # comes inside the rapidocr wheel; the first migrati
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class PromotionPolicy:
     """When a candidate wins. `bar`: the highest CER a first champion may have. Against a champion the
     whole 95 % interval of the difference (paired bootstrap on the same lines or pages) must lie below zero."""
 
@@ -37,10 +37,10 @@ class Decision:
     detail: str
 
 
-def decide(scores: dict[str, Any], *, first: bool, policy: Policy | None = None) -> Decision:
+def decide(scores: dict[str, Any], *, first: bool, policy: PromotionPolicy | None = None) -> Decision:
     """Judge a round's scores: `after` and `before` with `cer` as a share on the same lines (or pages: `unit`),
     and `difference_high`, the upper end of after - before. The detail says why, with the figures."""
-    policy, unit = policy or Policy(), scores.get("unit", "line")
+    policy, unit = policy or PromotionPolicy(), scores.get("unit", "line")
     cer = float(scores["after"]["cer"])
     if not scores["after"].get("lines"):
         return Decision(False, f"no held-out {unit} to judge by")
@@ -58,9 +58,9 @@ def decide(scores: dict[str, Any], *, first: bool, policy: Policy | None = None)
 def champion(session: Session, language: str) -> str | None:
     """The checkpoint that reads `language` now, or None."""
     return session.execute(
-        select(Promotion.checkpoint_id)
-        .where(Promotion.language == language, Promotion.action != "refuse")
-        .order_by(Promotion.id.desc())
+        select(PromotionRow.checkpoint_id)
+        .where(PromotionRow.language == language, PromotionRow.action != "refuse")
+        .order_by(PromotionRow.id.desc())
         .limit(1)
     ).scalar_one_or_none()
 
@@ -76,10 +76,10 @@ def parent(session: Session, language: str, architecture: str) -> str | None:
 def champions(session: Session) -> dict[str, str]:
     """Language -> champion, for all languages that have one."""
     rows = session.execute(
-        select(Promotion.language, Promotion.checkpoint_id)
-        .where(Promotion.action != "refuse")
-        .ext(distinct_on(Promotion.language))
-        .order_by(Promotion.language, Promotion.id.desc())
+        select(PromotionRow.language, PromotionRow.checkpoint_id)
+        .where(PromotionRow.action != "refuse")
+        .ext(distinct_on(PromotionRow.language))
+        .order_by(PromotionRow.language, PromotionRow.id.desc())
     ).all()
     return {language: checkpoint for language, checkpoint in rows if checkpoint is not None}
 
@@ -147,9 +147,9 @@ def rollback(session: Session, language: str, *, actor: str) -> str | None:
 def _standing(session: Session, language: str) -> list[str]:
     """Promotions in force, oldest first: each rollback has taken the last one away."""
     rows = session.execute(
-        select(Promotion.action, Promotion.checkpoint_id)
-        .where(Promotion.language == language, Promotion.action != "refuse")
-        .order_by(Promotion.id)
+        select(PromotionRow.action, PromotionRow.checkpoint_id)
+        .where(PromotionRow.language == language, PromotionRow.action != "refuse")
+        .order_by(PromotionRow.id)
     ).all()
     stack: list[str] = []
     for action, checkpoint_id in rows:
@@ -178,7 +178,7 @@ def record(
     scores: dict[str, Any] | None = None,
 ) -> int:
     """Append a decision; returns its id."""
-    row = Promotion(
+    row = PromotionRow(
         language=language,
         action=action,
         checkpoint_id=checkpoint_id,

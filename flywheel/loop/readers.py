@@ -16,7 +16,7 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class BuiltinReader:
     """A reader by its name. `pages`: it takes whole pages and answers in markup, else it reads lines.
     `setting`: the environment variable that says where its weights or its server are."""
 
@@ -27,19 +27,19 @@ class Reader:
     setting: str | None = None
 
 
-READERS = {
+BUILTIN_READERS = {
     reader.name: reader
     for reader in (
-        Reader("ppocr-v6-small", "ppocr", pages=False),
-        Reader("deepseek-ocr", "deepseek-ocr", True, (AUTO, *MODES), "FLYWHEEL_DEEPSEEK_OCR"),
-        Reader("deepseek-ocr-2", "deepseek-ocr-2", True, (), "FLYWHEEL_DEEPSEEK_OCR_2"),
-        Reader("got-ocr2", "got-ocr2", True, (), "FLYWHEEL_GOT_OCR2"),
-        Reader("endpoint", "endpoint", True, (), "FLYWHEEL_ENDPOINT"),
-        Reader("paddleocr", "paddleocr", False, (), "FLYWHEEL_PADDLE_ENGINE"),
+        BuiltinReader("ppocr-v6-small", "ppocr", pages=False),
+        BuiltinReader("deepseek-ocr", "deepseek-ocr", True, (AUTO, *MODES), "FLYWHEEL_DEEPSEEK_OCR"),
+        BuiltinReader("deepseek-ocr-2", "deepseek-ocr-2", True, (), "FLYWHEEL_DEEPSEEK_OCR_2"),
+        BuiltinReader("got-ocr2", "got-ocr2", True, (), "FLYWHEEL_GOT_OCR2"),
+        BuiltinReader("endpoint", "endpoint", True, (), "FLYWHEEL_ENDPOINT"),
+        BuiltinReader("paddleocr", "paddleocr", False, (), "FLYWHEEL_PADDLE_ENGINE"),
     )
 }
 
 
 def modes_of(architecture: str) -> tuple[str, ...]:
     """The modes of readers of an architecture, trained ones too; empty: it has none to choose from."""
-    return next((reader.modes for reader in READERS.values() if reader.architecture == architecture), ())
+    return next((reader.modes for reader in BUILTIN_READERS.values() if reader.architecture == architecture), ())

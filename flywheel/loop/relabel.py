@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import Document, LabelRow, Page, Round
+from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow
 from flywheel.loop import promotion
 from flywheel.loop.submission import shards
 from flywheel.work import ledger
@@ -23,7 +23,7 @@ from flywheel.work.ledger import Work
 SHARD_PAGES = 16  # reading takes about a second a page on a CPU: short enough to lose, long enough to batch
 
 
-def assign(session: Session, page_ids: Sequence[int]) -> None:
+def assign_readers(session: Session, page_ids: Sequence[int]) -> None:
     """Send pages without an accepted label to the reader of their language, or let them wait.
 
     Pages that a person has spoken about meanwhile stay as they are.
@@ -32,10 +32,10 @@ def assign(session: Session, page_ids: Sequence[int]) -> None:
         reader = promotion.reader_for(session, language, script)
         moved = _set_state(session, pages, "waiting" if reader is None else "pending")
         if reader is not None:
-            ledger.enqueue(session, readings(document_id, moved, reader))
+            ledger.enqueue(session, recognition_works(document_id, moved, reader))
 
 
-def readings(
+def recognition_works(
     document_id: int, page_ids: Sequence[int], checkpoint: str, round_id: int | None = None
 ) -> list[Work]:
     """Recognition work for pages of one document."""
@@ -51,7 +51,7 @@ def readings(
     ]
 
 
-def plan(session: Session, language: str, checkpoint: str, round_id: int | None = None) -> int:
+def enqueue_relabelling(session: Session, language: str, checkpoint: str, round_id: int | None = None) -> int:
     """Enqueue what a new champion should read; returns the number of pages."""
     return _enqueue(session, wanted(language) & _unread_by(checkpoint), checkpoint, round_id)
 
@@ -60,55 +60,59 @@ def wake_waiting(session: Session) -> int:
     """Send waiting pages on whose language has a reader by now (a promotion and a page's arrival can
     cross); returns their number. Languages whose round is about to do so itself are left to it."""
     kinds = session.execute(
-        select(Document.language, Page.script)
-        .join(Page, Page.document_id == Document.id)
-        .where(Page.state == "waiting")
+        select(DocumentRow.language, PageRow.script)
+        .join(PageRow, PageRow.document_id == DocumentRow.id)
+        .where(PageRow.state == "waiting")
         .distinct()
     ).all()
-    busy = select(Round.language).where(Round.status.in_(("promoting", "relabelling")))
+    busy = select(RoundRow.language).where(RoundRow.status.in_(("promoting", "relabelling")))
     taken = set(session.execute(busy).scalars())
     moved = 0
     for language, script in kinds:
         reader = promotion.reader_for(session, language, script)
         if reader is None or (language or "").split("-")[0] in taken or language in taken:
             continue
-        same = Document.language.is_not_distinct_from(language) & Page.script.is_not_distinct_from(script)
-        moved += _enqueue(session, (Page.state == "waiting") & same & _unread_by(reader), reader, None)
+        same = DocumentRow.language.is_not_distinct_from(language) & PageRow.script.is_not_distinct_from(script)
+        moved += _enqueue(session, (PageRow.state == "waiting") & same & _unread_by(reader), reader, None)
     return moved
 
 
 def count(session: Session, language: str) -> int:
     """How many pages a new champion of a language would read."""
-    query = select(func.count()).select_from(Page).join(Document, Document.id == Page.document_id)
+    query = select(func.count()).select_from(PageRow).join(DocumentRow, DocumentRow.id == PageRow.document_id)
     return session.execute(query.where(wanted(language))).scalar_one()
 
 
 def wanted(language: str) -> ColumnElement[bool]:
     """Which pages a new champion of a language reads: those that wait, those whose label is not accepted, and
     those that an earlier checkpoint read; not those that a person labelled."""
-    base = or_(Document.language == language, Document.language.like(f"{language}-%"))
-    mine = select(LabelRow.id).where(LabelRow.page_id == Page.id).correlate(Page)  # whatever the query is about
+    base = or_(DocumentRow.language == language, DocumentRow.language.like(f"{language}-%"))
+    mine = (
+        select(LabelRow.id).where(LabelRow.page_id == PageRow.id).correlate(PageRow)
+    )  # whatever the query is about
     older = mine.where(LabelRow.kind == "fine").exists()
-    unaccepted = Page.verdict.is_distinct_from("accepted")
+    unaccepted = PageRow.verdict.is_distinct_from("accepted")
     human = mine.where(LabelRow.kind == "human").exists()
-    settled = Page.state.in_(("labelled", "waiting"))
+    settled = PageRow.state.in_(("labelled", "waiting"))
     return base & settled & (unaccepted | older) & ~human
 
 
 def _unread_by(checkpoint: str) -> ColumnElement[bool]:
-    read = select(LabelRow.id).where(LabelRow.page_id == Page.id, LabelRow.checkpoint_id == checkpoint)
+    read = select(LabelRow.id).where(LabelRow.page_id == PageRow.id, LabelRow.checkpoint_id == checkpoint)
     return ~read.exists()
 
 
 def _enqueue(session: Session, which: ColumnElement[bool], checkpoint: str, round_id: int | None) -> int:
     rows = session.execute(
-        select(Page.document_id, func.array_agg(Page.id))
-        .join(Document, Document.id == Page.document_id)
+        select(PageRow.document_id, func.array_agg(PageRow.id))
+        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
         .where(which)
-        .group_by(Page.document_id)
-        .order_by(Page.document_id)
+        .group_by(PageRow.document_id)
+        .order_by(PageRow.document_id)
     ).all()
-    works = [w for document_id, ids in rows for w in readings(document_id, sorted(ids), checkpoint, round_id)]
+    works = [
+        w for document_id, ids in rows for w in recognition_works(document_id, sorted(ids), checkpoint, round_id)
+    ]
     ledger.enqueue(session, works)
     _set_state(session, [page_id for _, ids in rows for page_id in ids], "pending")
     return sum(len(ids) for _, ids in rows)
@@ -116,10 +120,10 @@ def _enqueue(session: Session, which: ColumnElement[bool], checkpoint: str, roun
 
 def _by_document(session: Session, page_ids: Sequence[int]) -> dict[tuple[int, str | None, str | None], list[int]]:
     rows = session.execute(
-        select(Page.id, Page.document_id, Document.language, Page.script)
-        .join(Document, Document.id == Page.document_id)
-        .where(Page.id == func.any(ledger.array_of(page_ids)))
-        .order_by(Page.document_id, Page.number)
+        select(PageRow.id, PageRow.document_id, DocumentRow.language, PageRow.script)
+        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
+        .where(PageRow.id == func.any(ledger.array_of(page_ids)))
+        .order_by(PageRow.document_id, PageRow.number)
     ).all()
     grouped: dict[tuple[int, str | None, str | None], list[int]] = defaultdict(list)
     for page_id, document_id, language, script in rows:
@@ -131,13 +135,13 @@ def _set_state(session: Session, page_ids: Iterable[int], state: str) -> list[in
     """Move pages; returns those that moved. Not those with an accepted label, nor those a person judged:
     they keep their standing while they are read again."""
     rows = session.execute(
-        update(Page)
+        update(PageRow)
         .where(
-            Page.id == func.any(ledger.array_of(list(page_ids))),
-            Page.verdict.is_distinct_from("accepted"),
-            Page.reason.is_distinct_from("refused"),
+            PageRow.id == func.any(ledger.array_of(list(page_ids))),
+            PageRow.verdict.is_distinct_from("accepted"),
+            PageRow.reason.is_distinct_from("refused"),
         )
         .values(state=state, updated_at=func.now())
-        .returning(Page.id)
+        .returning(PageRow.id)
     )
     return sorted(rows.scalars())

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import Corpus, Document, LabelRow, Page, PatchSet, Round, Shard
+from flywheel.database.tables import CorpusRow, DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow, ShardRow
 from flywheel.errors import Conflict, NotFound, Rejected
 from flywheel.loop.recipes import Unit, unit_of
 from flywheel.loop.submission import shards
@@ -53,7 +53,7 @@ def start(
     """
     language, unit = canonical(language), unit_of(recipe)
     check_corpora(session, corpora)
-    row = Round(language=language, recipe=recipe, corpora=list(corpora), overrides=overrides or {})
+    row = RoundRow(language=language, recipe=recipe, corpora=list(corpora), overrides=overrides or {})
     try:
         with session.begin_nested():
             session.add(row)
@@ -73,7 +73,7 @@ def start(
 
 def check_corpora(session: Session, corpora: Sequence[str]) -> None:
     """Raises NotFound when one does not exist."""
-    known = set(session.execute(select(Corpus.name).where(Corpus.name.in_(corpora))).scalars())
+    known = set(session.execute(select(CorpusRow.name).where(CorpusRow.name.in_(corpora))).scalars())
     if missing := [name for name in corpora if name not in known]:
         raise NotFound(f"no corpus {missing[0]!r}")
 
@@ -101,10 +101,10 @@ def trainable(
     """(page id, document id) of pages that have something to teach: see `teaching_labels`."""
     current = teaching_labels(language, corpora, generations).subquery()
     found = session.execute(
-        select(current.c.page_id, Page.document_id)
-        .join(Page, Page.id == current.c.page_id)
+        select(current.c.page_id, PageRow.document_id)
+        .join(PageRow, PageRow.id == current.c.page_id)
         .where(current.c.verdict == "accepted", current.c.lines > 0)
-        .order_by(Page.document_id, Page.number)
+        .order_by(PageRow.document_id, PageRow.number)
     ).all()
     return [(int(page_id), int(document_id)) for page_id, document_id in found]
 
@@ -113,19 +113,19 @@ def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> 
     """The labels that speak for a language's pages, none beyond `generations` from a text layer or a person."""
     rows = current_labels(generations=generations).where(is_in(language))
     if corpora:
-        rows = rows.join(Corpus, Corpus.id == Document.corpus_id).where(Corpus.name.in_(corpora))
+        rows = rows.join(CorpusRow, CorpusRow.id == DocumentRow.corpus_id).where(CorpusRow.name.in_(corpora))
     return rows
 
 
 def is_in(language: str) -> ColumnElement[bool]:
     """Whether a document is in a language, its regional forms among it."""
-    return or_(Document.language == language, Document.language.like(f"{language}-%"))
+    return or_(DocumentRow.language == language, DocumentRow.language.like(f"{language}-%"))
 
 
 def replayable(session: Session, language: str, count: int) -> list[tuple[int, int]]:
     """(page id, document id) of up to `count` pages of other languages, accepted from text layers or by
     people: of each language as many, its newest."""
-    spoken = select(Document.language).where(Document.language.is_not(None), ~is_in(language)).distinct()
+    spoken = select(DocumentRow.language).where(DocumentRow.language.is_not(None), ~is_in(language)).distinct()
     others = session.execute(spoken).scalars().all() if count else []
     found = {str(other): _newest(session, str(other), count) for other in sorted(map(str, others))}
     return sorted(spread(found, count), key=lambda pair: (pair[1], pair[0]))
@@ -134,17 +134,17 @@ def replayable(session: Session, language: str, count: int) -> list[tuple[int, i
 def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]]:
     told = (LabelRow.generation == 0) & (LabelRow.verdict == "accepted") & (LabelRow.lines > 0)
     accepted = (
-        select(Page.id)
-        .join(Document, Document.id == Page.document_id)
-        .where(Document.language == language, Page.state == "labelled", Page.verdict == "accepted")
-        .where(select(LabelRow.id).where(LabelRow.page_id == Page.id, told).exists())
-        .order_by(Page.id.desc())
+        select(PageRow.id)
+        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
+        .where(DocumentRow.language == language, PageRow.state == "labelled", PageRow.verdict == "accepted")
+        .where(select(LabelRow.id).where(LabelRow.page_id == PageRow.id, told).exists())
+        .order_by(PageRow.id.desc())
         .limit(count)
     )
     current = current_labels(generations=0).where(LabelRow.page_id.in_(accepted)).subquery()
     rows = session.execute(
-        select(current.c.page_id, Page.document_id)
-        .join(Page, Page.id == current.c.page_id)
+        select(current.c.page_id, PageRow.document_id)
+        .join(PageRow, PageRow.id == current.c.page_id)
         .where(current.c.verdict == "accepted", current.c.lines > 0)
         .order_by(current.c.page_id.desc())
     ).all()
@@ -157,7 +157,9 @@ def spread(found: Mapping[str, Sequence[T]], count: int) -> list[T]:
     return [items[place] for place in range(depth) for items in found.values() if place < len(items)][:count]
 
 
-def _patch_works(session: Session, row: Round, labels: Sequence[tuple[int, int]], generations: int) -> list[Work]:
+def _patch_works(
+    session: Session, row: RoundRow, labels: Sequence[tuple[int, int]], generations: int
+) -> list[Work]:
     by_document: dict[int, list[int]] = {}
     for page_id, document_id in labels:
         by_document.setdefault(document_id, []).append(page_id)
@@ -174,16 +176,16 @@ def cut_already(session: Session, page_ids: Sequence[int], generations: int, uni
     """Which of these pages have their patches already."""
     mine = LabelRow.page_id == func.any(ledger.array_of(page_ids))
     current = current_labels(generations=generations).where(mine).subquery()
-    cut = (PatchSet.label_id == current.c.id) & (PatchSet.unit == unit)
-    return set(session.execute(select(current.c.page_id).join(PatchSet, cut)).scalars())
+    cut = (PatchSetRow.label_id == current.c.id) & (PatchSetRow.unit == unit)
+    return set(session.execute(select(current.c.page_id).join(PatchSetRow, cut)).scalars())
 
 
 def advance(session: Session) -> int:
     """Move rounds on whose many shards are all closed; returns how many moved. Safe to run twice at once."""
-    still_open = select(Shard.id).where(Shard.round_id == Round.id, Shard.state == "open").exists()
+    still_open = select(ShardRow.id).where(ShardRow.round_id == RoundRow.id, ShardRow.state == "open").exists()
     rows = session.execute(
-        select(Round)
-        .where(Round.status.in_(("patching", "relabelling")), ~still_open)
+        select(RoundRow)
+        .where(RoundRow.status.in_(("patching", "relabelling")), ~still_open)
         .with_for_update(skip_locked=True)
     ).scalars()
     moved = 0
@@ -200,13 +202,13 @@ def advance(session: Session) -> int:
 
 def step(session: Session, round_id: int, status: str, stop: str, **values: Any) -> None:
     """Enter a status and enqueue the stop that does its work."""
-    session.execute(update(Round).where(Round.id == round_id).values(status=status, **values))
+    session.execute(update(RoundRow).where(RoundRow.id == round_id).values(status=status, **values))
     ledger.enqueue(session, [Work(stop, round_id=round_id)])
 
 
 def cancel(session: Session, round_id: int) -> None:
     """End a round at once; whoever works on it notices at the next heartbeat. Raises NotFound, Conflict."""
-    row = session.get(Round, round_id)
+    row = session.get(RoundRow, round_id)
     if row is None:
         raise NotFound(f"no round {round_id}")
     if row.status not in (*RUNNING, "planning"):
@@ -214,11 +216,13 @@ def cancel(session: Session, round_id: int) -> None:
     ledger.end_round(session, round_id, "cancelled", "cancelled by a person")
 
 
-def due(session: Session, config: Settings) -> list[str]:
+def languages_due(session: Session, config: Settings) -> list[str]:
     """Languages for which a round is due: enough newly accepted lines since the last one, or time."""
-    began = select(Round.language, func.max(Round.created_at).label("at"))
-    last = began.where(Round.status.not_in(PLANS)).group_by(Round.language).subquery()
-    running = select(Round.id).where(Round.language == Document.language, Round.status.in_(RUNNING)).exists()
+    began = select(RoundRow.language, func.max(RoundRow.created_at).label("at"))
+    last = began.where(RoundRow.status.not_in(PLANS)).group_by(RoundRow.language).subquery()
+    running = (
+        select(RoundRow.id).where(RoundRow.language == DocumentRow.language, RoundRow.status.in_(RUNNING)).exists()
+    )
     # Labels that a checkpoint made do not count: rounds would feed themselves.
     fresh = func.sum(LabelRow.lines).filter(last.c.at.is_(None) | (LabelRow.created_at > last.c.at))
     enough = fresh >= config.round_min_lines
@@ -226,12 +230,14 @@ def due(session: Session, config: Settings) -> list[str]:
         old = func.now() - timedelta(hours=config.round_interval_hours)
         enough = enough | ((fresh > 0) & (func.max(last.c.at) < old))
     rows = session.execute(
-        select(Document.language)
-        .join(Page, Page.document_id == Document.id)
-        .join(LabelRow, LabelRow.page_id == Page.id)
-        .outerjoin(last, last.c.language == Document.language)
-        .where(Document.language.is_not(None), LabelRow.verdict == "accepted", LabelRow.generation == 0, ~running)
-        .group_by(Document.language)
+        select(DocumentRow.language)
+        .join(PageRow, PageRow.document_id == DocumentRow.id)
+        .join(LabelRow, LabelRow.page_id == PageRow.id)
+        .outerjoin(last, last.c.language == DocumentRow.language)
+        .where(
+            DocumentRow.language.is_not(None), LabelRow.verdict == "accepted", LabelRow.generation == 0, ~running
+        )
+        .group_by(DocumentRow.language)
         .having(enough)
     ).scalars()
     return [language for language in rows if language]

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from flywheel.database import transaction
-from flywheel.database.tables import Tick
+from flywheel.database.tables import TickRow
 from flywheel.errors import Conflict, Transient
 from flywheel.loop import rounds
 from flywheel.settings import settings
@@ -32,8 +32,8 @@ def tick_at(moment: datetime) -> datetime:
 
 def tick(session: Session, job: str, moment: datetime) -> bool:
     """True for the one caller who gets this job's tick."""
-    statement = insert(Tick).values(job=job, tick=tick_at(moment)).on_conflict_do_nothing()
-    return session.execute(statement.returning(Tick.job)).first() is not None
+    statement = insert(TickRow).values(job=job, tick=tick_at(moment)).on_conflict_do_nothing()
+    return session.execute(statement.returning(TickRow.job)).first() is not None
 
 
 def start_due_rounds(moment: datetime) -> list[int]:
@@ -44,7 +44,7 @@ def start_due_rounds(moment: datetime) -> list[int]:
         if not tick(session, "rounds", moment):
             return []
         started = []
-        for language in rounds.due(session, settings()):
+        for language in rounds.languages_due(session, settings()):
             try:
                 with session.begin_nested():
                     started.append(rounds.start(session, language=language))

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import Corpus, Document, Page, Shard
+from flywheel.database.tables import CorpusRow, DocumentRow, PageRow, ShardRow
 from flywheel.settings import settings
 from flywheel.store import Store
 from flywheel.text.tags import canonical
@@ -53,22 +53,22 @@ def submit(
         "media_type": media_type,
         "language": canonical(language) if language else None,
     }
-    statement = insert(Document).values(row).on_conflict_do_nothing(index_elements=["corpus_id", "sha256"])
-    document_id = session.execute(statement.returning(Document.id)).scalar_one_or_none()
+    statement = insert(DocumentRow).values(row).on_conflict_do_nothing(index_elements=["corpus_id", "sha256"])
+    document_id = session.execute(statement.returning(DocumentRow.id)).scalar_one_or_none()
     if document_id is not None:
         ledger.enqueue(session, [Work("ingest", document_id=document_id)])
         return Submitted(document_id, duplicate=False)
-    same = (Document.corpus_id == corpus_id) & (Document.sha256 == sha256)
-    known = session.execute(select(Document).where(same).with_for_update()).scalar_one()
+    same = (DocumentRow.corpus_id == corpus_id) & (DocumentRow.sha256 == sha256)
+    known = session.execute(select(DocumentRow).where(same).with_for_update()).scalar_one()
     if known.state == "quarantined":
         _try_again(session, known)
     return Submitted(known.id, duplicate=True)
 
 
-def _try_again(session: Session, document: Document) -> None:
+def _try_again(session: Session, document: DocumentRow) -> None:
     """A file that could not be opened was sent again: perhaps what was wrong was ours and is mended."""
     tries = session.execute(
-        select(func.count()).where(Shard.document_id == document.id, Shard.stop == "ingest")
+        select(func.count()).where(ShardRow.document_id == document.id, ShardRow.stop == "ingest")
     ).scalar_one()
     document.state, document.reason, document.detail = "pending", None, None
     session.flush()
@@ -77,11 +77,11 @@ def _try_again(session: Session, document: Document) -> None:
 
 def ensure_corpus(session: Session, name: str) -> int:
     """The id of the corpus of this name, made when it is new."""
-    statement = insert(Corpus).values(name=name).on_conflict_do_nothing(index_elements=["name"])
-    new = session.execute(statement.returning(Corpus.id)).scalar_one_or_none()
+    statement = insert(CorpusRow).values(name=name).on_conflict_do_nothing(index_elements=["name"])
+    new = session.execute(statement.returning(CorpusRow.id)).scalar_one_or_none()
     if new is not None:
         return new
-    return session.execute(select(Corpus.id).where(Corpus.name == name)).scalar_one()
+    return session.execute(select(CorpusRow.id).where(CorpusRow.name == name)).scalar_one()
 
 
 def admit(session: Session, held: Claim, page_count: int, facts: dict[str, object]) -> None:
@@ -95,15 +95,15 @@ def admit(session: Session, held: Claim, page_count: int, facts: dict[str, objec
         {"id": held.document_id, "last": page_count - 1},
     )
     ids = session.execute(
-        select(Page.id).where(Page.document_id == held.document_id).order_by(Page.number)
+        select(PageRow.id).where(PageRow.document_id == held.document_id).order_by(PageRow.number)
     ).scalars()
     ledger.enqueue(
         session,
         [Work("coarse", document_id=held.document_id, page_ids=part) for part in shards(list(ids))],
     )
     session.execute(
-        update(Document)
-        .where(Document.id == held.document_id)
+        update(DocumentRow)
+        .where(DocumentRow.id == held.document_id)
         .values(state="ready", page_count=page_count, facts=facts, reason=None, detail=None)
     )
 

@@ -78,7 +78,9 @@ class Sweep:
             if room <= 0:
                 return 0
             with transaction() as session:
-                hints = ledger.due(session, queue, room, STALE_SECONDS if waiting else IDLE_STALE_SECONDS)
+                hints = ledger.take_due_hints(
+                    session, queue, room, STALE_SECONDS if waiting else IDLE_STALE_SECONDS
+                )
             if hints:
                 broker.publish(hints)
         except BrokerUnavailable as error:

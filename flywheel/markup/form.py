@@ -79,7 +79,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedMarkup:
     """What markup says. Regions in reading order with boxes in points. A line of a region carries the
     region's box; only where the markup grounds lines has each its own, and those in a row are one "text".
 

@@ -26,7 +26,7 @@ from flywheel.markup.form import (
     Fault,
     Flaw,
     MarkupError,
-    Reading,
+    ParsedMarkup,
     Span,
     blanked,
     check_page,
@@ -39,7 +39,7 @@ Faults = list[tuple[Fault, int]]  # with the place of each
 Said = list[tuple[str, Span]]  # lines, with where each stands
 
 
-def parse(markup: str, width: float, height: float, *, lines: bool | None = None) -> Reading:
+def parse(markup: str, width: float, height: float, *, lines: bool | None = None) -> ParsedMarkup:
     """Reads grounded markdown of a page of `width` x `height` points; `lines`: whether it grounds lines,
     or None to tell from the markup.
 
@@ -66,7 +66,7 @@ def parse(markup: str, width: float, height: float, *, lines: bool | None = None
         raise MarkupError(f"no sound region; first flaw: {first}", flaws)
     joined = _joined(kept)
     regions = tuple(Region(part.category, part.box, part.lines) for part in joined)
-    return Reading(regions, flaws, tuple(part.spans for part in joined))
+    return ParsedMarkup(regions, flaws, tuple(part.spans for part in joined))
 
 
 _HEAD = re.compile(r"<\|ref\|>((?:[^<]|<(?!\|))*)<\|/ref\|>\s*<\|det\|>([^<]*)<\|/det\|>")

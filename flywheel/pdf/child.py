@@ -26,7 +26,7 @@ PR_SET_NO_NEW_PRIVS = 38
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ChildSettings:
     """The part of `Limits` that the child applies to itself, and its parent's pid."""
 
     parent: int
@@ -41,13 +41,13 @@ class Settings:
 
 def main() -> None:
     """Serve until the parent goes away."""
-    settings = Settings(**json.loads(sys.argv[2]))
+    settings = ChildSettings(**json.loads(sys.argv[2]))
     _die_with_parent(settings.parent)
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the worker, which decides about its child
         signal.signal(number, signal.SIG_IGN)
-    from flywheel.pdf.documents import Reader
+    from flywheel.pdf.documents import DocumentReader
 
-    reader = Reader(settings)
+    reader = DocumentReader(settings)
     confine(settings)
     with socket.socket(fileno=int(sys.argv[1])) as wire, contextlib.suppress(Lost, OSError):
         send(wire, {"is": "ready"})
@@ -55,7 +55,7 @@ def main() -> None:
             serve(wire, reader, receive(wire), settings)
 
 
-def serve(wire: socket.socket, reader: Any, request: Frame, settings: Settings) -> None:
+def serve(wire: socket.socket, reader: Any, request: Frame, settings: ChildSettings) -> None:
     """One request: a frame about the document, then one a page. A refused document ends it."""
     head = request.head
     numbers = head.get("numbers", [])
@@ -70,7 +70,7 @@ def serve(wire: socket.socket, reader: Any, request: Frame, settings: Settings) 
     gc.collect(0)
 
 
-def confine(settings: Settings) -> None:
+def confine(settings: ChildSettings) -> None:
     """Limits on what a hostile file can make this process do. Set after the imports, which need more."""
     resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (settings.open_files, settings.open_files))

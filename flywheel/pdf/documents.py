@@ -28,7 +28,7 @@ REPAIRED_BYTES = 256 << 20  # larger files are not read into memory to be repair
 DECLARED_LIMIT = 20  # a damaged file may declare this many times the pages found, not more
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """This document or page cannot be used."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -37,7 +37,7 @@ class Refused(Exception):
         self.detail = detail
 
 
-class Reader:
+class DocumentReader:
     """Holds at most one open document, and answers requests about it in frames."""
 
     def __init__(self, settings: Any) -> None:
@@ -76,13 +76,13 @@ class Reader:
 
     def _page(self, number: int, request: dict[str, Any]) -> tuple[Any, ...]:
         if not 0 <= number < self._pages:
-            raise Refused(Reason.PAGE_UNREADABLE, f"page {number + 1} of {self._pages}")
+            raise Refusal(Reason.PAGE_UNREADABLE, f"page {number + 1} of {self._pages}")
         if number >= self._document.page_count:
-            raise Refused(Reason.PAGE_CONTENT_MISSING, "the page's object is gone")
+            raise Refusal(Reason.PAGE_CONTENT_MISSING, "the page's object is gone")
         page = self._document.load_page(number)
         pymupdf.TOOLS.mupdf_warnings()  # empties the list, and ends a count of repeats
         if self._document.is_pdf and (missing := missing_parts(page, resources=self._repaired)):
-            raise Refused(Reason.PAGE_CONTENT_MISSING, missing)
+            raise Refusal(Reason.PAGE_CONTENT_MISSING, missing)
         pages.check_size(page, self._settings)
         frame = pages.ANSWERS[request["do"]](page, request, self._settings)
         self._check_warnings(pymupdf.TOOLS.mupdf_warnings())
@@ -92,11 +92,11 @@ class Reader:
         """MuPDF draws what it can and only warns of the rest; a page with parts missing is no label."""
         last = warnings.rsplit("\n", 1)[-1][:200]
         if MEMORY.search(warnings):
-            raise Refused(Reason.PAGE_MEMORY, last)
+            raise Refusal(Reason.PAGE_MEMORY, last)
         if self._image and DAMAGED_IMAGE.search(warnings):
-            raise Refused(Reason.IMAGE_UNREADABLE, last)
+            raise Refusal(Reason.IMAGE_UNREADABLE, last)
         if self._repaired and warnings:
-            raise Refused(Reason.PAGE_CONTENT_MISSING, last)
+            raise Refusal(Reason.PAGE_CONTENT_MISSING, last)
 
     @property
     def _path(self) -> str:
@@ -111,9 +111,9 @@ class Reader:
         self._image = media in IMAGE_TYPES
         self._document = pymupdf.open(path, filetype=IMAGE_TYPES[media]) if self._image else open_pdf(path)
         if self._document.needs_pass:
-            raise Refused(Reason.PDF_ENCRYPTED)
+            raise Refusal(Reason.PDF_ENCRYPTED)
         if not self._image and not self._document.is_pdf:
-            raise Refused(Reason.NOT_PDF, str((self._document.metadata or {}).get("format", "")))
+            raise Refusal(Reason.NOT_PDF, str((self._document.metadata or {}).get("format", "")))
         self._repaired = bool(self._document.is_pdf and self._document.is_repaired)
         self._pages = self._document.page_count if self._image else self._count()
         self._key = key
@@ -125,11 +125,11 @@ class Reader:
         except Exception as error:
             if self._repaired:
                 return self._recover()
-            raise Refused(Reason.PDF_BAD_PAGE_TREE, str(error)) from error
+            raise Refusal(Reason.PDF_BAD_PAGE_TREE, str(error)) from error
         if declared == 0 and self._repaired:
             return self._recover()
         if declared == 0:
-            raise Refused(Reason.PDF_NO_PAGES)
+            raise Refusal(Reason.PDF_NO_PAGES)
         if not self._repaired:
             self._check_tree(declared)
         return declared
@@ -137,7 +137,7 @@ class Reader:
     def _check_tree(self, declared: int) -> None:
         found = leaves(self._document, declared)
         if found != declared:
-            raise Refused(Reason.PDF_BAD_PAGE_TREE, f"{declared} pages declared, {found} found")
+            raise Refusal(Reason.PDF_BAD_PAGE_TREE, f"{declared} pages declared, {found} found")
 
     def _recover(self) -> int:
         """Give a damaged file a new page tree of the page objects that are left.
@@ -151,7 +151,7 @@ class Reader:
             if document.xref_get_key(number, "Type") == ("name", "/Page")
         ]
         if not left:
-            raise Refused(Reason.PDF_UNREADABLE, "no page is left in the file")
+            raise Refusal(Reason.PDF_UNREADABLE, "no page is left in the file")
         declared = declared_pages(document)
         replant(document, left)
         return declared if len(left) < declared <= len(left) * DECLARED_LIMIT else len(left)
@@ -179,7 +179,7 @@ class Reader:
 def explain(error: Exception, *, image: bool, document: bool) -> tuple[Reason, str]:
     """The reason behind whatever was thrown, and its words."""
     words = str(error)
-    if isinstance(error, Refused) or hasattr(error, "reason"):
+    if isinstance(error, Refusal) or hasattr(error, "reason"):
         return error.reason, error.detail  # type: ignore[attr-defined]
     if isinstance(error, MemoryError) or MEMORY.search(words):
         return Reason.PAGE_MEMORY, words

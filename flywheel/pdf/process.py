@@ -27,7 +27,7 @@ AHEAD_BYTES = 1 << 20  # the child may be some pages ahead of its reader
 START_SECONDS = 60.0  # a cold disk may need long to import MuPDF
 
 
-class Child:
+class PdfChild:
     """A running child. Not for use by two threads at once."""
 
     def __init__(self, limits: Limits) -> None:

@@ -20,7 +20,7 @@ from flywheel.errors import Rejected
 from flywheel.intake import sniff
 from flywheel.pdf.arrangement import arranged
 from flywheel.pdf.frames import Frame, Lost
-from flywheel.pdf.process import Child
+from flywheel.pdf.process import PdfChild
 from flywheel.pdf.results import DocumentFacts, Limits, PageFailure, PageImage, PageLayout, PageText
 from flywheel.pdf.structure import page_layout, page_text
 from flywheel.reasons import Reason
@@ -49,7 +49,7 @@ class Sandbox:
     def __init__(self, limits: Limits | None = None, on_page: Callable[[int, int], None] | None = None) -> None:
         self._limits = limits or Limits()
         self._on_page = on_page
-        self._child: Child | None = None
+        self._child: PdfChild | None = None
         self._busy = False
         self._epitaph = ""
 
@@ -131,9 +131,9 @@ class Sandbox:
         for number, frame in self._each(head, numbers):
             yield frame if isinstance(frame, PageFailure) else _decoded(_page_image, number, frame)
 
-    def _ready(self) -> Child:
+    def _ready(self) -> PdfChild:
         if self._child is None:
-            self._child = Child(self._limits)
+            self._child = PdfChild(self._limits)
         return self._child
 
     def _ask(self, head: dict[str, Any]) -> Frame:

@@ -21,7 +21,7 @@ import numpy as np
 from flywheel.sample import damage
 from flywheel.sample.corpus import DocumentKind
 from flywheel.sample.faces import CUTS, write_faces
-from flywheel.sample.pages import DrawnPage, Face, Layout, Writer, compose, write_pdf
+from flywheel.sample.pages import DrawnPage, Face, Layout, TextSource, compose, write_pdf
 from flywheel.sample.phrases import CHINESE, ENGLISH, Phrases, Pieces, chinese_pieces, english_pieces
 from flywheel.sample.scans import scan
 from flywheel.sample.syllables import Tibetan, pieces
@@ -113,8 +113,8 @@ def _draw(documents: Path, files: dict[str, Path], seed: int, scale: float, draf
         return _truth(draft, None)
 
 
-def _writer(draft: Draft, seed: int) -> tuple[Writer, Pieces]:
-    makers: dict[str, Callable[[], tuple[Writer, Pieces]]] = {
+def _writer(draft: Draft, seed: int) -> tuple[TextSource, Pieces]:
+    makers: dict[str, Callable[[], tuple[TextSource, Pieces]]] = {
         "bo": lambda: (Tibetan(seed, draft.name), pieces),
         "en": lambda: (Phrases(ENGLISH, seed, draft.name), english_pieces),
         "zh": lambda: (Phrases(CHINESE, seed, draft.name), chinese_pieces),

@@ -22,7 +22,7 @@ from flywheel.document import Box
 from flywheel.sample.phrases import Pieces
 
 
-class Writer(Protocol):
+class TextSource(Protocol):
     """Where text comes from: `Tibetan` or `Phrases`."""
 
     def title(self) -> str: ...
@@ -130,7 +130,7 @@ class Face:
 class _Composer:
     """Fills pages from a writer. One instance a document."""
 
-    writer: Writer
+    writer: TextSource
     face: Face
     pieces: Pieces
     layout: Layout
@@ -162,7 +162,7 @@ class _Composer:
 
 
 def compose(
-    writer: Writer, face: Face, pieces: Pieces, layout: Layout, pages: int, *, blank: int | None = None
+    writer: TextSource, face: Face, pieces: Pieces, layout: Layout, pages: int, *, blank: int | None = None
 ) -> list[DrawnPage]:
     """Sets `pages` pages. The first begins with a title; page `blank` (0-based) stays empty."""
     composer = _Composer(writer, face, pieces, layout)

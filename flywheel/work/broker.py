@@ -43,7 +43,7 @@ from flywheel.settings import settings
 from flywheel.work import ledger
 from flywheel.work.ledger import Claim
 from flywheel.work.route import QUEUES, ROUTE
-from flywheel.work.workers import Pulse
+from flywheel.work.workers import WorkerStatus
 
 log = structlog.get_logger()
 
@@ -76,10 +76,10 @@ app.conf.update(
 
 DEVICE_ERRORS = {"AcceleratorError", "OutOfMemoryError"}  # torch's, by name: torch is not loaded here
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
-pulse = Pulse()  # of this process, once Celery has made it a worker's child
+worker_status = WorkerStatus()  # of this process, once Celery has made it a worker's child
 
 
-class Run:
+class Attempt:
     """One claimed shard in progress. Call `check` between pages: it raises when the work should end."""
 
     def __init__(self, claim: Claim) -> None:
@@ -88,7 +88,7 @@ class Run:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Attempt:
         self._thread.start()
         return self
 
@@ -125,11 +125,11 @@ class Run:
                 return
 
 
-def stop_task(name: str) -> Callable[[Callable[[Run], None]], Any]:
+def stop_task(name: str) -> Callable[[Callable[[Attempt], None]], Any]:
     """Make a function the task of the stop `name`; raises KeyError at import when there is no such stop."""
     stop = ROUTE[name]
 
-    def decorate(function: Callable[[Run], None]) -> Any:
+    def decorate(function: Callable[[Attempt], None]) -> Any:
         def hinted(shard_id: int) -> None:
             perform(function, shard_id)
 
@@ -138,7 +138,7 @@ def stop_task(name: str) -> Callable[[Callable[[Run], None]], Any]:
     return decorate
 
 
-def perform(function: Callable[[Run], None], shard_id: int) -> str:
+def perform(function: Callable[[Attempt], None], shard_id: int) -> str:
     """Claim `shard_id`, run `function` on it, record how it went. Returns what happened, in one word."""
     worker = f"{WORKER}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
@@ -153,7 +153,7 @@ def perform(function: Callable[[Run], None], shard_id: int) -> str:
         try:
             outcome = _attempt(function, claim)
             if outcome != "deferred":  # what it waits for stays said
-                pulse.doing(None)
+                worker_status.doing(None)
             return outcome
         except (Transient, LeaseLost) as error:
             # The ledger itself is out of reach, or the shard is gone: the lease runs out by itself.
@@ -161,10 +161,10 @@ def perform(function: Callable[[Run], None], shard_id: int) -> str:
             return "lost"
 
 
-def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
+def _attempt(function: Callable[[Attempt], None], claim: Claim) -> str:
     try:
-        pulse.doing(f"{claim.stop}, shard {claim.shard_id}")
-        with Run(claim) as run:
+        worker_status.doing(f"{claim.stop}, shard {claim.shard_id}")
+        with Attempt(claim) as run:
             function(run)
     except LeaseLost as error:
         log.warning("lease lost", error=str(error))
@@ -178,8 +178,8 @@ def _attempt(function: Callable[[Run], None], claim: Claim) -> str:
         return "released"
     except Transient as error:
         log.warning("deferred", error=str(error))
-        pulse.doing(None)
-        pulse.waits(str(error) if isinstance(error, DeviceBusy) else None)
+        worker_status.doing(None)
+        worker_status.waits(str(error) if isinstance(error, DeviceBusy) else None)
         with transaction() as session:
             ledger.defer(session, claim, str(error))
         return "deferred"
@@ -271,11 +271,11 @@ def _name_children(sender: str, **_: Any) -> None:
 
 
 def _begin_pulse(**_: Any) -> None:
-    pulse.start(os.environ.get("FLYWHEEL_WORKER", "worker"))
+    worker_status.start(os.environ.get("FLYWHEEL_WORKER", "worker"))
 
 
 def _end_pulse(**_: Any) -> None:
-    pulse.stop()
+    worker_status.stop()
 
 
 signals.celeryd_after_setup.connect(_name_children)

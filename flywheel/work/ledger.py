@@ -28,7 +28,16 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from flywheel.database import CHANNEL
-from flywheel.database.tables import Document, Export, LabelRow, Lease, Page, ReadingRow, Round, Shard
+from flywheel.database.tables import (
+    DocumentRow,
+    ExportRow,
+    LabelRow,
+    LeaseRow,
+    PageRow,
+    RoundRow,
+    ShardRow,
+    TrialRow,
+)
 from flywheel.errors import LeaseLost
 from flywheel.reasons import Reason
 from flywheel.settings import settings
@@ -45,7 +54,7 @@ class Work:
     document_id: int | None = None
     round_id: int | None = None
     export_id: int | None = None
-    reading_id: int | None = None
+    trial_id: int | None = None
     checkpoint_id: str | None = None
     page_ids: tuple[int, ...] = ()
     priority: int = 0
@@ -59,7 +68,7 @@ class Work:
             self.document_id,
             self.round_id,
             self.export_id,
-            self.reading_id,
+            self.trial_id,
             self.checkpoint_id,
             list(self.page_ids),
             self.salt,
@@ -79,7 +88,7 @@ class Claim:
     document_id: int | None = None
     round_id: int | None = None
     export_id: int | None = None
-    reading_id: int | None = None
+    trial_id: int | None = None
     checkpoint_id: str | None = None
     page_ids: tuple[int, ...] = field(default=())
 
@@ -106,7 +115,7 @@ def enqueue(session: Session, works: Iterable[Work]) -> int:
             "document_id": w.document_id,
             "round_id": w.round_id,
             "export_id": w.export_id,
-            "reading_id": w.reading_id,
+            "trial_id": w.trial_id,
             "checkpoint_id": w.checkpoint_id,
             "page_ids": list(w.page_ids),
         }
@@ -115,11 +124,11 @@ def enqueue(session: Session, works: Iterable[Work]) -> int:
     if not rows:
         return 0
     priorities = {w.work_id: w.priority for w in works_by_id(works)}
-    statement = insert(Shard).on_conflict_do_nothing(index_elements=["work_id"])
-    new = session.execute(statement.returning(Shard.id, Shard.stop, Shard.work_id), rows).all()
+    statement = insert(ShardRow).on_conflict_do_nothing(index_elements=["work_id"])
+    new = session.execute(statement.returning(ShardRow.id, ShardRow.stop, ShardRow.work_id), rows).all()
     if new:
         session.execute(
-            insert(Lease),
+            insert(LeaseRow),
             [
                 {"shard_id": id_, "queue": ROUTE[stop].queue, "priority": priorities[work_id]}
                 for id_, stop, work_id in new
@@ -142,25 +151,25 @@ def wake(session: Session) -> None:
 def claim(session: Session, shard_id: int, worker: str) -> Claim | None:
     """Take the shard if it is to be had; None when another holds it or it is done."""
     free = (
-        select(Lease.shard_id)
-        .where(Lease.shard_id == shard_id, Lease.worker.is_(None), Lease.run_after <= func.now())
+        select(LeaseRow.shard_id)
+        .where(LeaseRow.shard_id == shard_id, LeaseRow.worker.is_(None), LeaseRow.run_after <= func.now())
         .with_for_update(skip_locked=True)
     )
     shard = session.execute(
-        select(Shard).where(Shard.id == free.scalar_subquery(), Shard.state == "open")
+        select(ShardRow).where(ShardRow.id == free.scalar_subquery(), ShardRow.state == "open")
     ).scalar_one_or_none()
     if shard is None:
         return None
     lease = session.execute(
-        update(Lease)
-        .where(Lease.shard_id == shard_id, Lease.worker.is_(None))
+        update(LeaseRow)
+        .where(LeaseRow.shard_id == shard_id, LeaseRow.worker.is_(None))
         .values(
             worker=worker,
-            token=Lease.token + 1,
-            attempts=Lease.attempts + 1,
+            token=LeaseRow.token + 1,
+            attempts=LeaseRow.attempts + 1,
             expires_at=_lease_end(shard.stop),
         )
-        .returning(Lease.token, Lease.attempts)
+        .returning(LeaseRow.token, LeaseRow.attempts)
     ).one_or_none()
     if lease is None:
         return None
@@ -173,7 +182,7 @@ def claim(session: Session, shard_id: int, worker: str) -> Claim | None:
         document_id=shard.document_id,
         round_id=shard.round_id,
         export_id=shard.export_id,
-        reading_id=shard.reading_id,
+        trial_id=shard.trial_id,
         checkpoint_id=shard.checkpoint_id,
         page_ids=tuple(shard.page_ids),
     )
@@ -189,20 +198,20 @@ def _lease_end(stop: str) -> ColumnElement[datetime]:
 
 
 def _held(held: Claim) -> list[Any]:
-    return [Lease.shard_id == held.shard_id, Lease.token == held.token, Lease.worker == held.worker]
+    return [LeaseRow.shard_id == held.shard_id, LeaseRow.token == held.token, LeaseRow.worker == held.worker]
 
 
 def renew(session: Session, held: Claim) -> bool:
     """Push the lease's end out; False when it is no longer ours."""
     done = session.execute(
-        update(Lease).where(*_held(held)).values(expires_at=_lease_end(held.stop)).returning(Lease.shard_id)
+        update(LeaseRow).where(*_held(held)).values(expires_at=_lease_end(held.stop)).returning(LeaseRow.shard_id)
     )
     return done.first() is not None
 
 
 def guard(session: Session, held: Claim) -> None:
     """Lock the lease row for this transaction; raises LeaseLost when the token is stale."""
-    row = session.execute(select(Lease.shard_id).where(*_held(held)).with_for_update()).first()
+    row = session.execute(select(LeaseRow.shard_id).where(*_held(held)).with_for_update()).first()
     if row is None:
         raise LeaseLost(f"shard {held.shard_id} ({held.stop}) is no longer held with token {held.token}")
 
@@ -215,41 +224,41 @@ def finish(session: Session, held: Claim) -> None:
 
 def _close(session: Session, shard_id: int, state: str, reason: str | None = None, detail: str = "") -> None:
     session.execute(
-        update(Shard)
-        .where(Shard.id == shard_id)
+        update(ShardRow)
+        .where(ShardRow.id == shard_id)
         .values(state=state, reason=reason, detail=detail or None, finished_at=func.now())
     )
-    session.execute(Lease.__table__.delete().where(Lease.shard_id == shard_id))  # type: ignore[attr-defined]
+    session.execute(LeaseRow.__table__.delete().where(LeaseRow.shard_id == shard_id))  # type: ignore[attr-defined]
     wake(session)
 
 
 def release(session: Session, held: Claim) -> None:
     """Give the shard back uncharged: this worker was asked to stop."""
-    _free(session, held, attempts=Lease.attempts - 1)
+    _free(session, held, attempts=LeaseRow.attempts - 1)
     wake(session)
 
 
 def defer(session: Session, held: Claim, detail: str) -> None:
     """Give the shard back uncharged, to be had again after a growing pause."""
-    pause = func.least(DEFER_SECONDS, func.power(2, func.least(Lease.deferrals, 10)))
+    pause = func.least(DEFER_SECONDS, func.power(2, func.least(LeaseRow.deferrals, 10)))
     freed = _free(
         session,
         held,
-        attempts=Lease.attempts - 1,
-        deferrals=Lease.deferrals + 1,
+        attempts=LeaseRow.attempts - 1,
+        deferrals=LeaseRow.deferrals + 1,
         run_after=func.now() + pause * text("interval '1 second'"),
     )
     if freed:
-        session.execute(update(Shard).where(Shard.id == held.shard_id).values(detail=detail))
+        session.execute(update(ShardRow).where(ShardRow.id == held.shard_id).values(detail=detail))
 
 
 def _free(session: Session, held: Claim, **values: Any) -> bool:
     """Let go of the lease; False when it was not ours any more."""
     done = session.execute(
-        update(Lease)
+        update(LeaseRow)
         .where(*_held(held))
         .values(worker=None, expires_at=None, published_at=None, **values)
-        .returning(Lease.shard_id)
+        .returning(LeaseRow.shard_id)
     )
     return done.first() is not None
 
@@ -259,7 +268,9 @@ def fail(session: Session, held: Claim, reason: Reason, detail: str, *, retry: b
     guard(session, held)
     if retry and held.attempt < ROUTE[held.stop].attempts:
         _free(session, held, run_after=func.now() + text("interval '1 second'"))
-        session.execute(update(Shard).where(Shard.id == held.shard_id).values(reason=reason.value, detail=detail))
+        session.execute(
+            update(ShardRow).where(ShardRow.id == held.shard_id).values(reason=reason.value, detail=detail)
+        )
         return
     exhaust(session, held.shard_id, reason, detail)
 
@@ -267,11 +278,11 @@ def fail(session: Session, held: Claim, reason: Reason, detail: str, *, retry: b
 def expire(session: Session, limit: int = 500) -> int:
     """Free every lease that ran out, exhausting those without attempts left; returns how many."""
     rows = session.execute(
-        select(Lease, Shard.stop)
-        .join(Shard, Shard.id == Lease.shard_id)
-        .where(Lease.worker.is_not(None), Lease.expires_at < func.now())
+        select(LeaseRow, ShardRow.stop)
+        .join(ShardRow, ShardRow.id == LeaseRow.shard_id)
+        .where(LeaseRow.worker.is_not(None), LeaseRow.expires_at < func.now())
         .limit(limit)
-        .with_for_update(of=Lease, skip_locked=True)
+        .with_for_update(of=LeaseRow, skip_locked=True)
     ).all()
     for lease, stop in rows:
         if lease.attempts >= ROUTE[stop].attempts:
@@ -287,7 +298,7 @@ def expire(session: Session, limit: int = 500) -> int:
 
 def exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> None:
     """Attempts are spent: split the shard into its pages, or give its subject up with the reason."""
-    shard = session.get_one(Shard, shard_id)
+    shard = session.get_one(ShardRow, shard_id)
     if len(shard.page_ids) > 1:
         enqueue(session, _split(shard))
         _close(session, shard_id, "split", reason.value, detail)
@@ -302,12 +313,12 @@ def exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> Non
     elif shard.round_id is not None:
         end_round(session, shard.round_id, "failed", f"{shard.stop}: {reason.value}: {detail}")
     elif shard.export_id is not None:
-        _set(session, Export, shard.export_id, status="failed", detail=detail, finished_at=func.now())
-    elif shard.reading_id is not None:
+        _set(session, ExportRow, shard.export_id, status="failed", detail=detail, finished_at=func.now())
+    elif shard.trial_id is not None:
         _set(
             session,
-            ReadingRow,
-            shard.reading_id,
+            TrialRow,
+            shard.trial_id,
             status="failed",
             reason=reason.value,
             detail=detail,
@@ -315,7 +326,7 @@ def exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> Non
         )
 
 
-def _split(shard: Shard) -> list[Work]:
+def _split(shard: ShardRow) -> list[Work]:
     return [
         Work(
             stop=shard.stop,
@@ -337,11 +348,11 @@ def quarantine(session: Session, pages: Sequence[tuple[int, Reason, str]]) -> No
     """Pages that no stop can work on, each with its reason. A page that has an accepted label, one under
     review or a person's keeps its standing: a failed relabel takes nothing away."""
     worth = (LabelRow.kind == "human") | LabelRow.verdict.in_(("accepted", "review"))
-    labelled = select(LabelRow.id).where(LabelRow.page_id == Page.id, worth).exists()
+    labelled = select(LabelRow.id).where(LabelRow.page_id == PageRow.id, worth).exists()
     for page_id, reason, detail in pages:
         settled = session.execute(
-            update(Page)
-            .where(Page.id == page_id, ~labelled)
+            update(PageRow)
+            .where(PageRow.id == page_id, ~labelled)
             .values(
                 state="quarantined",
                 reason=reason.value,
@@ -349,15 +360,15 @@ def quarantine(session: Session, pages: Sequence[tuple[int, Reason, str]]) -> No
                 verdict=None,
                 updated_at=func.now(),
             )
-            .returning(Page.id)
+            .returning(PageRow.id)
         )
         if settled.first() is None:
-            session.execute(update(Page).where(Page.id == page_id).values(state="labelled"))
+            session.execute(update(PageRow).where(PageRow.id == page_id).values(state="labelled"))
 
 
 def quarantine_document(session: Session, document_id: int, reason: Reason, detail: str) -> None:
     """A document of which no page can be had."""
-    _set(session, Document, document_id, state="quarantined", reason=reason.value, detail=detail)
+    _set(session, DocumentRow, document_id, state="quarantined", reason=reason.value, detail=detail)
 
 
 def end_round(session: Session, round_id: int, status: str, detail: str) -> None:
@@ -365,35 +376,37 @@ def end_round(session: Session, round_id: int, status: str, detail: str) -> None
 
     Leases go first, as every stop locks its lease before the round's row.
     """
-    open_shards = (Shard.round_id == round_id) & (Shard.state == "open")
-    _drop_leases(session, session.execute(select(Shard.id).where(open_shards)).scalars().all())
+    open_shards = (ShardRow.round_id == round_id) & (ShardRow.state == "open")
+    _drop_leases(session, session.execute(select(ShardRow.id).where(open_shards)).scalars().all())
     closed = session.execute(
-        update(Shard)
+        update(ShardRow)
         .where(open_shards)
         .values(state="cancelled", detail=detail, finished_at=func.now())
-        .returning(Shard.id, Shard.stop, Shard.page_ids)
+        .returning(ShardRow.id, ShardRow.stop, ShardRow.page_ids)
     ).all()
     # Once more: a stop that was just finishing may have opened the next one's shard meanwhile.
     _drop_leases(session, [row.id for row in closed])
     _give_back(session, [page for row in closed if row.stop == "recognition" for page in row.page_ids])
     session.execute(
-        update(Round).where(Round.id == round_id).values(status=status, detail=detail, finished_at=func.now())
+        update(RoundRow)
+        .where(RoundRow.id == round_id)
+        .values(status=status, detail=detail, finished_at=func.now())
     )
 
 
 def _drop_leases(session: Session, shard_ids: Sequence[int]) -> None:
     session.execute(
-        Lease.__table__.delete().where(Lease.shard_id == func.any(array_of(shard_ids)))  # type: ignore[attr-defined]
+        LeaseRow.__table__.delete().where(LeaseRow.shard_id == func.any(array_of(shard_ids)))  # type: ignore[attr-defined]
     )
 
 
 def _give_back(session: Session, page_ids: Sequence[int]) -> None:
     """Pages that will not be read after all: labelled when someone read them before, else waiting."""
-    read = select(LabelRow.id).where(LabelRow.page_id == Page.id, LabelRow.kind != "coarse").exists()
+    read = select(LabelRow.id).where(LabelRow.page_id == PageRow.id, LabelRow.kind != "coarse").exists()
     session.execute(
-        update(Page)
-        .where(Page.id == func.any(array_of(page_ids)), Page.state == "pending")
-        .values(state=case(((Page.verdict == "accepted") | read, "labelled"), else_="waiting"))
+        update(PageRow)
+        .where(PageRow.id == func.any(array_of(page_ids)), PageRow.state == "pending")
+        .values(state=case(((PageRow.verdict == "accepted") | read, "labelled"), else_="waiting"))
     )
 
 
@@ -415,54 +428,54 @@ def current_labels(*, alive: bool = True, generations: int | None = None) -> Sel
     )
     statement = (
         select(LabelRow)
-        .join(Page, Page.id == LabelRow.page_id)
-        .join(Document, Document.id == Page.document_id)
+        .join(PageRow, PageRow.id == LabelRow.page_id)
+        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
         .ext(distinct_on(LabelRow.page_id))
         .order_by(LabelRow.page_id, human.desc(), rank, LabelRow.id.desc())
     )
     if generations is not None:
         statement = statement.where(LabelRow.generation <= generations)
-    return statement.where(Page.state != "quarantined") if alive else statement
+    return statement.where(PageRow.state != "quarantined") if alive else statement
 
 
 def queue_depths(session: Session) -> list[QueueDepth]:
     """Open work by queue and stop, for people and for the dispatcher."""
-    ready = (Lease.worker.is_(None)) & (Lease.run_after <= func.now())
+    ready = (LeaseRow.worker.is_(None)) & (LeaseRow.run_after <= func.now())
     rows = session.execute(
         select(
-            Lease.queue,
-            Shard.stop,
+            LeaseRow.queue,
+            ShardRow.stop,
             func.count().filter(ready),
-            func.count().filter(Lease.worker.is_not(None)),
-            func.count().filter(Lease.worker.is_(None) & (Lease.run_after > func.now())),
-            func.coalesce(func.extract("epoch", func.now() - func.min(Lease.run_after).filter(ready)), 0.0),
-            func.coalesce(func.sum(func.cardinality(Shard.page_ids)), 0),
+            func.count().filter(LeaseRow.worker.is_not(None)),
+            func.count().filter(LeaseRow.worker.is_(None) & (LeaseRow.run_after > func.now())),
+            func.coalesce(func.extract("epoch", func.now() - func.min(LeaseRow.run_after).filter(ready)), 0.0),
+            func.coalesce(func.sum(func.cardinality(ShardRow.page_ids)), 0),
         )
-        .join(Shard, Shard.id == Lease.shard_id)
-        .group_by(Lease.queue, Shard.stop)
-        .order_by(Lease.queue, Shard.stop)
+        .join(ShardRow, ShardRow.id == LeaseRow.shard_id)
+        .group_by(LeaseRow.queue, ShardRow.stop)
+        .order_by(LeaseRow.queue, ShardRow.stop)
     ).all()
     return [QueueDepth(str(q), str(s), int(a), int(b), int(c), float(d), int(e)) for q, s, a, b, c, d, e in rows]
 
 
-def due(session: Session, queue: str, limit: int, stale_seconds: float) -> list[tuple[int, str]]:
+def take_due_hints(session: Session, queue: str, limit: int, stale_seconds: float) -> list[tuple[int, str]]:
     """Shards of a queue whose hint was never sent or was sent longer than `stale_seconds` ago; marks
     them sent. Returns (shard id, stop), most urgent first. Locks them until the transaction ends."""
-    stale = Lease.published_at < func.now() - text(f"interval '{stale_seconds:.3f} seconds'")
+    stale = LeaseRow.published_at < func.now() - text(f"interval '{stale_seconds:.3f} seconds'")
     rows = session.execute(
-        select(Lease.shard_id, Shard.stop)
-        .join(Shard, Shard.id == Lease.shard_id)
+        select(LeaseRow.shard_id, ShardRow.stop)
+        .join(ShardRow, ShardRow.id == LeaseRow.shard_id)
         .where(
-            Lease.queue == queue,
-            Lease.worker.is_(None),
-            Lease.run_after <= func.now(),
-            Lease.published_at.is_(None) | stale,
+            LeaseRow.queue == queue,
+            LeaseRow.worker.is_(None),
+            LeaseRow.run_after <= func.now(),
+            LeaseRow.published_at.is_(None) | stale,
         )
-        .order_by(Lease.priority, Lease.shard_id)
+        .order_by(LeaseRow.priority, LeaseRow.shard_id)
         .limit(limit)
-        .with_for_update(of=Lease, skip_locked=True)
+        .with_for_update(of=LeaseRow, skip_locked=True)
     ).all()
     if rows:
         ids = [shard_id for shard_id, _ in rows]
-        session.execute(update(Lease).where(Lease.shard_id.in_(ids)).values(published_at=func.now()))
+        session.execute(update(LeaseRow).where(LeaseRow.shard_id.in_(ids)).values(published_at=func.now()))
     return [(int(shard_id), str(stop)) for shard_id, stop in rows]

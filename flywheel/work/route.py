@@ -49,7 +49,7 @@ ROUTE: dict[str, Stop] = {
         Stop("training", "train", follows=("promotion",), attempts=10, limit=14 * 24 * 3600),
         Stop("promotion", "control", follows=("relabel",)),
         Stop("relabel", "control", follows=("recognition",)),
-        Stop("reading", "gpu", follows=()),
+        Stop("trial", "gpu", follows=()),
         Stop("planning", "gpu", follows=()),
         Stop("export", "cpu", follows=(), limit=24 * 3600),
     )

@@ -27,7 +27,7 @@ from flywheel.errors import Transient
 
 log = structlog.get_logger()
 
-BEAT_SECONDS = 5.0
+STATUS_SECONDS = 5.0
 LEAST_SECONDS = 0.5  # between beats, however fast what is done changes
 GONE_SECONDS = 30.0  # a worker not seen for so long is not listed
 FORGOTTEN_HOURS = 24  # ... and its row is deleted
@@ -44,7 +44,7 @@ class DeviceFacts:
     utilisation: float | None = None
 
 
-class Pulse:
+class WorkerStatus:
     """Writes this process's row every few seconds, and at once when what it does changes."""
 
     def __init__(self, facts: Callable[[], DeviceFacts] = DeviceFacts) -> None:
@@ -90,11 +90,11 @@ class Pulse:
             self._changed.clear()
             self._quietly(self._beat)
             self._ending.wait(LEAST_SECONDS)
-            self._changed.wait(BEAT_SECONDS)
+            self._changed.wait(STATUS_SECONDS)
         self._quietly(self._forget)
 
     def _beat(self, session: Session) -> None:
-        beat(session, self.id, self._name, self.facts(), self._doing, self._waiting_for)
+        write_status(session, self.id, self._name, self.facts(), self._doing, self._waiting_for)
 
     def _forget(self, session: Session) -> None:
         session.execute(delete(WorkerRow).where(WorkerRow.id == self.id))
@@ -107,7 +107,7 @@ class Pulse:
             log.warning("heartbeat of the worker failed", error=str(error))
 
 
-def beat(
+def write_status(
     session: Session, id_: str, name: str, facts: DeviceFacts, doing: str | None, waiting_for: str | None
 ) -> None:
     """Write or renew a worker's row."""

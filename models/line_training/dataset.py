@@ -48,7 +48,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class PatchRow:
+class LineSample:
     """One line with its true text (NFC). `image` is gray H x W uint8; `page` and `label` are row ids."""
 
     document: str
@@ -144,7 +144,7 @@ class Dataset:
         return pa.concat_tables(tables)
 
 
-def write_patches(path: Path, rows: Iterable[PatchRow], *, jpeg_quality: int | None = None) -> tuple[int, str]:
+def write_patches(path: Path, rows: Iterable[LineSample], *, jpeg_quality: int | None = None) -> tuple[int, str]:
     """Write one Parquet file of patches; returns how many rows it holds and its sha256.
 
     Images are PNG, or JPEG when `jpeg_quality` (1-100) is given. The same rows give the same bytes.

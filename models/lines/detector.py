@@ -73,7 +73,7 @@ class LineDetector:
         if not cores:
             return []
         slant = page_slant(cores)
-        frame = Frame(slant, image.shape[1], image.shape[0])
+        frame = DetectorFrame(slant, image.shape[1], image.shape[0])
         boxes = [frame.level_box(core.points * (scale_x, scale_y)) for core in cores]
         grown = [(unclip(box), core.confidence) for box, core in zip(boxes, cores, strict=True)]
         joined = join_fragments(split_double_lines(grown))
@@ -105,7 +105,7 @@ class Core:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class DetectorFrame:
     """The levelled frame: the page turned about its centre by -slant."""
 
     slant: float

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lines.detector import SIDE_LIMIT, WORKING_DPI, Core, DetectedLine, Frame, page_slant
+from models.lines.detector import SIDE_LIMIT, WORKING_DPI, Core, DetectedLine, DetectorFrame, page_slant
 from models.lines.order import join_fragments, reading_order, split_double_lines
 from models.paddle.engine import bgr, load
 from models.paddle.published import DETECTOR
@@ -45,7 +45,7 @@ def lines_of(
 ) -> list[DetectedLine]:
     """Quadrangles (4 x 2, x and y in pixels, clockwise from the top left) as lines in reading order."""
     cores = [_core(quad, score) for quad, score in zip(quads, confidences, strict=True)]
-    frame = Frame(page_slant(cores), width, height)
+    frame = DetectorFrame(page_slant(cores), width, height)
     boxes = [(frame.level_box(core.points), core.confidence) for core in cores]
     joined = join_fragments(split_double_lines(boxes))
     ordered = [joined[i] for i in reading_order([box for box, _ in joined])]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.paddle.engine import bgr, load
 from models.paddle.published import RECOGNISER
 from models.recognition.ppocr import SCRIPTS
-from models.recognition.protocol import Reading, reading_of
+from models.recognition.protocol import Transcription, transcription_of
 
 PRODUCER = CHECKPOINT = "paddleocr"
 
@@ -48,12 +48,12 @@ class PaddleRecogniser:
     def scripts(self) -> frozenset[str]:
         return SCRIPTS
 
-    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
         """Readings of lines (uint8, gray H x W or RGB H x W x 3), in their order; an empty image reads as ""."""
         places = [place for place, image in enumerate(images) if image.size]
-        readings = [Reading("", 0.0)] * len(images)
+        readings = [Transcription("", 0.0)] * len(images)
         results = self._predictor.predict([bgr(images[place]) for place in places], batch_size=1)
         for place, result in zip(places, results, strict=True):
             text = result["rec_text"]
-            readings[place] = reading_of(text, [result["rec_score"]] * len(text))
+            readings[place] = transcription_of(text, [result["rec_score"]] * len(text))
         return readings

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.line_training.dataset import Split
-from models.page_training.dataset import PageDataset, Pages
+from models.page_training.dataset import PageDataset, PageSamples
 from models.readers.protocol import PageInput, PageReader
-from models.recognition.protocol import Reading, Recogniser
+from models.recognition.protocol import Recogniser, Transcription
 from models.scores import Comparison, Scores, compare, score
 
 AT_ONCE = 64  # pages whose images are in memory together
@@ -40,7 +40,7 @@ def compare_pages(
     )
 
 
-def texts_of(reader: PageReader, pages: Pages) -> tuple[list[str], list[float]]:
+def texts_of(reader: PageReader, pages: PageSamples) -> tuple[list[str], list[float]]:
     """What a reader says of each page, and how sure it is (0 where it does not say)."""
     texts: list[str] = []
     confidences: list[float] = []
@@ -71,7 +71,7 @@ class LinesAsPages:
         """None that it promises."""
         return frozenset()
 
-    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
         """Readings of gray images of lines, in their order; what is read as several lines is joined."""
         readings = []
         for read in self._reader.read_many([_page_of(image) for image in images]):
@@ -81,7 +81,7 @@ class LinesAsPages:
                 known = line.character_confidences or (line.confidence or 0.0,) * len(line.text)
                 marks += [*known, known[-1]]
             text = " ".join(line.text for line in lines)
-            readings.append(Reading(text, read.label.confidence or 0.0, tuple(marks[:-1])))
+            readings.append(Transcription(text, read.label.confidence or 0.0, tuple(marks[:-1])))
         return readings
 
 

@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class PageRow:
+class PageSample:
     """One page with its true text (NFC) and markup. `image` is gray H x W uint8 at `dpi`; sizes in points;
     `page` and `label` are row ids."""
 
@@ -68,7 +68,7 @@ class PageRow:
     producer: str = ""
 
 
-class Pages:
+class PageSamples:
     """The pages of one split: texts at once, images decoded when asked for."""
 
     def __init__(self, table: pa.Table) -> None:
@@ -112,16 +112,18 @@ class PageDataset:
     def hash(self) -> str:
         return self.frozen.hash
 
-    def pages(self, split: Split, *, most_generation: int | None = None, replay: bool = False) -> Pages:
+    def pages(self, split: Split, *, most_generation: int | None = None, replay: bool = False) -> PageSamples:
         """Pages of a split; pseudo-labels beyond `most_generation` left out. Of other languages there are those
         to be learned again (`replay`), and only then."""
         chosen = {document for document, side in self.frozen.splits.items() if side == split}
         chosen = {document for document in chosen if (document in self.frozen.replay) == replay}
         table = self.frozen.table(SCHEMA, chosen, most_generation)
-        return Pages(table.filter(pa.array([bool(text) for text in table.column("text").to_pylist()], pa.bool_())))
+        return PageSamples(
+            table.filter(pa.array([bool(text) for text in table.column("text").to_pylist()], pa.bool_()))
+        )
 
 
-def write_pages(path: Path, rows: Iterable[PageRow]) -> tuple[int, str]:
+def write_pages(path: Path, rows: Iterable[PageSample]) -> tuple[int, str]:
     """Write one Parquet file of pages; returns how many it holds and its sha256. The same rows, the same bytes."""
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     for row in rows:

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
-from models.page_training.dataset import PageDataset, Pages
+from models.page_training.dataset import PageDataset, PageSamples
 from models.training.augment import degrade_page
 from models.training.recipe import PageRecipe
 
@@ -60,7 +60,7 @@ class Samples(Dataset[Sample]):
         return Sample(image, pages.markups[index] if fine else pages.texts[index], fine)
 
 
-def watched(dataset: PageDataset, most: int) -> tuple[Pages, list[int]]:
+def watched(dataset: PageDataset, most: int) -> tuple[PageSamples, list[int]]:
     """What a run is watched on: true validation pages, else true training pages; and which of them."""
     pages = next(
         (found for split in ("validation", "train") if len(found := dataset.pages(split, most_generation=0))),

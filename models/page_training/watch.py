@@ -21,7 +21,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from models.checkpoint import write_json
 from models.page_training.comparison import texts_of
-from models.page_training.dataset import Pages
+from models.page_training.dataset import PageSamples
 from models.page_training.samples import Samples
 from models.page_training.trainee import Trainee
 from models.scores import score
@@ -68,7 +68,7 @@ class Watch(TrainerCallback):
         trainee: Trainee,
         recipe: PageRecipe,
         samples: Samples,
-        pages: tuple[Pages, list[int]],
+        pages: tuple[PageSamples, list[int]],
         state: RunState,
         *,
         steps: int,
@@ -219,10 +219,10 @@ class Watch(TrainerCallback):
         )
 
 
-class _Some(Pages):
+class _Some(PageSamples):
     """Some pages of a split."""
 
-    def __init__(self, pages: Pages, places: list[int]) -> None:
+    def __init__(self, pages: PageSamples, places: list[int]) -> None:
         self._pages, self._places = pages, places
 
     def __len__(self) -> int:

@@ -22,7 +22,15 @@ from flywheel.document import PageReading
 from models.generation import NgramGuard
 from models.readers.deepseek_ocr.processing import BEGIN_ID, FINE, IMAGE, Processor
 from models.readers.protocol import PageInput
-from models.readers.vision_language import Asked, Writer, embedded, end_tokens, open_network, rgb, token_ids
+from models.readers.vision_language import (
+    AnswerGenerator,
+    Question,
+    embedded,
+    end_tokens,
+    open_network,
+    rgb,
+    token_ids,
+)
 
 PRODUCER = "deepseek-ocr-2"
 CELLS = ("<td>", "</td>")  # a table repeats them: the guard lets them pass
@@ -48,7 +56,7 @@ class DeepseekOcr2Reader:
         self._image_token = processor.image_token_id
         before, after = prompt.split(IMAGE)
         self._before, self._after = [BEGIN_ID, *processor.encode(before)], processor.encode(after)
-        self._writer = Writer(
+        self._writer = AnswerGenerator(
             network,
             processor.decode,
             end=end_tokens(network, processor.tokenizer),
@@ -106,10 +114,10 @@ class DeepseekOcr2Reader:
         """What pages say, in their order."""
         return self._writer.read(pages, self._ask)
 
-    def _ask(self, page: PageInput) -> Asked:
+    def _ask(self, page: PageInput) -> Question:
         features = self._features(page)
         ids = [*self._before, *[self._image_token] * len(features), *self._after]
-        return Asked(embedded(self._network, ids, self._image_token, features), len(features))
+        return Question(embedded(self._network, ids, self._image_token, features), len(features))
 
     def _features(self, page: PageInput) -> Tensor:
         """(tokens, width): tiles, the whole page, the separator."""

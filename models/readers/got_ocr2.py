@@ -23,7 +23,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from flywheel.document import PageReading
 from models.generation import NgramGuard
 from models.readers.protocol import PageInput
-from models.readers.vision_language import Asked, Writer, embedded, end_tokens, open_network
+from models.readers.vision_language import AnswerGenerator, Question, embedded, end_tokens, open_network
 
 PRODUCER = "got-ocr2"
 END = "<|im_end|>"
@@ -48,7 +48,7 @@ class GotOcr2Reader:
         self._network = network
         self._processor = processor
         self._formatted = formatted
-        self._writer = Writer(
+        self._writer = AnswerGenerator(
             network,
             self._decode,
             end=end_tokens(network, processor.tokenizer, END),
@@ -96,12 +96,12 @@ class GotOcr2Reader:
         """What pages say, in their order."""
         return self._writer.read(pages, self._ask)
 
-    def _ask(self, page: PageInput) -> Asked:
+    def _ask(self, page: PageInput) -> Question:
         inputs = asked(self._network, self._processor, page.image, formatted=self._formatted)
         pixels = inputs["pixel_values"].to(self._network.device, self._network.dtype)
         [features] = self._network.get_image_features(pixels).pooler_output
         ids = inputs["input_ids"][0].tolist()
-        return Asked(embedded(self._network, ids, self._processor.image_token_id, features), len(features))
+        return Question(embedded(self._network, ids, self._processor.image_token_id, features), len(features))
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self._processor.tokenizer.decode(

@@ -20,7 +20,7 @@ from models.layout.lines import categorised, regions_of
 from models.lines.crop import crop
 from models.lines.detector import DetectedLine, LineDetector
 from models.readers.protocol import PageInput
-from models.recognition.protocol import Reading, Recogniser
+from models.recognition.protocol import Recogniser, Transcription
 from models.scripts import script_of_text
 
 POINTS = 72.0
@@ -63,7 +63,7 @@ class LinePageReader:
         readings = iter(self._recogniser.read(crops))
         return [PageReading(self._label(page, lines, readings)) for page, lines in zip(pages, found, strict=True)]
 
-    def _label(self, page: PageInput, lines: Sequence[DetectedLine], readings: Iterator[Reading]) -> Label:
+    def _label(self, page: PageInput, lines: Sequence[DetectedLine], readings: Iterator[Transcription]) -> Label:
         read = [_line(line, next(readings), page) for line in lines]
         written = [line for line in read if line.text]
         return Label(
@@ -78,7 +78,7 @@ class LinePageReader:
         )
 
 
-def _line(found: DetectedLine, reading: Reading, page: PageInput) -> Line:
+def _line(found: DetectedLine, reading: Transcription, page: PageInput) -> Line:
     box = found.box.scaled(POINTS / page.dpi)
     shown = Box(max(0.0, box.x0), max(0.0, box.y0), min(page.width, box.x1), min(page.height, box.y1))
     return Line(reading.text, shown, reading.confidence, reading.character_confidences)

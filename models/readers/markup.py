@@ -18,7 +18,7 @@ from functools import partial
 from itertools import accumulate
 
 from flywheel.document import Box, Kind, Label, Line, PageReading, Region
-from flywheel.markup import Flaw, MarkupError, Reading, Span, parse
+from flywheel.markup import Flaw, MarkupError, ParsedMarkup, Span, parse
 from models.readers.protocol import PageInput
 from models.scripts import script_of_text
 
@@ -88,26 +88,28 @@ def pieces_of(
     return pieces
 
 
-def _grounded(answer: str, page: PageInput) -> tuple[Reading, tuple[Flaw, ...]]:
+def _grounded(answer: str, page: PageInput) -> tuple[ParsedMarkup, tuple[Flaw, ...]]:
     """What markup says. Where no region of it is sound, that is nothing."""
     try:
         read = parse(answer, page.width, page.height)
     except MarkupError as error:
         if not error.flaws:  # the page is at fault
             raise
-        return Reading(()), error.flaws
+        return ParsedMarkup(()), error.flaws
     return read, read.flaws
 
 
-def _plain(answer: str, page: PageInput) -> Reading:
+def _plain(answer: str, page: PageInput) -> ParsedMarkup:
     """The whole answer as one region over the page; none when nothing is written."""
     if not answer.strip():
-        return Reading(())
+        return ParsedMarkup(())
     start, lines = len(answer) - len(answer.lstrip("\n")), answer.strip("\n").split("\n")
     starts = accumulate((len(line) + 1 for line in lines[:-1]), initial=start)
     box = Box(0.0, 0.0, page.width, page.height)
     region = Region("text", box, tuple(Line(line, box) for line in lines))
-    return Reading((region,), (), (tuple((at, at + len(line)) for at, line in zip(starts, lines, strict=True)),))
+    return ParsedMarkup(
+        (region,), (), (tuple((at, at + len(line)) for at, line in zip(starts, lines, strict=True)),)
+    )
 
 
 def _confident(answer: str, probabilities: Sequence[float], region: Region, spans: Sequence[Span]) -> Region:

@@ -36,14 +36,14 @@ PIECES_KEPT = 1 << 17  # texts of single tokens, about a vocabulary
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """A prompt about a page: `embeds` (tokens, width), of which `image_tokens` stand for the image."""
 
     embeds: Tensor
     image_tokens: int
 
 
-class Writer:
+class AnswerGenerator:
     """The language part of a network with `model.language_model` and `lm_head`.
 
     `decode` gives tokens their text; `limit`: most tokens of an answer (its prompt and it never exceed the
@@ -76,7 +76,7 @@ class Writer:
         self.checkpoint = checkpoint
         self.producer = producer
 
-    def read(self, pages: Sequence[PageInput], ask: Callable[[PageInput], Asked]) -> list[PageReading]:
+    def read(self, pages: Sequence[PageInput], ask: Callable[[PageInput], Question]) -> list[PageReading]:
         """What is written about pages, in their order; `ask` is called when there is room for its page."""
         image_tokens: list[int] = []
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
-from models.checkpoint import Checkpoint, load
+from models.checkpoint import LoadedCheckpoint, load
 from models.recognition.network import ARCHITECTURE, LineNetwork, NetworkConfig, frames
-from models.recognition.protocol import Reading, reading_of
+from models.recognition.protocol import Transcription, transcription_of
 
 PRODUCER = "line"
 BLANK = 0
@@ -75,17 +75,17 @@ class LineRecogniser:
         """The symbols it can write, the blank left out."""
         return self._charset
 
-    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
         """Readings of gray line images (H x W, uint8), in their order; an empty image reads as ""."""
         height = self._network.config.height
         prepared = [prepare(image, height) for image in images]
-        readings: list[Reading] = [Reading("", 0.0)] * len(images)
+        readings: list[Transcription] = [Transcription("", 0.0)] * len(images)
         for group in batches_by_width([p.shape[1] for p in prepared]):
             for index, reading in zip(group, self._read_batch([prepared[i] for i in group]), strict=True):
                 readings[index] = reading
         return readings
 
-    def _read_batch(self, prepared: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+    def _read_batch(self, prepared: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
         images, widths = batch_of(prepared)
         with torch.inference_mode():
             log_probabilities = self._network(images.to(self._device), widths.to(self._device))
@@ -93,16 +93,16 @@ class LineRecogniser:
         symbols, scores = best.indices.cpu().numpy(), best.values.exp().cpu().numpy()
         return [self._decode(symbols[i, :n], scores[i, :n]) for i, n in enumerate(frames(widths).tolist())]
 
-    def _decode(self, symbols: NDArray[np.int64], scores: NDArray[np.float32]) -> Reading:
+    def _decode(self, symbols: NDArray[np.int64], scores: NDArray[np.float32]) -> Transcription:
         if not len(symbols):
-            return Reading("", 0.0)
+            return Transcription("", 0.0)
         starts = np.flatnonzero(np.diff(symbols, prepend=-1))  # where a run of one symbol begins
         peaks = np.maximum.reduceat(scores, starts)
         written = [(self._charset[s - 1], p) for s, p in zip(symbols[starts], peaks, strict=True) if s != BLANK]
-        return reading_of([s for s, _ in written], [float(p) for _, p in written])
+        return transcription_of([s for s, _ in written], [float(p) for _, p in written])
 
 
-def network_of(checkpoint: Checkpoint) -> LineNetwork:
+def network_of(checkpoint: LoadedCheckpoint) -> LineNetwork:
     """The network a checkpoint describes, with its weights; raises Rejected when they do not fit."""
     manifest = checkpoint.manifest
     if manifest.architecture != ARCHITECTURE:

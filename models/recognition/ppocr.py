@@ -20,7 +20,7 @@ import onnxruntime
 import rapidocr
 from numpy.typing import NDArray
 
-from models.recognition.protocol import Reading, reading_of
+from models.recognition.protocol import Transcription, transcription_of
 
 MODEL = "PP-OCRv6_rec_small.onnx"
 PRODUCER = "ppocr"
@@ -62,13 +62,13 @@ class PpocrRecogniser:
         """The symbols it can write, the blank left out."""
         return self._symbols[1:]
 
-    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
         """Readings of gray line images (H x W, uint8), in their order; an empty image reads as ""."""
         by_width: dict[int, list[int]] = defaultdict(list)
         prepared = [_prepare(image) for image in images]
         for index, image in enumerate(prepared):
             by_width[image.shape[1]].append(index)
-        readings: list[Reading] = [Reading("", 0.0)] * len(images)
+        readings: list[Transcription] = [Transcription("", 0.0)] * len(images)
         for width, indices in sorted(by_width.items()):
             size = max(1, BATCH_PIXELS // width)
             for start in range(0, len(indices), size):
@@ -77,17 +77,17 @@ class PpocrRecogniser:
                     readings[index] = reading
         return readings
 
-    def _read_batch(self, prepared: Sequence[NDArray[np.float32]]) -> list[Reading]:
+    def _read_batch(self, prepared: Sequence[NDArray[np.float32]]) -> list[Transcription]:
         gray = np.stack(prepared)[:, None]  # (B, 1, H, W)
         batch = np.ascontiguousarray(np.broadcast_to(gray, (len(prepared), 3, *gray.shape[2:])))
         (probabilities,) = self._session.run(None, {"x": batch})  # (B, T, N)
         return [self._decode(row.argmax(axis=-1), row.max(axis=-1)) for row in probabilities]
 
-    def _decode(self, symbols: NDArray[np.int64], scores: NDArray[np.float32]) -> Reading:
+    def _decode(self, symbols: NDArray[np.int64], scores: NDArray[np.float32]) -> Transcription:
         starts = np.flatnonzero(np.diff(symbols, prepend=-1))
         peaks = np.maximum.reduceat(scores, starts)
         written = [(self._symbols[s], p) for s, p in zip(symbols[starts], peaks, strict=True) if s]
-        return reading_of([s for s, _ in written], [float(p) for _, p in written])
+        return transcription_of([s for s, _ in written], [float(p) for _, p in written])
 
 
 def _prepare(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Transcription:
     """One line, read. `character_confidences` has one probability (0..1) for each code point of `text`.
 
     `confidence` is the line's: the geometric mean of its characters', 0 for an empty reading.
@@ -44,12 +44,12 @@ class Recogniser(Protocol):
     @property
     def scripts(self) -> frozenset[str]: ...
 
-    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
         """Readings of gray images (H x W, uint8, dark ink on light paper), in the images' order."""
         ...
 
 
-def reading_of(symbols: Sequence[str], probabilities: Sequence[float]) -> Reading:
+def transcription_of(symbols: Sequence[str], probabilities: Sequence[float]) -> Transcription:
     """A reading from decoded symbols (each one or more code points) and their probabilities.
 
     The text is NFC and stripped. Where normalisation moves code points, a confidence stays with its
@@ -66,6 +66,6 @@ def reading_of(symbols: Sequence[str], probabilities: Sequence[float]) -> Readin
         places = np.linspace(0, max(0, len(parts) - 1), len(normal)).round().astype(int)
         parts = [parts[i] for i in places]
     if not parts:
-        return Reading("", 0.0)
+        return Transcription("", 0.0)
     mean = float(np.exp(np.log(np.maximum(parts, 1e-6)).mean()))
-    return Reading(normal, min(1.0, mean), tuple(parts))
+    return Transcription(normal, min(1.0, mean), tuple(parts))

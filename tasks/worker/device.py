@@ -1,7 +1,7 @@
 """The device of a worker process: what it is, how full it is, and whose turn it is.
 
     facts() -> DeviceFacts            for the worker's row
-    turn(run, device, what, ...)      holds the device while training or labelling uses it
+    turn(attempt, device, what, ...)      holds the device while training or labelling uses it
 
 The rule, where one GPU serves labelling and training ("training-first", the setting device_rule): a
 training waits for the shards that are being read to end, and from the moment it waits nobody begins
@@ -24,7 +24,7 @@ import pynvml
 
 from flywheel.errors import DeviceBusy
 from flywheel.settings import settings
-from flywheel.work.broker import Run, pulse
+from flywheel.work.broker import Attempt, worker_status
 from flywheel.work.workers import DeviceFacts
 
 POLL_SECONDS = 0.2  # between tries while a training waits for shards to end
@@ -49,11 +49,11 @@ def facts() -> DeviceFacts:
 
 
 @contextmanager
-def turn(run: Run, device: str, what: str, *, training: bool) -> Iterator[None]:
+def hold_device(attempt: Attempt, device: str, what: str, *, training: bool) -> Iterator[None]:
     """Hold a device for a training, or share it with other shards that read.
 
     `device` as torch names it, `what` for people who wait. Raises DeviceBusy when labelling meets a
-    training, and what `run.check` raises while a training waits.
+    training, and what `attempt.check` raises while a training waits.
     """
     if device == "cpu" or settings().device_rule == "together":
         yield
@@ -63,24 +63,24 @@ def turn(run: Run, device: str, what: str, *, training: bool) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     with _open(root / f"{name}.training") as intent, _open(root / f"{name}.labelling") as use:
         if training:
-            _wait_for(intent, run, f"another training on {name}")
+            _wait_for(intent, attempt, f"another training on {name}")
             _say(intent, what)
-            _wait_for(use, run, f"labelling on {name} to end its shard")
-            pulse.doing(what)
+            _wait_for(use, attempt, f"labelling on {name} to end its shard")
+            worker_status.doing(what)
         else:
             _share(intent, use, name)
         yield
 
 
-def _wait_for(lock: IO[str], run: Run, whom: str) -> None:
+def _wait_for(lock: IO[str], attempt: Attempt, whom: str) -> None:
     """Take a lock alone, however long it takes."""
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            pulse.waits(whom)
-            run.check()
+            worker_status.waits(whom)
+            attempt.check()
             time.sleep(POLL_SECONDS)  # flock has no way to wait and be asked to stop
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel.database import transaction
-from flywheel.database.tables import Round
+from flywheel.database.tables import RoundRow
 from flywheel.document import PageReading
 from flywheel.loop import promotion
 from flywheel.loop.promotion import BUILTIN
 from flywheel.loop.readers import modes_of
 from tasks.worker.process import device
-from tasks.worker.readers import builtin, load, page_reader, recogniser, source
+from tasks.worker.readers import builtin, checkpoint_source, load, page_reader, recogniser
 
 if TYPE_CHECKING:
     from models.finetune import PageRecipe, Recipe
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CANDIDATE = "candidate"
 
 
-def judge(row: Round, recipe: Recipe | PageRecipe, directory: Path) -> dict[str, Any]:
+def judge(row: RoundRow, recipe: Recipe | PageRecipe, directory: Path) -> dict[str, Any]:
     """Scores of `directory`/checkpoint on the held-out lines or pages of `directory`/dataset, and of its rival:
     the champion, or else a reader that comes with the service. Raises NotFound, SetupError, Transient."""
     from models.finetune import PageRecipe
@@ -69,9 +69,9 @@ def compare_pages(recipe: PageRecipe, rival: str, directory: Path) -> tuple[Scor
         return load(recipe.architecture, directory / "checkpoint", checkpoint=CANDIDATE, mode=mode)
 
     def reigning() -> PageReader:
-        return page_reader(rival, recipe.mode if modes_of(source(rival).architecture) else None)
+        return page_reader(rival, recipe.mode if modes_of(checkpoint_source(rival).architecture) else None)
 
-    return finetune.compare_pages(Later(candidate), Later(reigning), directory / "dataset", "heldout")
+    return finetune.compare_pages(LazyReader(candidate), LazyReader(reigning), directory / "dataset", "heldout")
 
 
 def compare_lines(rival: str, directory: Path) -> tuple[Scores, Scores, Comparison]:
@@ -82,7 +82,7 @@ def compare_lines(rival: str, directory: Path) -> tuple[Scores, Scores, Comparis
     )
 
 
-class Later:
+class LazyReader:
     """A page reader that is asked for whenever it is to read: there is room for one big network."""
 
     def __init__(self, find: Callable[[], PageReader]) -> None:

@@ -18,7 +18,7 @@ from celery import signals
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import Document, Page
+from flywheel.database.tables import DocumentRow, PageRow
 from flywheel.document import PageFacts
 from flywheel.errors import BlobCorrupt, BlobMissing, NotFound, Rejected
 from flywheel.pdf import Limits, Sandbox
@@ -46,7 +46,7 @@ def sandbox() -> Sandbox:
 
 
 @contextmanager
-def document_file(document: Document) -> Iterator[Path]:
+def document_file(document: DocumentRow) -> Iterator[Path]:
     """The document's bytes as a local file. Raises Rejected when they are gone or damaged."""
     try:
         with store().open_local(document.blob_key) as path:
@@ -69,16 +69,16 @@ def scratch(name: str) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def subject(session: Session, claim: Claim) -> tuple[Document, list[Page]]:
+def subject(session: Session, claim: Claim) -> tuple[DocumentRow, list[PageRow]]:
     """The document and pages a shard is about, pages in order. Raises NotFound."""
-    document = session.get(Document, claim.document_id)
+    document = session.get(DocumentRow, claim.document_id)
     if document is None:
         raise NotFound(f"no document {claim.document_id}")
-    statement = select(Page).where(Page.id.in_(claim.page_ids)).order_by(Page.number)
+    statement = select(PageRow).where(PageRow.id.in_(claim.page_ids)).order_by(PageRow.number)
     return document, list(session.execute(statement).scalars())
 
 
-def facts_of(page: Page) -> PageFacts:
+def facts_of(page: PageRow) -> PageFacts:
     """The facts the coarse stop left in a page's row."""
     return PageFacts(
         number=page.number,

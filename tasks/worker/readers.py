@@ -1,6 +1,6 @@
 """The readers of a worker process: where their weights are, loaded once, one big network at a time.
 
-    in_hand(run, checkpoint) -> InHand        a reader with its turn on the device, for a shard
+    in_hand(attempt, checkpoint) -> InHand        a reader with its turn on the device, for a shard
     page_reader(checkpoint, mode)             a page reader by the name of its checkpoint
     recogniser(checkpoint)                    the same as a reader of lines
     load(architecture, directory, ...)        a reader from files that are no checkpoint yet
@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow
 from flywheel.errors import BlobCorrupt, BlobMissing, DeviceBusy, NotFound, Rejected, SetupError, Transient
-from flywheel.loop.readers import READERS, Reader, modes_of
+from flywheel.loop.readers import BUILTIN_READERS, BuiltinReader, modes_of
 from flywheel.settings import settings
-from flywheel.work.broker import Run
-from tasks.worker.device import turn
+from flywheel.work.broker import Attempt
+from tasks.worker.device import hold_device
 from tasks.worker.process import device, fetched
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ PATTERNS = ["*.safetensors", "*.json"]  # nothing that could be code
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LoadableCheckpoint:
     """A checkpoint as a process can load it. `pages`: it takes whole pages and answers in markup."""
 
     checkpoint: str
@@ -55,7 +55,7 @@ class Source:
 
     @property
     def pages(self) -> bool:
-        return any(reader.pages for reader in READERS.values() if reader.architecture == self.architecture)
+        return any(reader.pages for reader in BUILTIN_READERS.values() if reader.architecture == self.architecture)
 
     @property
     def device(self) -> str:
@@ -73,7 +73,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class InHand:
+class OpenReader:
     """A reader to read a shard with: its mode (None: it has none) and how many pages it takes at once."""
 
     reader: PageReader
@@ -83,15 +83,15 @@ class InHand:
 
 
 @contextmanager
-def in_hand(run: Run, checkpoint_id: str, mode: str | None = None) -> Iterator[InHand]:
+def open_reader(attempt: Attempt, checkpoint_id: str, mode: str | None = None) -> Iterator[OpenReader]:
     """A reader and its turn on the device. Raises NotFound, SetupError, Transient: DeviceBusy while a training
     has the device, which the network then leaves."""
-    found = source(checkpoint_id)
+    found = checkpoint_source(checkpoint_id)
     chosen = mode_of(found, mode)
     try:
-        with turn(run, found.device, run.claim.stop, training=False):
+        with hold_device(attempt, found.device, attempt.claim.stop, training=False):
             batch = settings().reader_batch if found.pages else LINE_PAGES
-            yield InHand(_reader(found, chosen), chosen, found.pages, batch)
+            yield OpenReader(_reader(found, chosen), chosen, found.pages, batch)
     except DeviceBusy:
         release()
         raise
@@ -99,13 +99,13 @@ def in_hand(run: Run, checkpoint_id: str, mode: str | None = None) -> Iterator[I
 
 def page_reader(checkpoint_id: str, mode: str | None = None) -> PageReader:
     """The reader of a checkpoint. Raises NotFound, SetupError."""
-    found = source(checkpoint_id)
+    found = checkpoint_source(checkpoint_id)
     return _reader(found, mode_of(found, mode))
 
 
 def recogniser(checkpoint_id: str) -> Recogniser:
     """The recogniser of a checkpoint; a page reader as one. Raises NotFound, SetupError."""
-    found = source(checkpoint_id)
+    found = checkpoint_source(checkpoint_id)
     if found.architecture in LINES:
         return _recogniser(found)
     from models.finetune import recogniser_of
@@ -115,7 +115,7 @@ def recogniser(checkpoint_id: str) -> Recogniser:
 
 def count_tokens(checkpoint_id: str | None, text: str) -> int | None:
     """How many tokens a text has for a checkpoint; None for one whose tokenizer is not at hand."""
-    found = source(checkpoint_id) if checkpoint_id is not None else None
+    found = checkpoint_source(checkpoint_id) if checkpoint_id is not None else None
     if found is None or found.architecture not in NETWORKS:
         return None
     from models.training.tokens import tokenizer_in
@@ -130,19 +130,19 @@ def line_detector() -> LineDetector:
     return LineDetector()
 
 
-def source(checkpoint_id: str) -> Source:
+def checkpoint_source(checkpoint_id: str) -> LoadableCheckpoint:
     """Raises NotFound, and SetupError for an architecture that this version does not know."""
     with transaction() as session:
         row = session.get(CheckpointRow, checkpoint_id)
         if row is None:
             raise NotFound(f"no checkpoint {checkpoint_id}")
-        found = Source(row.id, row.architecture, row.tree_key)
+        found = LoadableCheckpoint(row.id, row.architecture, row.tree_key)
     if found.architecture not in {*LINES, *NETWORKS, *ELSEWHERE}:
         raise SetupError(f"{checkpoint_id}: no reader of the architecture {found.architecture!r} is known here")
     return found
 
 
-def mode_of(found: Source, mode: str | None) -> str | None:
+def mode_of(found: LoadableCheckpoint, mode: str | None) -> str | None:
     """The mode to read in: the one asked for, or the setting's; None for readers without any.
 
     Raises SetupError for one that the reader does not have.
@@ -156,9 +156,9 @@ def mode_of(found: Source, mode: str | None) -> str | None:
     return asked
 
 
-def builtin(architecture: str) -> Reader | None:
+def builtin(architecture: str) -> BuiltinReader | None:
     """The reader of an architecture that comes with the service, untrained by rounds."""
-    return next((reader for reader in READERS.values() if reader.architecture == architecture), None)
+    return next((reader for reader in BUILTIN_READERS.values() if reader.architecture == architecture), None)
 
 
 def weights(architecture: str) -> Path:
@@ -193,10 +193,10 @@ def _from_hub(name: str, repository: str, revision: str) -> Path:
 def load(architecture: str, directory: Path, *, checkpoint: str, mode: str | None = None) -> PageReader:
     """A page reader from the files in `directory`, which are no checkpoint yet. Raises SetupError."""
     key = (architecture, directory, settings().reader_tokens, settings().reader_batch)
-    return _seat.take(key, lambda: _network(architecture, directory, checkpoint), mode)
+    return _slot.take(key, lambda: _network(architecture, directory, checkpoint), mode)
 
 
-class Seat:
+class NetworkSlot:
     """Room for one big network. The one before leaves before the next comes."""
 
     def __init__(self) -> None:
@@ -222,22 +222,22 @@ class Seat:
             torch.cuda.empty_cache()
 
 
-_seat = Seat()
+_slot = NetworkSlot()
 
 
 def release() -> None:
     """Let the big network go, e.g. before a training."""
-    _seat.leave()
+    _slot.leave()
 
 
-def _reader(found: Source, mode: str | None) -> PageReader:
+def _reader(found: LoadableCheckpoint, mode: str | None) -> PageReader:
     if found.architecture in LINES:
         return _line_reader(found)
     if found.architecture in ELSEWHERE:
         return ELSEWHERE[found.architecture](found.checkpoint)
     directory = found.directory()
     key = (found, directory, settings().reader_tokens, settings().reader_batch)
-    return _seat.take(key, lambda: _network(found.architecture, directory, found.checkpoint), mode)
+    return _slot.take(key, lambda: _network(found.architecture, directory, found.checkpoint), mode)
 
 
 def _network(architecture: str, directory: Path, checkpoint: str) -> PageReader:
@@ -264,7 +264,7 @@ def _in_mode(reader: Any, mode: str | None) -> PageReader:
     return found
 
 
-def _line_reader(found: Source) -> PageReader:
+def _line_reader(found: LoadableCheckpoint) -> PageReader:
     from models.readers.lines import LinePageReader
 
     reader = _recogniser(found)
@@ -289,7 +289,7 @@ def layout_detector(where: str) -> LayoutDetector:
     return PPDocLayout.load(where, device=device())
 
 
-def _recogniser(found: Source) -> Recogniser:
+def _recogniser(found: LoadableCheckpoint) -> Recogniser:
     return _ppocr() if found.architecture == "ppocr" else _lines(found.directory())
 
 

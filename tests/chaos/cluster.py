@@ -28,7 +28,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, func, select
 
 from flywheel.database import transaction
-from flywheel.database.tables import LabelRow, Lease, Page, Row, Shard
+from flywheel.database.tables import LabelRow, LeaseRow, PageRow, Row, ShardRow
 from flywheel.local.processes import spawn, tail
 from flywheel.loop import submission
 from flywheel.settings import settings
@@ -158,7 +158,7 @@ class Cluster:
 
     def held(self) -> int:
         """Shards in a worker's hands."""
-        return self.count(Lease, Lease.worker.is_not(None))
+        return self.count(LeaseRow, LeaseRow.worker.is_not(None))
 
     def wait(self, what: str, probe: Callable[[], T], seconds: float = 60) -> T:
         """The first true answer of `probe`; fails with the programs' logs when there is none in time."""
@@ -170,18 +170,20 @@ class Cluster:
 
     def settle(self, seconds: float = 90) -> None:
         """Until no work is open."""
-        self.wait("no open work", lambda: self.count(Lease) == 0, seconds)
+        self.wait("no open work", lambda: self.count(LeaseRow) == 0, seconds)
 
     def report(self) -> str:
         """For a failed wait: what is open, and the ends of the logs."""
         with transaction() as session:
-            rows = session.execute(select(Lease, Shard).join(Shard, Shard.id == Lease.shard_id).limit(20)).all()
+            rows = session.execute(
+                select(LeaseRow, ShardRow).join(ShardRow, ShardRow.id == LeaseRow.shard_id).limit(20)
+            ).all()
             leases = [
                 f"{shard.stop} {shard.id}: worker {lease.worker} attempts {lease.attempts} {shard.detail}"
                 for lease, shard in rows
             ]
         logs = [f"{member.name} (exit {member.process.poll()}):\n{tail(member.log)}" for member in self.members]
-        return "\n".join([f"pages {self.count(Page)} labels {self.labels()}", *leases, *logs])
+        return "\n".join([f"pages {self.count(PageRow)} labels {self.labels()}", *leases, *logs])
 
     def end(self) -> None:
         """Kill whatever still runs."""

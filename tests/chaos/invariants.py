@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import Document, LabelRow, Lease, Page, Shard
+from flywheel.database.tables import DocumentRow, LabelRow, LeaseRow, PageRow, ShardRow
 from flywheel.store import Store
 from tests.chaos.cluster import Cluster
 
@@ -25,25 +25,25 @@ def check(cluster: Cluster) -> None:
 
 def nothing_open(session: Session) -> None:
     """No live lease, nothing left to send, no shard that is open without a lease."""
-    assert session.execute(select(Lease.shard_id)).scalars().all() == []
-    assert session.execute(select(Shard.id).where(Shard.state == "open")).scalars().all() == []
+    assert session.execute(select(LeaseRow.shard_id)).scalars().all() == []
+    assert session.execute(select(ShardRow.id).where(ShardRow.state == "open")).scalars().all() == []
 
 
 def every_promise_kept(session: Session, acknowledged: list[tuple[int, str]]) -> None:
     """Whatever a client was told is in, is in, once."""
-    held = {(row.id, row.sha256) for row in session.execute(select(Document.id, Document.sha256)).all()}
+    held = {(row.id, row.sha256) for row in session.execute(select(DocumentRow.id, DocumentRow.sha256)).all()}
     assert set(acknowledged) <= held
-    twice = select(Document.sha256).group_by(Document.corpus_id, Document.sha256).having(func.count() > 1)
+    twice = select(DocumentRow.sha256).group_by(DocumentRow.corpus_id, DocumentRow.sha256).having(func.count() > 1)
     assert session.execute(twice).scalars().all() == []
 
 
 def every_page_ended_once(session: Session) -> None:
     """Submitted pages = finished + quarantined, each with a reason; one label a page, stop and checkpoint."""
-    documents = session.execute(select(Document)).scalars().all()
+    documents = session.execute(select(DocumentRow)).scalars().all()
     assert {row.state for row in documents} <= {"ready", "quarantined"}
     assert all(row.reason for row in documents if row.state == "quarantined")
     submitted = sum(row.page_count or 0 for row in documents if row.state == "ready")
-    pages = session.execute(select(Page)).scalars().all()
+    pages = session.execute(select(PageRow)).scalars().all()
     assert len(pages) == submitted
     assert [row.id for row in pages if row.state not in TERMINAL or row.reason is None] == []
     key = (LabelRow.page_id, LabelRow.stop, LabelRow.checkpoint_id)
@@ -57,6 +57,6 @@ def every_blob_sound(session: Session, store: Store) -> None:
     for row in session.execute(select(LabelRow)).scalars():
         assert labels.load(store, row).producer == row.producer
     keys = set(session.execute(select(LabelRow.blob_key)).scalars())
-    keys |= set(session.execute(select(Document.blob_key).where(Document.state == "ready")).scalars())
+    keys |= set(session.execute(select(DocumentRow.blob_key).where(DocumentRow.state == "ready")).scalars())
     for key in keys:
         store.get(key)

@@ -37,12 +37,12 @@ from celery import signals
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
-from flywheel.database.tables import Document, LabelRow, Lease, Tick
+from flywheel.database.tables import DocumentRow, LabelRow, LeaseRow, TickRow
 from flywheel.settings import settings
 
 DIRECTORY = Path(os.environ["CHAOS_DIR"])
 POINT, ACTION, TIMES = os.environ["CHAOS_FAULT"].split()
-SUBJECTS = {LabelRow: "labels", Lease: "hints", Tick: "ticks", Document: "documents"}
+SUBJECTS = {LabelRow: "labels", LeaseRow: "hints", TickRow: "ticks", DocumentRow: "documents"}
 
 
 def due() -> bool:

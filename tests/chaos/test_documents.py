@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from flywheel.database import transaction
-from flywheel.database.tables import Document, Page
+from flywheel.database.tables import DocumentRow, PageRow
 from tests.chaos.cluster import Cluster
 from tests.flywheel import draw
 
@@ -15,7 +15,11 @@ from tests.flywheel import draw
 def standing(document_id: int) -> list[tuple[str, str | None]]:
     """(state, reason) of a document's pages, in order."""
     with transaction() as session:
-        query = select(Page.state, Page.reason).where(Page.document_id == document_id).order_by(Page.number)
+        query = (
+            select(PageRow.state, PageRow.reason)
+            .where(PageRow.document_id == document_id)
+            .order_by(PageRow.number)
+        )
         return [(state, reason) for state, reason in session.execute(query).all()]
 
 
@@ -53,14 +57,14 @@ def test_fault_22_a_page_that_crashes_the_pdf_library_is_quarantined_and_its_nei
 def test_fault_19_a_document_whose_bytes_changed_is_quarantined_and_never_labelled(cluster: Cluster) -> None:
     cluster.books(2, 3)
     with transaction() as session:
-        keys = {row.id: row.blob_key for row in session.execute(select(Document)).scalars()}
+        keys = {row.id: row.blob_key for row in session.execute(select(DocumentRow)).scalars()}
     (rotten, _), (sound, _) = cluster.acknowledged
     flip(Path(cluster.environment["FLYWHEEL_STORE_URL"].removeprefix("file://")) / keys[rotten])
     cluster.sweep()
     cluster.worker(processes=1)
     cluster.settle()
     with transaction() as session:
-        states = {row.id: row.reason for row in session.execute(select(Document)).scalars()}
+        states = {row.id: row.reason for row in session.execute(select(DocumentRow)).scalars()}
     assert states == {rotten: "blob_corrupt", sound: None}
     assert standing(rotten) == []
     assert standing(sound) == [("labelled", "accepted")] * 3

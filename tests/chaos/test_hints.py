@@ -8,7 +8,7 @@ import sys
 import pytest
 import redis
 
-from flywheel.database.tables import Lease, Round, Tick
+from flywheel.database.tables import LeaseRow, RoundRow, TickRow
 from flywheel.document import Outcome
 from flywheel.local.ports import free_port
 from flywheel.local.redis import RedisServer, prepare_redis
@@ -33,7 +33,7 @@ def test_a_hint_that_is_taken_before_the_sweep_is_done_sending_is_not_lost(clust
     sweep = cluster.sweep("hints:sent stop 1")
     cluster.wait("the sweep to freeze", (cluster.directory / "fault.0").exists)
     cluster.worker(processes=1)
-    cluster.wait("the first hint to be followed", lambda: cluster.count(Lease) < 3 or cluster.held())
+    cluster.wait("the first hint to be followed", lambda: cluster.count(LeaseRow) < 3 or cluster.held())
     sweep.signal(signal.SIGCONT)
     cluster.settle()
     assert cluster.labels() == 6
@@ -43,7 +43,7 @@ def test_fault_6_a_sweep_killed_between_mark_and_send_is_made_good_by_the_next(c
     cluster.books(3, 2)
     killed = cluster.sweep("hints:after kill 1")
     cluster.wait("the kill", lambda: killed.process.poll() == -signal.SIGKILL)
-    assert cluster.count(Lease, Lease.published_at.is_not(None)) == 3
+    assert cluster.count(LeaseRow, LeaseRow.published_at.is_not(None)) == 3
     assert waiting(settings().redis_url) == 0
     cluster.sweep()
     cluster.worker(processes=1)
@@ -133,8 +133,8 @@ def test_fault_24_of_two_beats_one_killed_across_a_tick_one_round_starts(program
     rules = {"FLYWHEEL_ROUNDS_AUTOMATIC": "1", "FLYWHEEL_ROUND_MIN_LINES": "1"}
     lost = programs.program("flywheel.loop.scheduler", fault="ticks:before kill 1", **rules)
     assert lost.process.wait(60) == -signal.SIGKILL
-    assert programs.count(Tick) == programs.count(Round) == 0
+    assert programs.count(TickRow) == programs.count(RoundRow) == 0
     beats = [programs.start("beat", [sys.executable, "-c", ONE_TICK], **rules) for _ in range(2)]
     assert [beat.process.wait(60) for beat in beats] == [0, 0]
     assert sorted(beat.says.splitlines()[-1] for beat in beats) == ["[1 round]", "[]"]
-    assert programs.count(Tick) == programs.count(Round) == 1
+    assert programs.count(TickRow) == programs.count(RoundRow) == 1

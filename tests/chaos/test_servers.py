@@ -13,7 +13,7 @@ import pytest
 
 from flywheel import keys
 from flywheel.database import engine, upgrade
-from flywheel.database.tables import Document
+from flywheel.database.tables import DocumentRow
 from flywheel.local.ports import HOST, free_port
 from flywheel.local.postgres import PostgresServer, end_leftover, prepare_postgres
 from flywheel.settings import settings
@@ -63,7 +63,7 @@ def test_fault_5_a_submission_that_lost_its_answer_is_sent_again_and_is_in_once(
     with pytest.raises(httpx.TransportError):
         send()
     assert killed.process.wait(10) == -signal.SIGKILL
-    assert cluster.count(Document) == documents
+    assert cluster.count(DocumentRow) == documents
     api(cluster, port)
     answer = send()
     assert answer.status_code == code, answer.text

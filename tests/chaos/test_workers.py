@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from flywheel.database import transaction
-from flywheel.database.tables import LabelRow, Lease, Page, Shard
+from flywheel.database.tables import LabelRow, LeaseRow, PageRow, ShardRow
 from flywheel.work import broker
 from tests.chaos.cluster import Cluster
 
@@ -16,7 +16,7 @@ from tests.chaos.cluster import Cluster
 def pages_of(state: str) -> list[tuple[int, str | None]]:
     """(number, reason) of the pages in a state, in order."""
     with transaction() as session:
-        query = select(Page.number, Page.reason).where(Page.state == state).order_by(Page.number)
+        query = select(PageRow.number, PageRow.reason).where(PageRow.state == state).order_by(PageRow.number)
         return [(number, reason) for number, reason in session.execute(query).all()]
 
 
@@ -93,10 +93,10 @@ def test_fault_13_one_hint_given_to_ten_consumers_is_worked_on_once(cluster: Clu
     cluster.worker("page:0 trace 0", processes=10)
     for stop in ("ingest", "coarse"):
         with transaction() as session:
-            ids = session.execute(select(Shard.id).where(Shard.state == "open")).scalars().all()
+            ids = session.execute(select(ShardRow.id).where(ShardRow.state == "open")).scalars().all()
         broker.publish([(shard_id, stop) for shard_id in ids for _ in range(10)])
-        done = Shard.stop == stop, Shard.state == "finished"
-        cluster.wait("the stop's end", lambda done=done: cluster.count(Shard, *done) == 1)
+        done = ShardRow.stop == stop, ShardRow.state == "finished"
+        cluster.wait("the stop's end", lambda done=done: cluster.count(ShardRow, *done) == 1)
     starts = (cluster.directory / "pages").read_text().splitlines()
     assert len({start.split()[1] for start in starts}) == 1  # one process opened pages
     assert cluster.labels() == pages
@@ -121,7 +121,7 @@ def test_fault_25_a_worker_told_to_stop_gives_its_shard_back_uncharged(cluster: 
     sweep.kill()
     assert cluster.labels() == 0
     with transaction() as session:
-        lease = session.execute(select(Lease)).scalar_one()
+        lease = session.execute(select(LeaseRow)).scalar_one()
         assert (lease.worker, lease.attempts, lease.deferrals) == (None, 0, 0)
     cluster.sweep()
     cluster.worker()

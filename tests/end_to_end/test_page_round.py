@@ -23,7 +23,7 @@ from flywheel.client import Client
 from flywheel.demo import normal
 from flywheel.document import decode_label
 from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
-from flywheel.wire import Reading, RoundDetail
+from flywheel.wire import RoundDetail, Trial
 from tests.end_to_end.cluster import Cluster, embedded
 from tests.flywheel.draw import TIBETAN_SCRIPT, blank_book, use_font, write_lines
 from tests.models.drawing import syllables
@@ -172,14 +172,14 @@ def submit(client: Client, corpus: Corpus) -> None:
     assert summary.pages.waiting == PAGES
 
 
-def read(client: Client, path: Path, checkpoint: str, truth: str | None = None) -> Reading:
-    started = client.start_reading(path, language="bo", checkpoint=checkpoint, mode="tiny", truth=truth)
-    *_, found = client.follow_reading(started.id)
+def read(client: Client, path: Path, checkpoint: str, truth: str | None = None) -> Trial:
+    started = client.start_trial(path, language="bo", checkpoint=checkpoint, mode="tiny", truth=truth)
+    *_, found = client.follow_trial(started.id)
     assert found.status == "finished", found.detail
     return found
 
 
-def words(found: Reading) -> list[str]:
+def words(found: Trial) -> list[str]:
     return [normal(line.text for line in decode_label(page.label or {}).lines) for page in found.pages]
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from sqlalchemy import update
 
 from flywheel.database import transaction
-from flywheel.database.tables import Document, Page
+from flywheel.database.tables import DocumentRow, PageRow
 
 
 def a_pdf(text: str = "A line of plain text") -> bytes:
@@ -50,8 +50,10 @@ def written(directory: Path, name: str, data: bytes) -> Path:
 def open_document(document_id: int, pages: int = 1, **values: Any) -> tuple[int, ...]:
     """The document as ingest leaves it: ready, with pages; returns their ids."""
     with transaction() as session:
-        session.execute(update(Document).where(Document.id == document_id).values(state="ready", page_count=pages))
-        made = [Page(document_id=document_id, number=number, **values) for number in range(pages)]
+        session.execute(
+            update(DocumentRow).where(DocumentRow.id == document_id).values(state="ready", page_count=pages)
+        )
+        made = [PageRow(document_id=document_id, number=number, **values) for number in range(pages)]
         session.add_all(made)
         session.flush()
         return tuple(page.id for page in made)

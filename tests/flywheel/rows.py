@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import CheckpointRow, Document, LabelRow, Page, Shard
+from flywheel.database.tables import CheckpointRow, DocumentRow, LabelRow, PageRow, ShardRow
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
 from flywheel.labels import Result
 from flywheel.loop import submission
@@ -29,7 +29,7 @@ def make_document(
 ) -> tuple[int, tuple[int, ...]]:
     """A ready document with pending pages; returns its id and theirs."""
     with transaction() as session:
-        document = Document(
+        document = DocumentRow(
             corpus_id=submission.ensure_corpus(session, corpus),
             name=name,
             sha256=hashlib.sha256(f"{corpus}/{name}".encode()).hexdigest(),
@@ -42,7 +42,7 @@ def make_document(
         )
         session.add(document)
         session.flush()
-        rows = [Page(document_id=document.id, number=n) for n in range(pages)]
+        rows = [PageRow(document_id=document.id, number=n) for n in range(pages)]
         session.add_all(rows)
         session.flush()
         return document.id, tuple(row.id for row in rows)
@@ -62,7 +62,7 @@ def claim(stop: str, page_ids: tuple[int, ...], checkpoint: str | None = None, s
     work = Work(stop, page_ids=page_ids, checkpoint_id=checkpoint, salt=salt)
     with transaction() as session:
         ledger.enqueue(session, [work])
-        shard_id = session.execute(select(Shard.id).where(Shard.work_id == work.work_id)).scalar_one()
+        shard_id = session.execute(select(ShardRow.id).where(ShardRow.work_id == work.work_id)).scalar_one()
         taken = ledger.claim(session, shard_id, "test")
     assert taken is not None
     return taken

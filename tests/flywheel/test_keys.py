@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from flywheel import keys
 from flywheel.database import engine, transaction
-from flywheel.database.tables import ApiKey
+from flywheel.database.tables import ApiKeyRow
 from flywheel.errors import NotFound
 from flywheel.keys import KeyRefused, ScopeMissing
 
@@ -21,7 +21,7 @@ def make(*scopes: str, expires_at: datetime | None = None) -> tuple[str, str]:
         return keys.create(session, "a test", scopes or ("read",), expires_at)
 
 
-def check(plain: str) -> ApiKey:
+def check(plain: str) -> ApiKeyRow:
     with transaction() as session:
         return keys.verify(session, plain)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from flywheel.document import Box, Character
-from models.line_training.dataset import PatchRow, Split, write_manifest, write_patches
+from models.line_training.dataset import LineSample, Split, write_manifest, write_patches
 
 Gray = NDArray[np.uint8]
 TIBETAN, LATIN, CHINESE = 21, 0, 60
@@ -100,6 +100,6 @@ def make_dataset(directory: Path, lines: int = 40, words: int = 4, seed: int = 0
     rows = []
     for i in range(lines):
         text = syllables(words, seed * 1000 + i) + extra
-        rows.append(PatchRow(names[i % 8], i, 0, text, draw_line(text), label=i, producer="drawn"))
+        rows.append(LineSample(names[i % 8], i, 0, text, draw_line(text), label=i, producer="drawn"))
     write_patches(directory / "lines.parquet", rows)
     return write_manifest(directory, splits=splits, language="bo")

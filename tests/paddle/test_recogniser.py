@@ -9,7 +9,7 @@ import pytest
 
 from models.paddle import PaddleRecogniser
 from models.recognition.ppocr import PpocrRecogniser
-from models.recognition.protocol import Reading, Recogniser
+from models.recognition.protocol import Recogniser, Transcription
 from tests.paddle.drawing import CHINESE, ENGLISH, Pixels, draw_line, stored
 
 
@@ -48,7 +48,7 @@ def test_an_empty_image_reads_as_nothing_and_shifts_nobody(recogniser: PaddleRec
     line = draw_line("Flywheel")
     readings = recogniser.read([np.zeros((0, 5), np.uint8), line, np.zeros((5, 0), np.uint8)])
     assert [reading.text for reading in readings] == ["", "Flywheel", ""]
-    assert readings[0] == Reading("", 0.0)
+    assert readings[0] == Transcription("", 0.0)
 
 
 def test_producer_checkpoint_and_scripts_are_named(recogniser: PaddleRecogniser) -> None:

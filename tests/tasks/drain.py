@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 
 from flywheel.database import transaction
-from flywheel.database.tables import Lease, Shard
+from flywheel.database.tables import LeaseRow, ShardRow
 from flywheel.loop import rounds
 from flywheel.work.route import ROUTE
 from tasks.app import app
@@ -15,17 +15,17 @@ def drain(*, only: str | None = None, most: int = 500) -> int:
     """Perform what is due, in order, and what follows from it; returns the number of shards performed."""
     for done in range(most):
         with transaction() as session:
-            session.execute(update(Lease).where(Lease.worker.is_(None)).values(run_after=func.now()))
+            session.execute(update(LeaseRow).where(LeaseRow.worker.is_(None)).values(run_after=func.now()))
             rounds.advance(session)
         with transaction() as session:
             query = (
-                select(Shard.id, Shard.stop)
-                .join(Lease, Lease.shard_id == Shard.id)
-                .where(Lease.worker.is_(None))
-                .order_by(Shard.id)
+                select(ShardRow.id, ShardRow.stop)
+                .join(LeaseRow, LeaseRow.shard_id == ShardRow.id)
+                .where(LeaseRow.worker.is_(None))
+                .order_by(ShardRow.id)
             )
             if only is not None:
-                query = query.where(Shard.stop == only)
+                query = query.where(ShardRow.stop == only)
             row = session.execute(query.limit(1)).first()
         if row is None:
             return done

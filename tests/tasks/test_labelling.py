@@ -21,7 +21,7 @@ from sqlalchemy import select, update
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import Document, Export, LabelRow, Lease, Page, ReadingRow, Shard
+from flywheel.database.tables import DocumentRow, ExportRow, LabelRow, LeaseRow, PageRow, ShardRow, TrialRow
 from flywheel.document import Box, Label, Line
 from flywheel.local.processes import spawn
 from flywheel.local.programs import PROGRAMS, argv_values
@@ -30,7 +30,7 @@ from flywheel.loop.recipes import Unit
 from flywheel.pdf import Sandbox
 from flywheel.work import broker, ledger
 from flywheel.work.ledger import Work
-from tasks.patches import Given, give
+from tasks.patches import PagePatches, cut_patches
 from tasks.worker import process
 from tests.flywheel import draw
 from tests.flywheel.rows import store
@@ -67,13 +67,13 @@ def written(path: Path, data: bytes) -> Path:
 def standing(document_id: int) -> list[tuple[str, str | None, str | None]]:
     """(state, verdict, reason) of a document's pages, in order."""
     with transaction() as session:
-        query = select(Page).where(Page.document_id == document_id).order_by(Page.number)
+        query = select(PageRow).where(PageRow.document_id == document_id).order_by(PageRow.number)
         return [(page.state, page.verdict, page.reason) for page in session.execute(query).scalars()]
 
 
-def document(document_id: int) -> Document:
+def document(document_id: int) -> DocumentRow:
     with transaction() as session:
-        return session.get_one(Document, document_id)
+        return session.get_one(DocumentRow, document_id)
 
 
 def said(document_id: int, stop: str = "coarse") -> list[str]:
@@ -81,16 +81,16 @@ def said(document_id: int, stop: str = "coarse") -> list[str]:
     with transaction() as session:
         query = (
             select(LabelRow)
-            .join(Page, Page.id == LabelRow.page_id)
-            .where(Page.document_id == document_id, LabelRow.stop == stop)
-            .order_by(Page.number)
+            .join(PageRow, PageRow.id == LabelRow.page_id)
+            .where(PageRow.document_id == document_id, LabelRow.stop == stop)
+            .order_by(PageRow.number)
         )
         return [labels.load(store(), row).text for row in session.execute(query).scalars()]
 
 
 def nothing_is_open() -> bool:
     with transaction() as session:
-        return session.execute(select(Lease)).first() is None
+        return session.execute(select(LeaseRow)).first() is None
 
 
 def encrypted() -> bytes:
@@ -282,7 +282,7 @@ def test_the_gpu_worker_spawns_its_process_and_that_process_reads_a_page(
     drain(only="ingest")
     drain(only="coarse")
     with transaction() as session:
-        shard_id = session.execute(select(Shard.id).where(Shard.stop == "recognition")).scalar_one()
+        shard_id = session.execute(select(ShardRow.id).where(ShardRow.stop == "recognition")).scalar_one()
     [program] = [program for program in PROGRAMS if program.name == "worker-gpu"]
     argv = program.command(argv_values(str(tmp_path), str(tmp_path / "work"), "127.0.0.1", 0))
     log = tmp_path / "worker.log"
@@ -335,7 +335,7 @@ def test_a_text_layers_label_is_cut_by_its_characters_also_after_a_person_accept
     drain(only="ingest")
     drain(only="coarse")
     with transaction() as session:
-        page = session.execute(select(Page).where(Page.document_id == document_id)).scalar_one()
+        page = session.execute(select(PageRow).where(PageRow.document_id == document_id)).scalar_one()
         machine = labels.current(session, page.id)
     assert machine is not None
     tall = labels.keep(store(), [with_tall_boxes(labels.load(store(), machine))])
@@ -346,7 +346,7 @@ def test_a_text_layers_label_is_cut_by_its_characters_also_after_a_person_accept
         person = labels.current(session, page.id)
     assert person is not None
     assert (person.kind, person.blob_key) == ("human", tall.key)
-    given = give(path, document(document_id), page, person, "line")
+    given = cut_patches(path, document(document_id), page, person, "line")
     assert "".join("".join(patch.text.split()) for patch in given.rows) == "".join("".join(lines).split())
     assert not given.dropped
 
@@ -359,13 +359,17 @@ def test_a_page_whose_label_is_lost_or_damaged_gives_no_patches_and_says_why(tmp
     drain(only="ingest")
     drain(only="coarse")
     with transaction() as session:
-        page = session.execute(select(Page).where(Page.document_id == document_id)).scalar_one()
+        page = session.execute(select(PageRow).where(PageRow.document_id == document_id)).scalar_one()
         row = labels.current(session, page.id)
     assert row is not None
     spoil(row.blob_key)
-    assert give(path, document(document_id), page, row, unit) == Given(row, [], Counter({"blob_corrupt": 1}))
+    assert cut_patches(path, document(document_id), page, row, unit) == PagePatches(
+        row, [], Counter({"blob_corrupt": 1})
+    )
     store().delete(row.blob_key)
-    assert give(path, document(document_id), page, row, unit) == Given(row, [], Counter({"blob_missing": 1}))
+    assert cut_patches(path, document(document_id), page, row, unit) == PagePatches(
+        row, [], Counter({"blob_missing": 1})
+    )
 
 
 @pytest.mark.parametrize("harm", [spoil, lambda key: store().delete(key)], ids=["damaged", "lost"])
@@ -378,17 +382,17 @@ def test_an_export_leaves_out_pages_whose_label_cannot_be_had_and_counts_them(
         documents.append(submit(tmp_path / f"{seed}.pdf"))
     drain()
     with transaction() as session:
-        of_first = select(LabelRow.blob_key).join(Page).where(Page.document_id == documents[0]).distinct()
+        of_first = select(LabelRow.blob_key).join(PageRow).where(PageRow.document_id == documents[0]).distinct()
         [key] = session.execute(of_first).scalars()
-        corpus_id = session.get_one(Document, documents[0]).corpus_id
-        row = Export(corpus_id=corpus_id, format="jsonl")
+        corpus_id = session.get_one(DocumentRow, documents[0]).corpus_id
+        row = ExportRow(corpus_id=corpus_id, format="jsonl")
         session.add(row)
         session.flush()
         ledger.enqueue(session, [Work("export", export_id=row.id)])
     harm(key)
     drain()
     with transaction() as session:
-        row = session.get_one(Export, row.id)
+        row = session.get_one(ExportRow, row.id)
     assert (row.status, row.rows, row.progress) == ("finished", 2, {"rows": 2, "of": 4, "left_out": 2})
 
 
@@ -397,11 +401,11 @@ def test_a_reading_of_a_damaged_file_ends_with_the_reason(tmp_path: Path) -> Non
     key = store().put_file(tmp_path / "a.pdf")
     spoil(key)
     with transaction() as session:
-        row = ReadingRow(name="a.pdf", blob_key=key, language="en")
+        row = TrialRow(name="a.pdf", blob_key=key, language="en")
         session.add(row)
         session.flush()
-        ledger.enqueue(session, [Work("reading", reading_id=row.id)])
+        ledger.enqueue(session, [Work("trial", trial_id=row.id)])
     drain()
     with transaction() as session:
-        row = session.get_one(ReadingRow, row.id)
+        row = session.get_one(TrialRow, row.id)
     assert (row.status, row.reason) == ("failed", "blob_corrupt")

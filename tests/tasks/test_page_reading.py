@@ -26,13 +26,13 @@ from sqlalchemy import select
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import CheckpointRow, LabelRow, Lease, Page, ReadingRow, Shard
+from flywheel.database.tables import CheckpointRow, LabelRow, LeaseRow, PageRow, ShardRow, TrialRow
 from flywheel.errors import SetupError, Stopping, Transient
 from flywheel.loop import promotion, relabel, submission
 from flywheel.pdf import Sandbox
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Run
+from flywheel.work.broker import Attempt
 from flywheel.work.ledger import Work
 from tasks.app import app
 from tasks.recognition import rendered
@@ -110,7 +110,7 @@ def waiting_shard(tmp_path: Path, pages: int = 1) -> int:
     drain(only="ingest")
     drain(only="coarse")
     with transaction() as session:
-        return session.execute(select(Shard.id).where(Shard.stop == "recognition")).scalar_one()
+        return session.execute(select(ShardRow.id).where(ShardRow.stop == "recognition")).scalar_one()
 
 
 def perform(shard_id: int) -> None:
@@ -134,18 +134,18 @@ def test_scans_are_read_by_the_page_reader_that_was_made_champion_of_their_langu
     assert {row.settings_hash for row in rows} == {labels.settings_hash(dpi=150, mode="tiny")}
     assert labels.load(store(), rows[0]).text
     with transaction() as session:
-        assert set(session.execute(select(Page.state)).scalars()) == {"labelled"}
-        assert session.execute(select(Lease)).first() is None
+        assert set(session.execute(select(PageRow.state)).scalars()) == {"labelled"}
+        assert session.execute(select(LeaseRow)).first() is None
 
 
 def test_pages_that_wait_are_read_by_a_page_reader_as_soon_as_it_is_promoted(tmp_path: Path, there: Path) -> None:
     submit(scans(tmp_path / "scan.pdf", 2))
     drain()
     with transaction() as session:
-        assert set(session.execute(select(Page.state)).scalars()) == {"waiting"}
+        assert set(session.execute(select(PageRow.state)).scalars()) == {"waiting"}
     champion()
     with transaction() as session:
-        assert relabel.plan(session, "bo", "deepseek-ocr") == 2
+        assert relabel.enqueue_relabelling(session, "bo", "deepseek-ocr") == 2
     drain()
     assert [row.producer for row in fine_labels()] == ["deepseek-ocr"] * 2
 
@@ -167,10 +167,10 @@ def test_a_worker_without_the_weights_puts_the_shard_off_says_why_and_condemns_n
     shard_id = waiting_shard(tmp_path)
     perform(shard_id)
     with transaction() as session:
-        shard, lease = session.get_one(Shard, shard_id), session.get_one(Lease, shard_id)
+        shard, lease = session.get_one(ShardRow, shard_id), session.get_one(LeaseRow, shard_id)
         assert (shard.state, lease.worker, lease.attempts, lease.deferrals) == ("open", None, 0, 1)
         assert said in str(shard.detail)
-        assert session.execute(select(Page.state)).scalar_one() == "pending"
+        assert session.execute(select(PageRow.state)).scalar_one() == "pending"
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -256,8 +256,8 @@ def test_weights_of_another_shape_put_the_shard_off_too(tmp_path: Path, there: P
     shard_id = waiting_shard(tmp_path)
     perform(shard_id)
     with transaction() as session:
-        assert "unsafe_model_format" in str(session.get_one(Shard, shard_id).detail)
-        assert session.execute(select(Page.state)).scalar_one() == "pending"
+        assert "unsafe_model_format" in str(session.get_one(ShardRow, shard_id).detail)
+        assert session.execute(select(PageRow.state)).scalar_one() == "pending"
 
 
 def test_a_mode_that_the_setting_misspells_puts_the_shard_off_and_says_which_there_are(
@@ -267,20 +267,20 @@ def test_a_mode_that_the_setting_misspells_puts_the_shard_off_and_says_which_the
     shard_id = waiting_shard(tmp_path)
     perform(shard_id)
     with transaction() as session:
-        detail = str(session.get_one(Shard, shard_id).detail)
+        detail = str(session.get_one(ShardRow, shard_id).detail)
     assert "'huge' (FLYWHEEL_READER_MODE)" in detail
     assert "gundam" in detail
 
 
-def read_now(path: Path, **values: str) -> ReadingRow:
+def read_now(path: Path, **values: str) -> TrialRow:
     with transaction() as session:
-        row = ReadingRow(name=path.name, blob_key=store().put_file(path), language="bo", **values)
+        row = TrialRow(name=path.name, blob_key=store().put_file(path), language="bo", **values)
         session.add(row)
         session.flush()
-        ledger.enqueue(session, [Work("reading", reading_id=row.id)])
-    drain(only="reading")
+        ledger.enqueue(session, [Work("trial", trial_id=row.id)])
+    drain(only="trial")
     with transaction() as session:
-        return session.get_one(ReadingRow, row.id)
+        return session.get_one(TrialRow, row.id)
 
 
 def test_a_reading_looks_in_the_mode_it_is_given_and_counts_the_tokens(tmp_path: Path, there: Path) -> None:
@@ -361,19 +361,19 @@ def test_while_one_batch_is_read_the_next_is_rendered_and_no_more(
     path, pages = scans(tmp_path / "scan.pdf", 4), drawn_pages(4)
     with Sandbox(on_page=visit) as sandbox:
         monkeypatch.setattr("tasks.recognition.sandbox", lambda: sandbox)
-        parts = rendered(Run(a_claim()), path, pages, 1)
+        parts = rendered(Attempt(a_claim()), path, pages, 1)
         assert [page.number for page, _ in next(parts).pages] == [0]
         assert second.wait(30)
         assert [page.number for page, _ in next(parts).pages] == [1]
         assert visits[:2] == [0, 1]
         parts.close()
         assert 3 not in visits
-        assert [page.number for page, _ in next(rendered(Run(a_claim()), path, pages[3:], 1)).pages] == [3]
+        assert [page.number for page, _ in next(rendered(Attempt(a_claim()), path, pages[3:], 1)).pages] == [3]
 
 
 def test_a_worker_that_ends_leaves_the_pdf_child_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, pages = scans(tmp_path / "scan.pdf", 6), drawn_pages(6)
-    run = Run(a_claim())
+    run = Attempt(a_claim())
     parts = rendered(run, path, pages, 2)
     next(parts)
 
@@ -386,10 +386,10 @@ def test_a_worker_that_ends_leaves_the_pdf_child_at_rest(tmp_path: Path, monkeyp
     assert process.sandbox().inspect(path).pages == 6
 
 
-def drawn_pages(count: int) -> list[Page]:
+def drawn_pages(count: int) -> list[PageRow]:
     _, ids = make_document(count, name="drawn.pdf")
     with transaction() as session:
-        return list(session.execute(select(Page).where(Page.id.in_(ids)).order_by(Page.number)).scalars())
+        return list(session.execute(select(PageRow).where(PageRow.id.in_(ids)).order_by(PageRow.number)).scalars())
 
 
 def a_claim() -> ledger.Claim:

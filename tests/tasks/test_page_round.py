@@ -23,7 +23,16 @@ from sqlalchemy import select
 
 from flywheel import labels, markup
 from flywheel.database import transaction
-from flywheel.database.tables import CheckpointRow, Dataset, Document, LabelRow, Page, PatchSet, Round, Shard
+from flywheel.database.tables import (
+    CheckpointRow,
+    DatasetRow,
+    DocumentRow,
+    LabelRow,
+    PageRow,
+    PatchSetRow,
+    RoundRow,
+    ShardRow,
+)
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
 from flywheel.labels import Result
 from flywheel.loop import promotion, relabel, rounds, submission
@@ -99,7 +108,7 @@ def add(path: Path, language: str, lines: Sequence[str] = ()) -> str:
     """A document of one page as coarse leaves it: labelled, or waiting where no lines are given; its hash."""
     key = store().put_file(path)
     with transaction() as session:
-        document = Document(
+        document = DocumentRow(
             corpus_id=submission.ensure_corpus(session, "c"),
             name=path.name,
             sha256=key.rsplit("/", 1)[-1],
@@ -111,7 +120,7 @@ def add(path: Path, language: str, lines: Sequence[str] = ()) -> str:
         )
         session.add(document)
         session.flush()
-        page = Page(document_id=document.id, number=0, width=595, height=842, ink=0.02, state="waiting")
+        page = PageRow(document_id=document.id, number=0, width=595, height=842, ink=0.02, state="waiting")
         session.add(page)
         session.flush()
         sha256, page_id = document.sha256, page.id
@@ -148,9 +157,9 @@ def start(recipe: str = "deepseek-ocr-full", **overrides: Any) -> int:
         return rounds.start(session, language="bo", recipe=recipe, overrides={**values, **overrides})
 
 
-def the_round(round_id: int) -> Round:
+def the_round(round_id: int) -> RoundRow:
     with transaction() as session:
-        return session.get_one(Round, round_id)
+        return session.get_one(RoundRow, round_id)
 
 
 def promote(checkpoint: str) -> None:
@@ -160,7 +169,7 @@ def promote(checkpoint: str) -> None:
 
 def manifest_of(round_id: int) -> dict[str, Any]:
     with transaction() as session:
-        dataset = session.get_one(Dataset, session.get_one(Round, round_id).dataset_id)
+        dataset = session.get_one(DatasetRow, session.get_one(RoundRow, round_id).dataset_id)
     found: dict[str, Any] = json.loads(store().get(dataset.manifest_key))
     return found
 
@@ -186,19 +195,19 @@ def test_a_round_of_pages_goes_from_labels_to_a_decision_and_what_it_made_reads_
         checkpoint = session.get_one(CheckpointRow, made)
         assert (checkpoint.architecture, checkpoint.generation, checkpoint.parent_id) == ("deepseek-ocr", 1, None)
         assert checkpoint.scripts == ["Tibt"]
-        units = session.execute(select(PatchSet.unit, PatchSet.lines)).all()
+        units = session.execute(select(PatchSetRow.unit, PatchSetRow.lines)).all()
     assert set(units) == {("page", 1)}
     assert len(units) == len(born)
     promote(made)
     with transaction() as session:
-        assert relabel.plan(session, "bo", made) == 1
+        assert relabel.enqueue_relabelling(session, "bo", made) == 1
     drain()
     with transaction() as session:
         query = (
             select(LabelRow)
-            .join(Page)
-            .join(Document)
-            .where(Document.sha256 == waiting, LabelRow.stop == "recognition")
+            .join(PageRow)
+            .join(DocumentRow)
+            .where(DocumentRow.sha256 == waiting, LabelRow.stop == "recognition")
         )
         read = session.execute(query).scalar_one()
     assert (read.checkpoint_id, read.producer, read.generation) == (made, "deepseek-ocr", 1)
@@ -237,7 +246,7 @@ def test_pages_of_other_languages_are_cut_along_with_them_and_are_trained_on_alo
     assert manifest["replay"] == {foreign: "en"}
     assert manifest["splits"][foreign] == "train"
     with transaction() as session:
-        assert session.execute(select(Dataset.counts)).scalar_one()["replay"] == {"en": 1}
+        assert session.execute(select(DatasetRow.counts)).scalar_one()["replay"] == {"en": 1}
 
 
 def test_a_page_that_is_cut_for_lines_and_for_pages_is_kept_for_both(born: dict[str, str]) -> None:
@@ -248,7 +257,7 @@ def test_a_page_that_is_cut_for_lines_and_for_pages_is_kept_for_both(born: dict[
         with transaction() as session:
             rounds.cancel(session, round_id)
     with transaction() as session:
-        units = list(session.execute(select(PatchSet.unit)).scalars())
+        units = list(session.execute(select(PatchSetRow.unit)).scalars())
     assert sorted(units) == ["line"] * 4 + ["page"] * 4
 
 
@@ -330,8 +339,10 @@ def test_a_page_whose_label_says_nothing_teaches_nothing(born: dict[str, str]) -
     start()
     drain(only="patches")
     with transaction() as session:
-        sets = {row.label_id: (row.lines, row.dropped) for row in session.execute(select(PatchSet)).scalars()}
-        assert set(session.execute(select(Shard.state).where(Shard.stop == "patches")).scalars()) == {"finished"}
+        sets = {row.label_id: (row.lines, row.dropped) for row in session.execute(select(PatchSetRow)).scalars()}
+        assert set(session.execute(select(ShardRow.state).where(ShardRow.stop == "patches")).scalars()) == {
+            "finished"
+        }
     assert sets.pop(first) == (0, {"patch_empty": 1})
     assert set(dict(sets.values())) == {1}
 

@@ -9,19 +9,19 @@ import pytest
 from sqlalchemy import select
 
 from flywheel.database import transaction
-from flywheel.database.tables import CheckpointRow, Round, Shard
+from flywheel.database.tables import CheckpointRow, RoundRow, ShardRow
 from flywheel.loop import planning, promotion
 from flywheel.settings import settings
 from tests.tasks.drain import drain
 from tests.tasks.test_page_round import add, books, born, tiny, worker, write  # noqa: F401  # fixtures
 
 
-def plan(recipe: str, **overrides: Any) -> Round:
+def plan(recipe: str, **overrides: Any) -> RoundRow:
     with transaction() as session:
         asked = planning.ask(session, language="bo", corpora=[], recipe=recipe, overrides=overrides)
     drain()
     with transaction() as session:
-        return session.get_one(Round, asked)
+        return session.get_one(RoundRow, asked)
 
 
 def test_a_round_of_pages_is_told_with_what_its_tokenizer_makes_of_the_texts(
@@ -42,7 +42,7 @@ def test_a_round_of_pages_is_told_with_what_its_tokenizer_makes_of_the_texts(
     assert told["seconds"]["training"] is None  # no round has been measured
     assert told["seconds"]["training_at_most"] == 172_800
     with transaction() as session:
-        assert set(session.execute(select(Shard.stop).where(Shard.round_id.is_not(None))).scalars()) == {
+        assert set(session.execute(select(ShardRow.stop).where(ShardRow.round_id.is_not(None))).scalars()) == {
             "planning"
         }
 
@@ -50,7 +50,7 @@ def test_a_round_of_pages_is_told_with_what_its_tokenizer_makes_of_the_texts(
 def test_a_round_of_lines_is_told_with_its_symbols_and_with_measured_rates(born: dict[str, str]) -> None:  # noqa: F811
     with transaction() as session:
         progress = {"lines_per_second": 4.0}
-        session.add(Round(language="bo", recipe="line", status="finished", progress=progress))
+        session.add(RoundRow(language="bo", recipe="line", status="finished", progress=progress))
     told = plan("line", epochs=2).plan
     assert (told["unit"], told["lines"]) == ("line", 8)
     assert told["tokens"]["tokens_per_character"] >= 1.0

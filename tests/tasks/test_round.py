@@ -20,15 +20,15 @@ from sqlalchemy import func, select, update
 from flywheel.database import engine, transaction
 from flywheel.database.tables import (
     CheckpointRow,
-    Dataset,
-    Document,
+    DatasetRow,
+    DocumentRow,
     LabelRow,
-    Lease,
-    Page,
-    PatchSet,
-    Promotion,
-    Round,
-    Shard,
+    LeaseRow,
+    PageRow,
+    PatchSetRow,
+    PromotionRow,
+    RoundRow,
+    ShardRow,
 )
 from flywheel.errors import LeaseLost, Stopping
 from flywheel.loop import promotion, rounds
@@ -36,7 +36,7 @@ from flywheel.settings import settings
 from flywheel.work import broker, ledger
 from flywheel.work.ledger import Work
 from models.finetune import Progress
-from models.line_training.dataset import PatchRow, write_patches
+from models.line_training.dataset import LineSample, write_patches
 from tasks.app import app
 from tasks.training import Reporter, blobs_of
 from tasks.worker import process
@@ -69,16 +69,16 @@ def give_patches(directory: Path, documents: int = 4, lines: int = 6) -> list[in
         [label_id] = give_labels(pages, lines=lines)
         made.append(label_id)
         with transaction() as session:
-            sha256 = session.get_one(Document, document_id).sha256
+            sha256 = session.get_one(DocumentRow, document_id).sha256
         rows = [
-            PatchRow(sha256, pages[0], n, text, draw_line(text), 0, label_id, "fitz")
+            LineSample(sha256, pages[0], n, text, draw_line(text), 0, label_id, "fitz")
             for n in range(lines)
             for text in [syllables(5, seed=number * 100 + n)]
         ]
         write_patches(directory / "p.parquet", rows)
         key = store().put_file(directory / "p.parquet")
         with transaction() as session:
-            session.add(PatchSet(label_id=label_id, blob_key=key, lines=lines, dropped={"patch_empty": 1}))
+            session.add(PatchSetRow(label_id=label_id, blob_key=key, lines=lines, dropped={"patch_empty": 1}))
     return made
 
 
@@ -87,9 +87,9 @@ def start(**overrides: Any) -> int:
         return rounds.start(session, language="bo", overrides={**TINY, **overrides})
 
 
-def the_round(round_id: int) -> Round:
+def the_round(round_id: int) -> RoundRow:
     with transaction() as session:
-        return session.get_one(Round, round_id)
+        return session.get_one(RoundRow, round_id)
 
 
 def test_a_checkpoint_that_reads_badly_is_refused_with_its_numbers_and_kept(tmp_path: Path) -> None:
@@ -105,11 +105,11 @@ def test_a_checkpoint_that_reads_badly_is_refused_with_its_numbers_and_kept(tmp_
         checkpoint = session.get_one(CheckpointRow, row.checkpoint_id)
         assert (checkpoint.generation, checkpoint.round_id, checkpoint.language) == (1, round_id, "bo")
         assert store().exists(str(checkpoint.tree_key))
-        [decision] = session.execute(select(Promotion)).scalars()
+        [decision] = session.execute(select(PromotionRow)).scalars()
         assert (decision.action, decision.checkpoint_id) == ("refuse", checkpoint.id)
         assert promotion.champion(session, "bo") is None
-        dataset = session.get_one(Dataset, row.dataset_id)
-        assert set(session.execute(select(Shard.state)).scalars()) == {"finished"}
+        dataset = session.get_one(DatasetRow, row.dataset_id)
+        assert set(session.execute(select(ShardRow.state)).scalars()) == {"finished"}
     manifest = json.loads(store().get(dataset.manifest_key))
     assert manifest["labels"] == labels
     assert set(manifest["splits"].values()) == {"train", "validation", "heldout"}
@@ -141,7 +141,7 @@ def training_shard() -> int:
     """The id of the open training shard, everything before it done."""
     drain(only="dataset")
     with transaction() as session:
-        return session.execute(select(Shard.id).where(Shard.stop == "training")).scalar_one()
+        return session.execute(select(ShardRow.id).where(ShardRow.stop == "training")).scalar_one()
 
 
 def wait_for_steps(round_id: int) -> int:
@@ -160,7 +160,7 @@ def held_reporter(round_id: int) -> Reporter:
     with transaction() as session:
         claim = ledger.claim(session, shard_id, "test")
     assert claim is not None
-    return Reporter(broker.Run(claim), the_round(round_id))
+    return Reporter(broker.Attempt(claim), the_round(round_id))
 
 
 def at(step: int, *curve: dict[str, Any]) -> Progress:
@@ -199,7 +199,7 @@ def test_the_store_keeps_the_newest_training_checkpoint_alone_and_what_others_sh
     second = the_round(round_id).resume_key
     assert first != second
     assert set(store().keys()) - before == blobs_of(str(second))
-    taken_over = Reporter(reporter._run, the_round(round_id))
+    taken_over = Reporter(reporter._attempt, the_round(round_id))
     taken_over.saved(tree(tmp_path / "c", state="three"))
     assert set(store().keys()) - before == blobs_of(str(the_round(round_id).resume_key))
     taken_over.forget()
@@ -216,7 +216,7 @@ def test_what_a_checkpoint_or_another_training_shares_with_an_old_training_check
     other = store().put_tree(tree(tmp_path / "other", arguments="as both", state="other"))
     with transaction() as session:
         session.add(CheckpointRow(id="c1", architecture="line", scripts=[], tree_key=made))
-        session.add(Round(language="en", recipe="line", status="training", resume_key=other))
+        session.add(RoundRow(language="en", recipe="line", status="training", resume_key=other))
     reporter.saved(tree(tmp_path / "a", config="as all", arguments="as both", state="one"))
     old = blobs_of(str(the_round(round_id).resume_key))
     reporter.forget()
@@ -251,7 +251,7 @@ def test_a_checkpoint_that_comes_after_the_lease_was_lost_is_not_recorded(tmp_pa
     round_id = start()
     reporter = held_reporter(round_id)
     with transaction() as session:
-        session.execute(update(Lease).values(worker="other"))
+        session.execute(update(LeaseRow).values(worker="other"))
     with pytest.raises(LeaseLost):
         reporter.saved(tree(tmp_path / "a", state="one"))
     with pytest.raises(LeaseLost):
@@ -278,7 +278,7 @@ def test_cancelling_a_round_ends_its_training_at_once_and_leaves_no_checkpoint(
     with transaction() as session:
         count = select(func.count()).select_from(CheckpointRow).where(CheckpointRow.round_id.is_not(None))
         assert session.execute(count).scalar_one() == 0
-        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+        assert session.execute(select(func.count()).select_from(LeaseRow)).scalar_one() == 0
 
 
 def test_training_that_a_worker_gives_back_goes_on_where_it_was(
@@ -289,20 +289,20 @@ def test_training_that_a_worker_gives_back_goes_on_where_it_was(
     shard_id = training_shard()
     ending = threading.Event()
 
-    def check(_: broker.Run) -> None:
+    def check(_: broker.Attempt) -> None:
         if ending.is_set():
             raise Stopping("the worker is shutting down")
 
-    monkeypatch.setattr(broker.Run, "check", check)
+    monkeypatch.setattr(broker.Attempt, "check", check)
     worker = threading.Thread(target=app.tasks["tasks.training"].run, args=(shard_id,))
     worker.start()
     before = wait_for_steps(round_id)
     ending.set()
     worker.join(60)
     with transaction() as session:
-        lease = session.get_one(Lease, shard_id)
+        lease = session.get_one(LeaseRow, shard_id)
         assert (lease.worker, lease.attempts) == (None, 0)
-        session.execute(update(Round).values(overrides={**TINY, "steps": before + 40}))
+        session.execute(update(RoundRow).values(overrides={**TINY, "steps": before + 40}))
     ending.clear()
     drain()
     row = the_round(round_id)
@@ -319,7 +319,7 @@ def test_a_persons_page_and_an_accepted_reading_are_learned_from_and_a_rejected_
     round_id = start()
     drain(only="dataset")
     with transaction() as session:
-        dataset = session.get_one(Dataset, session.get_one(Round, round_id).dataset_id)
+        dataset = session.get_one(DatasetRow, session.get_one(RoundRow, round_id).dataset_id)
     assert json.loads(store().get(dataset.manifest_key))["labels"] == [labels[0], *labels[2:]]
 
 
@@ -330,8 +330,8 @@ def test_a_shard_of_a_cancelled_round_is_never_claimed() -> None:
     with transaction() as session:
         rounds.cancel(session, round_id)
     with transaction() as session:
-        shard = session.execute(select(Shard).where(Shard.round_id == round_id)).scalar_one()
+        shard = session.execute(select(ShardRow).where(ShardRow.round_id == round_id)).scalar_one()
         assert shard.state == "cancelled"
         assert ledger.claim(session, shard.id, "late") is None
         assert ledger.enqueue(session, [Work("coarse", page_ids=pages, salt="other")]) == 1
-        assert session.execute(select(Page.verdict)).scalar_one() == "accepted"
+        assert session.execute(select(PageRow.verdict)).scalar_one() == "accepted"

@@ -29,7 +29,7 @@ from models.readers.deepseek_ocr.processing import FINE, Processor, stacked
 from models.readers.deepseek_ocr.views import Views, look, mode_named, vision_tokens
 from models.readers.deepseek_ocr.weights import load
 from models.readers.protocol import PageInput
-from models.readers.vision_language import Asked, Writer, end_tokens, token_ids
+from models.readers.vision_language import AnswerGenerator, Question, end_tokens, token_ids
 
 AUTO = "auto"
 FIRST_LOOK, CLOSER_LOOK = "base", "gundam"
@@ -63,7 +63,7 @@ class DeepseekOcrReader:
         self._mode = _known(mode)
         self._prompt = prompt
         self._views_at_once = VIEWS_AT_ONCE
-        self._writer = Writer(
+        self._writer = AnswerGenerator(
             network,
             processor.decode,
             end=end_tokens(network, processor.tokenizer),
@@ -133,7 +133,7 @@ class DeepseekOcrReader:
             readings[place] = min(readings[place], reading, key=doubt)
         return readings
 
-    def _asked(self, pages: Sequence[PageInput]) -> Iterator[Asked]:
+    def _asked(self, pages: Sequence[PageInput]) -> Iterator[Question]:
         """A prompt a page, embedded; features are computed for a few pages ahead."""
         prepared = self._prepared(pages)
         while group := list(islice(prepared, self._views_at_once)):
@@ -169,11 +169,11 @@ class DeepseekOcrReader:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _embedded(self, views: Views, features: Tensor) -> Asked:
+    def _embedded(self, views: Views, features: Tensor) -> Question:
         ids = torch.tensor([self._processor.prompt_ids(self._prompt, views)], device=features.device)
         with torch.inference_mode():
             embeds = self._network.model.embedded(ids, features)[0]
-        return Asked(embeds, vision_tokens(mode_named(self._mode), views.grid))
+        return Question(embeds, vision_tokens(mode_named(self._mode), views.grid))
 
 
 def doubt(reading: PageReading) -> tuple[bool, bool, float]:

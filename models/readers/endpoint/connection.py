@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 import httpx
 
-from models.readers.endpoint.exchange import Away, Refused, Reply, Spoiled
+from models.readers.endpoint.exchange import Away, Reply, RequestRefused, Spoiled
 from models.readers.endpoint.patience import Budget, Patience
 
 T = TypeVar("T")
 
 
-class Connection:
+class Session:
     """Sends through `client` to what lies under `url`."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, budget: Budget, patience: Patience) -> None:
@@ -41,7 +41,7 @@ class Connection:
                 async with self._budget.turn():
                     sent = time.monotonic()
                     result = take(await self._send(method, path, body))
-            except Refused:
+            except RequestRefused:
                 self._budget.answered()
                 raise
             except Away as error:

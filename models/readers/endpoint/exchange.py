@@ -60,7 +60,7 @@ class Spoiled(Exception):
     """The server replied, or broke off, and there is no answer in it."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The server does not take this page, or this way of asking."""
 
 
@@ -75,7 +75,7 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RequestTemplate:
     """What every page is asked. `limit`: most tokens of an answer."""
 
     model: str
@@ -112,7 +112,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """What a server read. `pieces`: (text, probability) of its tokens, or None; `tokens`: how many."""
 
     text: str
@@ -128,12 +128,12 @@ def data_url(image: NDArray[np.uint8]) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def refused_options(error: Refused, without: frozenset[str]) -> frozenset[str]:
+def refused_options(error: RequestRefused, without: frozenset[str]) -> frozenset[str]:
     """The options that a refusal names, of those that were sent."""
     return frozenset(name for name, words in OPTIONS.items() if words.search(str(error))) - without
 
 
-def answer_of(reply: Reply) -> Answer:
+def answer_of(reply: Reply) -> ServerAnswer:
     """The first choice of a chat completion."""
     data = json_of(reply)
     choice = _choice(data)
@@ -143,7 +143,7 @@ def answer_of(reply: Reply) -> Answer:
         raise Spoiled("the content is not text")
     finish = choice.get("finish_reason")
     if finish == "content_filter":
-        raise Refused("the server's filter took the answer")
+        raise RequestRefused("the server's filter took the answer")
     if finish in ("abort", "error"):
         raise Spoiled(f"the server stopped with {finish!r}")
     text = content or ""
@@ -151,7 +151,7 @@ def answer_of(reply: Reply) -> Answer:
         text = text.removesuffix(end)
     usage = data.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    return Answer(
+    return ServerAnswer(
         text,
         _pieces(choice.get("logprobs")),
         finish == "length",
@@ -190,7 +190,7 @@ def _check_status(status: int, headers: Mapping[str, str], words: str) -> None:
             f"rule, and FLYWHEEL_ENDPOINT_MODEL a name from its /models; {words}"
         )
     if 400 <= status < 500:
-        raise Refused(f"{status}: {words}")
+        raise RequestRefused(f"{status}: {words}")
     raise Spoiled(f"{status}: {words}")
 
 

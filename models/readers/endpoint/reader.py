@@ -19,12 +19,12 @@ import numpy as np
 
 from flywheel.document import PageReading
 from flywheel.errors import SetupError, Transient
-from models.readers.endpoint.connection import Connection
+from models.readers.endpoint.connection import Session
 from models.readers.endpoint.exchange import (
-    Answer,
     Guard,
-    Question,
-    Refused,
+    RequestRefused,
+    RequestTemplate,
+    ServerAnswer,
     Spoiled,
     answer_of,
     data_url,
@@ -61,7 +61,7 @@ class EndpointReader:
         self._url = _base(url)
         self._tls = httpx.create_ssl_context() if self._url.startswith("https:") else False
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._question = Question(model, prompt, limit, guard)
+        self._question = RequestTemplate(model, prompt, limit, guard)
         self._checkpoint = checkpoint
         self._producer = producer
         self._requests = requests
@@ -97,7 +97,7 @@ class EndpointReader:
         async with httpx.AsyncClient(
             headers=self._headers, timeout=timeout, limits=limits, verify=self._tls
         ) as client:
-            connection = Connection(client, self._url, budget, self._patience)
+            connection = Session(client, self._url, budget, self._patience)
             if not self._question.model:
                 self._question = replace(self._question, model=await _only_model(connection))
             try:
@@ -110,7 +110,7 @@ class EndpointReader:
 
     async def _work(
         self,
-        connection: Connection,
+        connection: Session,
         queue: Iterator[tuple[int, PageInput]],
         readings: dict[int, PageReading],
     ) -> None:
@@ -118,20 +118,20 @@ class EndpointReader:
         for place, page in queue:
             readings[place] = await self._read(connection, page)
 
-    async def _read(self, connection: Connection, page: PageInput) -> PageReading:
+    async def _read(self, connection: Session, page: PageInput) -> PageReading:
         image = await asyncio.to_thread(data_url, page.image)
         try:
             answer = await self._ask(connection, self._question, image)
-        except Refused as error:
+        except RequestRefused as error:
             if not self._proven:
                 await self._prove(connection, error)
-            return self._reading(Answer(""), page, REFUSED)
+            return self._reading(ServerAnswer(""), page, REFUSED)
         except Spoiled as error:
             await self._prove(connection, error)
-            return self._reading(Answer(""), page, UNANSWERED)
+            return self._reading(ServerAnswer(""), page, UNANSWERED)
         return self._reading(answer, page)
 
-    async def _ask(self, connection: Connection, question: Question, image: str) -> Answer:
+    async def _ask(self, connection: Session, question: RequestTemplate, image: str) -> ServerAnswer:
         """The answer about one image. Options that the server refuses are left out, then and afterwards."""
         without = self._without
         while True:
@@ -139,7 +139,7 @@ class EndpointReader:
                 answer = await connection.ask(
                     "POST", "/chat/completions", question.body(image, without), answer_of
                 )
-            except Refused as error:
+            except RequestRefused as error:
                 named = refused_options(error, without)
                 if not named:
                     raise
@@ -149,16 +149,16 @@ class EndpointReader:
                 self._proven = True
                 return answer
 
-    async def _prove(self, connection: Connection, error: Exception) -> None:
+    async def _prove(self, connection: Session, error: Exception) -> None:
         """Asks about a blank image, to know that the page was at fault and not the server."""
         try:
             await self._ask(connection, replace(self._question, limit=1), data_url(BLANK))
-        except Refused as refusal:
+        except RequestRefused as refusal:
             raise SetupError(f"the endpoint refuses even a blank image: {refusal}") from error
         except Spoiled as failure:
             raise Transient(f"the endpoint does not answer: {failure}") from error
 
-    def _reading(self, answer: Answer, page: PageInput, *flaws: str) -> PageReading:
+    def _reading(self, answer: ServerAnswer, page: PageInput, *flaws: str) -> PageReading:
         reading = page_reading(
             answer.text,
             page,
@@ -181,11 +181,11 @@ def _base(url: str) -> str:
     return url.rstrip("/")
 
 
-async def _only_model(connection: Connection) -> str:
+async def _only_model(connection: Session) -> str:
     """The model that the server serves; raises SetupError when it is not one."""
     try:
         listed = (await connection.ask("GET", "/models", None, json_of)).get("data")
-    except Refused as error:
+    except RequestRefused as error:
         raise SetupError(f"the endpoint lists no models, set FLYWHEEL_ENDPOINT_MODEL: {error}") from error
     except Spoiled as error:
         raise Transient(f"the endpoint does not answer: {error}") from error

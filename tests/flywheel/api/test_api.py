@@ -19,7 +19,16 @@ from sqlalchemy import func, select
 from flywheel import keys
 from flywheel.client import Client
 from flywheel.database import engine, transaction
-from flywheel.database.tables import Document, Export, LabelRow, Page, ReadingRow, Review, Round, Shard
+from flywheel.database.tables import (
+    DocumentRow,
+    ExportRow,
+    LabelRow,
+    PageRow,
+    ReviewRow,
+    RoundRow,
+    ShardRow,
+    TrialRow,
+)
 from flywheel.document import Outcome, encode
 from flywheel.settings import settings
 from flywheel.work.ledger import queue_depths
@@ -59,7 +68,9 @@ def stored(model: type[Any]) -> int:
 
 def nothing_was_kept() -> bool:
     scratch = settings().work_dir / "uploads"
-    return not list(store().keys()) and not stored(Document) and not (scratch.exists() and list(scratch.iterdir()))
+    return (
+        not list(store().keys()) and not stored(DocumentRow) and not (scratch.exists() and list(scratch.iterdir()))
+    )
 
 
 # Documents
@@ -82,7 +93,7 @@ def test_the_same_bytes_again_are_reported_and_not_stored_twice(http: httpx.Clie
     assert (first.status_code, first.json()["duplicate"]) == (201, False)
     assert (again.status_code, again.json()["duplicate"]) == (200, True)
     assert again.json()["documents"][0]["document_id"] == first.json()["documents"][0]["document_id"]
-    assert (stored(Document), stored(Shard), len(list(store().keys()))) == (1, 1, 1)
+    assert (stored(DocumentRow), stored(ShardRow), len(list(store().keys()))) == (1, 1, 1)
     assert send(http, a_pdf(), corpus="other").status_code == 201
 
 
@@ -108,7 +119,7 @@ def test_a_zip_becomes_its_members_and_says_what_it_left_out(http: httpx.Client)
         {"name": "notes.txt", "reason": "unsupported_type", "detail": "notes.txt: the bytes are text/plain"}
     ]
     assert send(http, archive, "all.zip").json()["duplicate"] is True
-    assert stored(Document) == 3
+    assert stored(DocumentRow) == 3
 
 
 def test_documents_are_listed_in_order_through_a_cursor(http: httpx.Client, client: Client) -> None:
@@ -278,7 +289,7 @@ def test_a_key_may_do_what_its_scopes_say(http: httpx.Client, scopes: list[str],
     mine = {"Authorization": f"Bearer {key}"}
     answers = {
         "list": http.get("/v1/corpora", headers=mine),
-        "submit": http.post("/v1/readings", params={"name": "a.png"}, content=a_png(), headers=mine),
+        "submit": http.post("/v1/trials", params={"name": "a.png"}, content=a_png(), headers=mine),
         "export": http.post("/v1/exports", json={"corpus": "none", "format": "jsonl"}, headers=mine),
         "review": http.post("/v1/pages/1/accept", json={}, headers=mine),
         "train": http.post("/v1/rounds", json={"language": "bo"}, headers=mine),
@@ -329,7 +340,7 @@ def test_bodies_are_held_to_what_json_and_the_tables_can_hold(http: httpx.Client
     headers = {"Content-Type": "application/json"}
     answers = [code(http.post("/v1/rounds", content=body, headers=headers)) for body, _ in BAD_BODIES]
     assert answers == [expected for _, expected in BAD_BODIES]
-    assert stored(Round) == 0
+    assert stored(RoundRow) == 0
 
 
 def test_a_json_body_is_bounded(http: httpx.Client) -> None:
@@ -364,7 +375,7 @@ BAD_ADDRESSES = {
     "/v1/checkpoints/nobody": (404, "not_found"),
     "/v1/exports/4711": (404, "not_found"),
     "/v1/exports/4711/files/a": (404, "not_found"),
-    "/v1/readings/4711": (404, "not_found"),
+    "/v1/trials/4711": (404, "not_found"),
     "/v1/nonsense": (404, "not_found"),
 }
 
@@ -409,7 +420,7 @@ def test_a_store_that_does_not_answer_is_503_and_leaves_no_row(
     monkeypatch.setenv("FLYWHEEL_STORE_URL", "s3://key:secret@127.0.0.1:1/bucket?secure=false")
     settings.cache_clear()
     assert code(send(http, a_pdf())) == (503, "unavailable")
-    assert stored(Document) == 0
+    assert stored(DocumentRow) == 0
 
 
 # Pages and labels
@@ -527,7 +538,7 @@ def test_a_correction_that_is_no_label_is_refused(http: httpx.Client) -> None:
         label = {**encode(make_label()), **change}
         response = http.post(f"/v1/pages/{page_id}/labels", json={"label": label})
         assert code(response) == (422, "invalid_label"), change
-    assert (stored(LabelRow), stored(Review)) == (0, 0)
+    assert (stored(LabelRow), stored(ReviewRow)) == (0, 0)
 
 
 def test_a_page_has_a_picture_with_and_without_its_label(client: Client, tmp_path: Path) -> None:
@@ -579,7 +590,9 @@ def test_a_round_starts_is_followed_and_cancelled(client: Client, http: httpx.Cl
 def test_a_round_shows_its_curve_its_scores_and_what_was_decided(client: Client) -> None:
     curve = [{"seconds": 1.0, "cer": 0.9}, {"seconds": 2.0, "cer": 0.1}]
     with transaction() as session:
-        row = Round(language="bo", recipe="line", status="finished", curve=curve, scores={"after": {"cer": 0.1}})
+        row = RoundRow(
+            language="bo", recipe="line", status="finished", curve=curve, scores={"after": {"cer": 0.1}}
+        )
         session.add(row)
         session.flush()
         round_id = row.id
@@ -610,7 +623,7 @@ def test_promotions_and_rollbacks_change_who_reads(client: Client, http: httpx.C
     assert code(http.post("/v1/promotions/rollback", json={"language": "zh"})) == (409, "conflict")
 
 
-# Exports, readings, audit
+# Exports, trials, audit
 
 
 def test_an_export_is_enqueued_and_its_files_are_streamed_whole(client: Client, tmp_path: Path) -> None:
@@ -621,7 +634,7 @@ def test_an_export_is_enqueued_and_its_files_are_streamed_whole(client: Client, 
     data = bytes(range(256)) * 20_000
     written(tmp_path / "tree", "data/rows.jsonl", data)
     with transaction() as session:
-        row = session.get_one(Export, started.id)
+        row = session.get_one(ExportRow, started.id)
         row.status, row.rows, row.tree_key = "finished", 1, store().put_tree(tmp_path / "tree")
     (file,) = client.export(started.id).files
     assert (file.path, file.size) == ("data/rows.jsonl", len(data))
@@ -635,7 +648,7 @@ def test_an_unfinished_export_has_no_files_and_no_path_leaves_it(client: Client,
     assert code(http.get(f"/v1/exports/{export_id}/files/a")) == (409, "conflict")
     with transaction() as session:
         key = store().put(b'{"files":[{"path":"a","key":"sha256/00/00/0","size":1}]}')
-        session.get_one(Export, export_id).tree_key = key
+        session.get_one(ExportRow, export_id).tree_key = key
     assert code(http.get(f"/v1/exports/{export_id}/files/{quote('../../etc/passwd', safe='')}")) == (
         404,
         "not_found",
@@ -647,7 +660,7 @@ def test_an_unfinished_export_has_no_files_and_no_path_leaves_it(client: Client,
 def test_a_reading_is_enqueued_with_its_truth_and_shows_its_result(client: Client, tmp_path: Path) -> None:
     make_checkpoint("line-bo-1")
     path = written(tmp_path, "leaf.png", a_png())
-    started = client.start_reading(path, language="bo", checkpoint="line-bo-1", truth="བཀྲ་ཤིས")
+    started = client.start_trial(path, language="bo", checkpoint="line-bo-1", truth="བཀྲ་ཤིས")
     assert (started.status, started.name, started.checkpoint_id) == ("pending", "leaf.png", "line-bo-1")
     result = {
         "pages": [
@@ -657,11 +670,11 @@ def test_a_reading_is_enqueued_with_its_truth_and_shows_its_result(client: Clien
         "scores": {"cer": 0.25, "wer": 0.5, "edits": 2, "characters": 8},
     }
     with transaction() as session:
-        row = session.get_one(ReadingRow, started.id)
+        row = session.get_one(TrialRow, started.id)
         assert row.truth_key is not None
         assert store().get(row.truth_key).decode() == "བཀྲ་ཤིས"
         row.status, row.result_key = "finished", store().put(json.dumps(result).encode())
-    found = client.reading(started.id)
+    found = client.trial(started.id)
     assert [(page.number, page.label is None, page.reason) for page in found.pages] == [
         (0, False, None),
         (1, True, "page_timeout"),
@@ -672,13 +685,13 @@ def test_a_reading_is_enqueued_with_its_truth_and_shows_its_result(client: Clien
 
 def test_readings_refuse_what_they_cannot_read(http: httpx.Client) -> None:
     def read(data: bytes, name: str, **params: str) -> tuple[int, str]:
-        return code(http.post("/v1/readings", params={"name": name, **params}, content=data, headers=BINARY))
+        return code(http.post("/v1/trials", params={"name": name, **params}, content=data, headers=BINARY))
 
     assert read(b"", "a.png") == (422, "empty_file")
     assert read(a_zip({"a.pdf": a_pdf()}), "a.zip") == (415, "unsupported_type")
     assert read(a_png(), "a.png", checkpoint="nobody") == (404, "not_found")
     assert read(a_png(), "a.png", language="no tag") == (422, "invalid_request")
-    assert stored(ReadingRow) == 0
+    assert stored(TrialRow) == 0
 
 
 def test_the_audit_counts_lies_by_document_and_by_font(client: Client) -> None:
@@ -693,8 +706,8 @@ def test_the_audit_counts_lies_by_document_and_by_font(client: Client) -> None:
     }
     with transaction() as session:
         for page_id, names in fonts.items():
-            session.get_one(Page, page_id).facts = {"has_text": True, "fonts": names}
-        session.get_one(Page, pages[3]).facts = {"has_text": False, "fonts": []}
+            session.get_one(PageRow, page_id).facts = {"has_text": True, "fonts": names}
+        session.get_one(PageRow, pages[3]).facts = {"has_text": False, "fonts": []}
     give_labels(pages[:2], Outcome.REJECTED)
     give_labels((*pages[2:3], *honest))
     # A reader mends a page; its text layer lied all the same.

@@ -18,7 +18,7 @@ from flywheel import cli
 from flywheel.cli.plot import curve
 from flywheel.client import Client
 from flywheel.database import transaction
-from flywheel.database.tables import Document, Export, Promotion, ReadingRow, Round
+from flywheel.database.tables import DocumentRow, ExportRow, PromotionRow, RoundRow, TrialRow
 from flywheel.document import Outcome, encode
 from flywheel.errors import ApiError
 from tests.flywheel.conftest import Run
@@ -166,7 +166,7 @@ def test_a_folder_goes_in_and_repeats_and_refusals_are_told(run: Run, tmp_path: 
     assert "not_pdf" in out
     assert "2 submitted 1 duplicate 1 refused" in squeezed(out)
     with transaction() as session:
-        assert {row.language for row in session.query(Document)} == {"bo"}
+        assert {row.language for row in session.query(DocumentRow)} == {"bo"}
     again = run("submit", folder / "a.pdf", folder / "leaf.png", "--corpus", "books")
     assert again[0] == 0
     assert "2 duplicate" in squeezed(again[1])
@@ -264,10 +264,10 @@ def test_the_audit_shows_who_lies(run: Run) -> None:
     _, pages = make_document(2, corpus="books", name="liar.pdf")
     assert "none of the 2 pages has a text layer" in run("audit", "books")[1]
     with transaction() as session:
-        from flywheel.database.tables import Page
+        from flywheel.database.tables import PageRow
 
         for page_id in pages:
-            session.get_one(Page, page_id).facts = {"has_text": True, "fonts": ["ABCDEF+TibetanMachine"]}
+            session.get_one(PageRow, page_id).facts = {"has_text": True, "fonts": ["ABCDEF+TibetanMachine"]}
     give_labels(pages[:1], Outcome.REJECTED)
     give_labels(pages[1:])
     status, out, _ = run("audit", "books")
@@ -286,7 +286,7 @@ def a_finished_round() -> int:
     after = {"cer": 0.0213, "wer": 0.08, "cer_low": 0.018, "cer_high": 0.025, "lines": 400, "characters": 9000}
     scores = {"before": {**after, "cer": 0.96}, "after": after, "before_reader": "ppocr-v6-small"}
     with transaction() as session:
-        row = Round(
+        row = RoundRow(
             language="bo",
             recipe="line",
             status="finished",
@@ -299,7 +299,9 @@ def a_finished_round() -> int:
         session.add(row)
         session.flush()
         session.add(
-            Promotion(language="bo", action="promote", checkpoint_id="line-bo-1", round_id=row.id, actor="round 1")
+            PromotionRow(
+                language="bo", action="promote", checkpoint_id="line-bo-1", round_id=row.id, actor="round 1"
+            )
         )
         return row.id
 
@@ -369,24 +371,24 @@ def test_checkpoints_are_promoted_and_rolled_back(run: Run) -> None:
 # Results
 
 
-def answer_readings(monkeypatch: pytest.MonkeyPatch, results: dict[str, dict[str, Any]]) -> None:
+def answer_trials(monkeypatch: pytest.MonkeyPatch, results: dict[str, dict[str, Any]]) -> None:
     """Plays the reading worker: a reading is finished, by its file's name, before it is looked at."""
-    original = Client.reading
+    original = Client.trial
 
-    def reading(self: Client, reading_id: int) -> Any:
+    def trial(self: Client, trial_id: int) -> Any:
         with transaction() as session:
-            row = session.get_one(ReadingRow, reading_id)
+            row = session.get_one(TrialRow, trial_id)
             row.status = "finished"
             row.result_key = store().put(json.dumps(results[row.name]).encode())
-        return original(self, reading_id)
+        return original(self, trial_id)
 
-    monkeypatch.setattr(Client, "reading", reading)
+    monkeypatch.setattr(Client, "trial", trial)
 
 
 def test_a_file_is_read_to_text_and_to_labels(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = {"number": 0, "verdict": "accepted", "label": encode(make_label("བཀྲ་ཤིས"))}
     other = {"number": 1, "verdict": "accepted", "label": encode(make_label("བདེ་ལེགས"))}
-    answer_readings(monkeypatch, {"leaf.png": {"pages": [page, other], "scores": None}})
+    answer_trials(monkeypatch, {"leaf.png": {"pages": [page, other], "scores": None}})
     path = written(tmp_path, "leaf.png", a_png())
     status, out, _ = run("read", path, "--language", "bo")
     assert (status, out) == (0, "བཀྲ་ཤིས\n\fབདེ་ལེགས\n")
@@ -397,7 +399,7 @@ def test_a_page_that_could_not_be_read_ends_with_1_and_its_reason(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failure = {"number": 0, "reason": "no_reader", "detail": "no promoted checkpoint"}
-    answer_readings(monkeypatch, {"leaf.png": {"pages": [failure], "scores": None}})
+    answer_trials(monkeypatch, {"leaf.png": {"pages": [failure], "scores": None}})
     status, out, err = run("read", written(tmp_path, "leaf.png", a_png()))
     assert (status, out) == (1, "")
     assert "no_reader" in err
@@ -415,7 +417,7 @@ def test_evaluation_sums_edits_over_characters(run: Run, tmp_path: Path, monkeyp
         scores = {"cer": edits / characters, "wer": 0.5, "edits": edits, "characters": characters}
         return {"pages": [{"number": 0, "label": label}], "scores": scores | {"word_edits": 1, "words": 2}}
 
-    answer_readings(monkeypatch, {"a.png": read(1, 10), "b.pdf": read(9, 190)})
+    answer_trials(monkeypatch, {"a.png": read(1, 10), "b.pdf": read(9, 190)})
     status, out, _ = run("evaluate", "--checkpoint", "line-bo-1", tmp_path)
     assert status == 0
     assert "a.png 10.00 % 50.00 % 1 10" in squeezed(out)
@@ -431,7 +433,7 @@ def finish_exports(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
 
     def export(self: Client, export_id: int) -> Any:
         with transaction() as session:
-            row = session.get_one(Export, export_id)
+            row = session.get_one(ExportRow, export_id)
             row.status, row.rows, row.tree_key = "finished", 2, store().put_tree(directory)
         return original(self, export_id)
 

@@ -11,13 +11,13 @@ import pytest
 
 from flywheel.client import Client
 from flywheel.database import transaction
-from flywheel.database.tables import CheckpointRow, ReadingRow, Round, Shard
+from flywheel.database.tables import CheckpointRow, RoundRow, ShardRow, TrialRow
 from flywheel.document import Outcome, encode
 from flywheel.errors import ApiError
 from flywheel.loop import rounds
 from flywheel.settings import settings
-from flywheel.work.workers import DeviceFacts, beat
-from tests.flywheel.cli.test_cli import answer_readings, as_json, squeezed
+from flywheel.work.workers import DeviceFacts, write_status
+from tests.flywheel.cli.test_cli import answer_trials, as_json, squeezed
 from tests.flywheel.conftest import Run
 from tests.flywheel.files import a_png, written
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
@@ -55,13 +55,13 @@ def test_a_reader_is_named_with_its_mode_and_asked_so(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = {"number": 0, "verdict": "accepted", "label": encode(make_label()), "vision_tokens": 256}
-    answer_readings(monkeypatch, {"leaf.png": {"pages": [page], "scores": None}})
+    answer_trials(monkeypatch, {"leaf.png": {"pages": [page], "scores": None}})
     leaf = written(tmp_path, "leaf.png", a_png())
     found = as_json(run("read", leaf, "--reader", "deepseek-ocr", "--mode", "gundam", "--json"))
     assert (found["checkpoint_id"], found["mode"]) == ("deepseek-ocr", "gundam")
     assert found["pages"][0]["vision_tokens"] == 256
     with transaction() as session:
-        assert session.get_one(ReadingRow, found["id"]).mode == "gundam"
+        assert session.get_one(TrialRow, found["id"]).mode == "gundam"
 
 
 def test_readers_and_modes_that_do_not_go_together_are_refused(run: Run, client: Client, tmp_path: Path) -> None:
@@ -78,14 +78,14 @@ def test_readers_and_modes_that_do_not_go_together_are_refused(run: Run, client:
         assert said in squeezed(err)
     with transaction() as session:
         session.add(CheckpointRow(id="deepseek-ocr-lora-bo-7", architecture="deepseek-ocr", scripts=["Tibt"]))
-    assert client.start_reading(leaf, checkpoint="deepseek-ocr-lora-bo-7", mode="tiny").mode == "tiny"
+    assert client.start_trial(leaf, checkpoint="deepseek-ocr-lora-bo-7", mode="tiny").mode == "tiny"
 
 
 def test_workers_are_listed_with_their_device_and_for_whom_they_wait(run: Run) -> None:
     busy = DeviceFacts("cuda:0", "H200", 70_000_000_000, 140_000_000_000, 0.93)
     with transaction() as session:
-        beat(session, "node-1:17", "train@node-1", busy, "training of round 7", None)
-        beat(session, "node-1:18", "gpu@node-1", busy, None, "training of round 7 has cuda:0")
+        write_status(session, "node-1:17", "train@node-1", busy, "training of round 7", None)
+        write_status(session, "node-1:18", "gpu@node-1", busy, None, "training of round 7 has cuda:0")
     out = squeezed(run("status")[1])
     assert "train@node-1 17 cuda:0 H200 70.0 GB of 140.0 GB 93 % training of round 7" in out
     assert "waits: training of round 7 has cuda:0" in out
@@ -99,7 +99,7 @@ def answer_plans(monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]) -> None:
 
     def planned(self: Client, round_id: int) -> Any:
         with transaction() as session:
-            row = session.get_one(Round, round_id)
+            row = session.get_one(RoundRow, round_id)
             row.status, row.plan = "planned", plan
         return original(self, round_id)
 
@@ -121,7 +121,9 @@ def test_a_plan_tells_what_a_round_would_do_and_starts_none(run: Run, monkeypatc
     assert "བསྒྲ 12" in said
     assert "nothing was started" in said
     with transaction() as session:
-        assert [shard.stop for shard in session.query(Shard).filter(Shard.round_id.is_not(None))] == ["planning"]
+        assert [shard.stop for shard in session.query(ShardRow).filter(ShardRow.round_id.is_not(None))] == [
+            "planning"
+        ]
 
 
 def test_a_plan_is_refused_like_the_round_itself_and_hinders_none(client: Client) -> None:
@@ -147,7 +149,7 @@ def test_a_plan_does_not_count_as_the_last_round(client: Client, monkeypatch: py
     monkeypatch.setenv("FLYWHEEL_ROUND_MIN_LINES", "50")
     settings.cache_clear()
     with transaction() as session:
-        assert rounds.due(session, settings()) == ["bo"]
+        assert rounds.languages_due(session, settings()) == ["bo"]
 
 
 def truth(tmp_path: Path, *names: str) -> Path:
@@ -161,21 +163,21 @@ def truth(tmp_path: Path, *names: str) -> Path:
 
 def study_of(monkeypatch: pytest.MonkeyPatch, precision: dict[str, float]) -> None:
     """Plays a reader whose precision depends on its mode."""
-    original = Client.reading
+    original = Client.trial
     tokens = {"tiny": 64, "small": 100, "base": 256}
 
-    def reading(self: Client, reading_id: int) -> Any:
+    def trial(self: Client, trial_id: int) -> Any:
         with transaction() as session:
-            row = session.get_one(ReadingRow, reading_id)
+            row = session.get_one(TrialRow, trial_id)
             mode = str(row.mode)
             page = {"number": 0, "label": encode(make_label()), "vision_tokens": tokens[mode], "text_tokens": 640}
             length = 640 if row.name == "a.png" else 1240
             scores = {"cer": 1 - precision[mode], "wer": 1, "edits": 1, "characters": 9, "truth_tokens": length}
             row.status = "finished"
             row.result_key = store().put(json.dumps({"pages": [page], "scores": scores}).encode())
-        return original(self, reading_id)
+        return original(self, trial_id)
 
-    monkeypatch.setattr(Client, "reading", reading)
+    monkeypatch.setattr(Client, "trial", trial)
 
 
 def test_the_compression_study_tells_precision_by_mode_and_draws_it(
@@ -218,7 +220,7 @@ def test_rejected_labels_are_what_the_plan_compares_with(client: Client) -> None
     give_labels(pages[2:], Outcome.REJECTED, stop="recognition", checkpoint="line-bo-1", generation=1)
     planned = client.plan_round("bo")
     with transaction() as session:
-        row = session.get_one(Round, planned.id)
+        row = session.get_one(RoundRow, planned.id)
         outlook = planning.outlook(session, row)
         teaching, others = planning.sample(session, row)
         assert (outlook.pages, outlook.lines, outlook.documents) == (2, 2, 1)

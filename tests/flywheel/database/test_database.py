@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from flywheel import database
 from flywheel.errors import DatabaseUnavailable
-from flywheel.loop.readers import READERS
+from flywheel.loop.readers import BUILTIN_READERS
 
 
 def test_tables_and_migrations_agree(database_url: str) -> None:
@@ -26,7 +26,7 @@ def test_migrations_go_down_to_nothing_and_up_again(database_url: str) -> None:
     with engine.connect() as connection:
         built_in = connection.execute(text("SELECT id FROM checkpoints")).scalars().all()
     engine.dispose()
-    assert set(built_in) == set(READERS)
+    assert set(built_in) == set(BUILTIN_READERS)
 
 
 def test_every_constraint_has_a_name_by_the_convention(database_url: str) -> None:

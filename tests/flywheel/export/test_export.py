@@ -15,7 +15,7 @@ from PIL import Image
 
 from flywheel.document import Box, Kind, Label, Line, Region, decode_label, encode
 from flywheel.errors import Conflict
-from flywheel.export import FORMATS, ExportRow, alto, parquet, read_manifest, webdataset, write
+from flywheel.export import FORMATS, ExportedPage, alto, parquet, read_manifest, webdataset, write
 from flywheel.export.jsonl import COARSE_PROMPT, FINE_PROMPT
 from flywheel.markup import parse
 
@@ -28,7 +28,7 @@ def jpeg(shade: int) -> bytes:
     return out.getvalue()
 
 
-def row(page: int, kind: Kind = Kind.FINE, name: str = "../odd\u202ename.pdf") -> ExportRow:
+def row(page: int, kind: Kind = Kind.FINE, name: str = "../odd\u202ename.pdf") -> ExportedPage:
     body = Region("text", Box(30, 120, 1200, 400), (Line(TEXT, Box(30, 120, 560, 140), 0.5 + page / 100),))
     title = Region("title", Box(30, 40, 560, 80), (Line(f"page {page}", Box(30, 40, 560, 80), 0.9),))
     label = Label(kind, "line", 595.0, 842.0, (title, body), "Tibt", "bo", "ck-1")
@@ -43,10 +43,10 @@ def row(page: int, kind: Kind = Kind.FINE, name: str = "../odd\u202ename.pdf") -
         "generation": 1 if kind is Kind.FINE else 0,
     }
     sha = hashlib.sha256(name.encode()).hexdigest()
-    return ExportRow("tib", name, sha, page, jpeg(page), label, "accepted", "accepted", lineage)
+    return ExportedPage("tib", name, sha, page, jpeg(page), label, "accepted", "accepted", lineage)
 
 
-def rows(count: int) -> list[ExportRow]:
+def rows(count: int) -> list[ExportedPage]:
     return [row(n, Kind.COARSE if n % 2 else Kind.FINE) for n in range(count)]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import LabelRow, Page, Review
+from flywheel.database.tables import LabelRow, PageRow, ReviewRow
 from flywheel.document import Outcome, Verdict
 from flywheel.errors import BlobCorrupt, Conflict, LeaseLost, NotFound
 from flywheel.labels import Result
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("environment")
 
 def standing(page_id: int) -> tuple[str, str | None, str | None]:
     with transaction() as session:
-        page = session.get_one(Page, page_id)
+        page = session.get_one(PageRow, page_id)
         return page.state, page.verdict, page.reason
 
 
@@ -113,7 +113,7 @@ def test_a_persons_correction_stands_against_every_later_machine() -> None:
         assert current is not None
         assert (current.id, current.kind, current.parent_id) == (new, "human", parent)
         assert labels.load(store(), current).text == "ལེགས"
-        assert session.execute(select(Review.action)).scalar_one() == "correct"
+        assert session.execute(select(ReviewRow.action)).scalar_one() == "correct"
 
 
 def test_a_page_a_person_refused_is_not_accepted_by_a_machine() -> None:

@@ -27,8 +27,8 @@ import flywheel
 from flywheel.errors import Conflict, SetupError
 from flywheel.local import (
     PROGRAMS,
-    Policy,
     Program,
+    RestartPolicy,
     Stack,
     StackStatus,
     find,
@@ -90,7 +90,7 @@ POOL = Program(
     grace=5,
 )
 DYING = Program("dying", ("{python}", "-c", "raise SystemExit('no hope')"))
-QUICK = Policy(first_pause=0.05, longest_pause=0.2, healthy=60, give_up=4, ready=30)
+QUICK = RestartPolicy(first_pause=0.05, longest_pause=0.2, healthy=60, give_up=4, ready=30)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from flywheel.database import transaction
-from flywheel.database.tables import Promotion
+from flywheel.database.tables import PromotionRow
 from flywheel.errors import Conflict, NotFound
 from flywheel.loop import promotion
 from tests.flywheel.rows import make_checkpoint
@@ -81,7 +81,7 @@ def test_promotions_follow_each_other_and_roll_back_one_by_one() -> None:
         assert promotion.rollback(session, "bo", actor="test") is None
     with transaction() as session:
         assert promotion.champions(session) == {}
-        actions = session.execute(select(Promotion.action).order_by(Promotion.id)).scalars().all()
+        actions = session.execute(select(PromotionRow.action).order_by(PromotionRow.id)).scalars().all()
         assert actions == ["promote", "promote", "rollback", "rollback"]
         with pytest.raises(Conflict):
             promotion.rollback(session, "bo", actor="test")

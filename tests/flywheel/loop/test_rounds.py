@@ -9,11 +9,11 @@ from sqlalchemy import func, insert, literal, select, update
 
 from flywheel import labels
 from flywheel.database import transaction
-from flywheel.database.tables import Document, LabelRow, Lease, Page, PatchSet, Round, Shard
+from flywheel.database.tables import DocumentRow, LabelRow, LeaseRow, PageRow, PatchSetRow, RoundRow, ShardRow
 from flywheel.document import Outcome
 from flywheel.errors import Conflict, NotFound, Rejected
 from flywheel.loop import dataset, promotion, relabel, rounds
-from flywheel.loop.dataset import Source
+from flywheel.loop.dataset import PatchSource
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import ledger
@@ -22,7 +22,7 @@ from tests.flywheel.rows import give_labels, make_checkpoint, make_document, mak
 
 def open_stops() -> list[str]:
     with transaction() as session:
-        query = select(Shard.stop).where(Shard.state == "open").order_by(Shard.stop)
+        query = select(ShardRow.stop).where(ShardRow.state == "open").order_by(ShardRow.stop)
         return list(session.execute(query).scalars())
 
 
@@ -33,7 +33,7 @@ def start() -> int:
 
 def close_shards() -> None:
     with transaction() as session:
-        for shard_id in session.execute(select(Shard.id).where(Shard.state == "open")).scalars().all():
+        for shard_id in session.execute(select(ShardRow.id).where(ShardRow.state == "open")).scalars().all():
             held = ledger.claim(session, shard_id, "test")
             assert held is not None
             ledger.finish(session, held)
@@ -48,7 +48,7 @@ def test_a_round_needs_accepted_labels_and_known_corpora() -> None:
     with pytest.raises(NotFound, match="nowhere"), transaction() as session:
         rounds.start(session, language="bo", corpora=["nowhere"])
     with transaction() as session:
-        assert session.execute(select(func.count()).select_from(Round)).scalar_one() == 0
+        assert session.execute(select(func.count()).select_from(RoundRow)).scalar_one() == 0
 
 
 @pytest.mark.usefixtures("environment")
@@ -76,7 +76,7 @@ def test_a_round_moves_on_when_its_last_patches_are_cut_however_many_sweeps_look
         assert rounds.advance(one) + rounds.advance(two) == 1
     assert open_stops() == ["dataset"]
     with transaction() as session:
-        assert session.get_one(Round, round_id).status == "freezing"
+        assert session.get_one(RoundRow, round_id).status == "freezing"
 
 
 @pytest.mark.usefixtures("environment")
@@ -84,10 +84,10 @@ def test_labels_that_were_cut_before_are_not_cut_again() -> None:
     _, pages = make_document(10)
     ids = give_labels(pages)
     with transaction() as session:
-        session.add_all([PatchSet(label_id=n, blob_key="k", lines=1) for n in ids[:8]])
+        session.add_all([PatchSetRow(label_id=n, blob_key="k", lines=1) for n in ids[:8]])
     start()
     with transaction() as session:
-        assert session.execute(select(Shard.page_ids).where(Shard.stop == "patches")).scalar_one() == list(
+        assert session.execute(select(ShardRow.page_ids).where(ShardRow.stop == "patches")).scalar_one() == list(
             pages[8:]
         )
 
@@ -98,15 +98,15 @@ def test_cancelling_closes_the_work_and_the_lease_is_gone_for_whoever_holds_it()
     give_labels(pages)
     round_id = start()
     with transaction() as session:
-        shard_id = session.execute(select(Shard.id).where(Shard.state == "open")).scalar_one()
+        shard_id = session.execute(select(ShardRow.id).where(ShardRow.state == "open")).scalar_one()
         held = ledger.claim(session, shard_id, "w")
         assert held is not None
     with transaction() as session:
         rounds.cancel(session, round_id)
     with transaction() as session:
         assert not ledger.renew(session, held)
-        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
-        assert session.get_one(Round, round_id).status == "cancelled"
+        assert session.execute(select(func.count()).select_from(LeaseRow)).scalar_one() == 0
+        assert session.get_one(RoundRow, round_id).status == "cancelled"
         with pytest.raises(Conflict):
             rounds.cancel(session, round_id)
         with pytest.raises(NotFound):
@@ -118,16 +118,16 @@ def test_what_no_one_reads_waits_and_a_promotion_wakes_it() -> None:
     _, pages = make_document(3)
     give_labels(pages, Outcome.REJECTED)
     with transaction() as session:
-        relabel.assign(session, pages)
+        relabel.assign_readers(session, pages)
         assert relabel.wake_waiting(session) == 0
     with transaction() as session:
-        assert set(session.execute(select(Page.state)).scalars()) == {"waiting"}
+        assert set(session.execute(select(PageRow.state)).scalars()) == {"waiting"}
     make_checkpoint("c1")
     with transaction() as session:
         promotion.promote(session, "c1", actor="test")
         assert relabel.wake_waiting(session) == 3
         assert relabel.wake_waiting(session) == 0
-        assert set(session.execute(select(Page.state)).scalars()) == {"pending"}
+        assert set(session.execute(select(PageRow.state)).scalars()) == {"pending"}
     assert open_stops() == ["recognition"]
 
 
@@ -143,10 +143,10 @@ def test_a_new_champion_reads_what_is_not_accepted_and_what_older_ones_read_but_
         session.execute(
             update(LabelRow).where(LabelRow.page_id == by_hand).values(kind="human", verdict="rejected")
         )
-        session.execute(update(Page).where(Page.id == by_hand).values(verdict="rejected"))
+        session.execute(update(PageRow).where(PageRow.id == by_hand).values(verdict="rejected"))
     with transaction() as session:
-        assert relabel.plan(session, "bo", "new") == 2
-        assert session.execute(select(Shard.page_ids).where(Shard.state == "open")).scalar_one() == [
+        assert relabel.enqueue_relabelling(session, "bo", "new") == 2
+        assert session.execute(select(ShardRow.page_ids).where(ShardRow.state == "open")).scalar_one() == [
             garbled,
             read_before,
         ]
@@ -158,15 +158,15 @@ def test_a_round_is_due_after_enough_new_lines_and_not_while_one_runs() -> None:
     give_labels(pages, lines=10)
     config = settings().model_copy(update={"round_min_lines": 20})
     with transaction() as session:
-        assert rounds.due(session, config) == ["bo"]
-        assert rounds.due(session, config.model_copy(update={"round_min_lines": 21})) == []
+        assert rounds.languages_due(session, config) == ["bo"]
+        assert rounds.languages_due(session, config.model_copy(update={"round_min_lines": 21})) == []
     round_id = start()
     with transaction() as session:
-        assert rounds.due(session, config) == []
+        assert rounds.languages_due(session, config) == []
         rounds.cancel(session, round_id)
     with transaction() as session:
-        assert rounds.due(session, config) == []
-        assert rounds.due(session, config.model_copy(update={"round_interval_hours": 1.0})) == []
+        assert rounds.languages_due(session, config) == []
+        assert rounds.languages_due(session, config.model_copy(update={"round_interval_hours": 1.0})) == []
 
 
 @pytest.mark.usefixtures("environment")
@@ -176,7 +176,7 @@ def test_what_a_champion_read_makes_no_round_due() -> None:
     give_labels(pages, stop="recognition", checkpoint="c1", lines=50, generation=1)
     config = settings().model_copy(update={"round_min_lines": 1})
     with transaction() as session:
-        assert rounds.due(session, config) == []
+        assert rounds.languages_due(session, config) == []
 
 
 @pytest.mark.usefixtures("environment")
@@ -187,19 +187,19 @@ def test_pages_of_a_cancelled_relabel_go_back_to_where_they_stood() -> None:
     make_checkpoint("c2")
     give_labels(pages[:1], Outcome.REVIEW, stop="recognition", checkpoint="c1")
     with transaction() as session:
-        session.execute(update(Page).where(Page.id != pages[0]).values(state="waiting"))
-        row = Round(language="bo", recipe="line", status="relabelling")
+        session.execute(update(PageRow).where(PageRow.id != pages[0]).values(state="waiting"))
+        row = RoundRow(language="bo", recipe="line", status="relabelling")
         session.add(row)
         session.flush()
-        assert relabel.plan(session, "bo", "c2", row.id) == 3
+        assert relabel.enqueue_relabelling(session, "bo", "c2", row.id) == 3
         assert relabel.wake_waiting(session) == 0
     with transaction() as session:
-        assert set(session.execute(select(Page.state)).scalars()) == {"pending"}
+        assert set(session.execute(select(PageRow.state)).scalars()) == {"pending"}
         rounds.cancel(session, row.id)
     with transaction() as session:
-        states = session.execute(select(Page.state).order_by(Page.id)).scalars().all()
+        states = session.execute(select(PageRow.state).order_by(PageRow.id)).scalars().all()
         assert states == ["labelled", "waiting", "waiting"]
-        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+        assert session.execute(select(func.count()).select_from(LeaseRow)).scalar_one() == 0
 
 
 @pytest.mark.usefixtures("environment")
@@ -208,8 +208,8 @@ def test_a_page_a_person_corrected_meanwhile_is_not_sent_to_a_reader() -> None:
     give_labels(pages, Outcome.REJECTED)
     with transaction() as session:
         labels.review(session, store(), pages[0], action="correct", reviewer="tenzin", label=make_label())
-        relabel.assign(session, pages)
-        assert session.execute(select(Page.state)).scalar_one() == "labelled"
+        relabel.assign_readers(session, pages)
+        assert session.execute(select(PageRow.state)).scalar_one() == "labelled"
     assert open_stops() == []
 
 
@@ -219,13 +219,13 @@ def test_patches_that_cannot_be_cut_take_nothing_from_the_page_or_its_document()
     give_labels(pages)
     start()
     with transaction() as session:
-        shard_id = session.execute(select(Shard.id).where(Shard.state == "open")).scalar_one()
+        shard_id = session.execute(select(ShardRow.id).where(ShardRow.state == "open")).scalar_one()
         held = ledger.claim(session, shard_id, "w")
         assert held is not None
         ledger.fail(session, held, Reason.INTERNAL_ERROR, "broken", retry=False)
     with transaction() as session:
-        assert session.get_one(Document, document_id).state == "ready"
-        assert session.execute(select(Page.verdict)).scalar_one() == "accepted"
+        assert session.get_one(DocumentRow, document_id).state == "ready"
+        assert session.execute(select(PageRow.verdict)).scalar_one() == "accepted"
 
 
 @pytest.mark.usefixtures("environment")
@@ -234,13 +234,13 @@ def test_a_round_may_have_more_pages_than_a_statement_has_parameters() -> None:
     with transaction() as session:
         one = {"stop": "coarse", "kind": "coarse", "producer": "t", "settings_hash": "", "blob_key": "k"}
         two = {"blob_offset": 0, "blob_length": 1, "verdict": "accepted", "reason": "accepted", "detail": ""}
-        values = {**one, **two, "script": "Tibt", "characters": 1, "lines": 1, "page_id": Page.id}
+        values = {**one, **two, "script": "Tibt", "characters": 1, "lines": 1, "page_id": PageRow.id}
         chosen = select(*[value if name == "page_id" else literal(value) for name, value in values.items()])
         session.execute(insert(LabelRow).from_select(list(values), chosen))
-        session.execute(update(Page).values(state="labelled", verdict="accepted"))
+        session.execute(update(PageRow).values(state="labelled", verdict="accepted"))
     round_id = start()
     with transaction() as session:
-        cut = select(func.sum(func.cardinality(Shard.page_ids))).where(Shard.round_id == round_id)
+        cut = select(func.sum(func.cardinality(ShardRow.page_ids))).where(ShardRow.round_id == round_id)
         assert session.execute(cut).scalar_one() == len(pages)
         rounds.cancel(session, round_id)
 
@@ -255,8 +255,8 @@ def test_an_unknown_recipe_and_a_setting_that_is_no_number_are_refused_before_an
         with pytest.raises(Rejected, match="replay_share"), transaction() as session:
             rounds.start(session, language="bo", recipe="deepseek-ocr-full", overrides={"replay_share": wrong})
     with transaction() as session:
-        assert session.execute(select(func.count()).select_from(Round)).scalar_one() == 0
-        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+        assert session.execute(select(func.count()).select_from(RoundRow)).scalar_one() == 0
+        assert session.execute(select(func.count()).select_from(LeaseRow)).scalar_one() == 0
 
 
 @pytest.mark.usefixtures("environment")
@@ -264,12 +264,12 @@ def test_what_was_cut_into_lines_is_yet_to_be_taken_as_a_page_and_the_other_way_
     _, pages = make_document(3)
     ids = give_labels(pages)
     with transaction() as session:
-        session.add_all([PatchSet(label_id=n, unit="line", blob_key="k", lines=5) for n in ids])
-        session.add(PatchSet(label_id=ids[0], unit="page", blob_key="p", lines=1))
+        session.add_all([PatchSetRow(label_id=n, unit="line", blob_key="k", lines=5) for n in ids])
+        session.add(PatchSetRow(label_id=ids[0], unit="page", blob_key="p", lines=1))
     with transaction() as session:
         rounds.start(session, language="bo", recipe="deepseek-ocr-full")
     with transaction() as session:
-        query = select(Shard.page_ids).where(Shard.stop == "patches")
+        query = select(ShardRow.page_ids).where(ShardRow.stop == "patches")
         assert session.execute(query).scalar_one() == list(pages[1:])
         [taken] = dataset.sources(session, "bo", [], unit="page")
         assert (taken.label_id, taken.blob_key, taken.lines) == (ids[0], "p", 1)
@@ -295,7 +295,7 @@ def test_a_round_of_pages_takes_some_of_other_languages_along_of_each_as_many_an
     with transaction() as session:
         rounds.start(session, language="bo", recipe="deepseek-ocr-full", overrides={"replay_share": 0.25})
     with transaction() as session:
-        taken = session.execute(select(func.unnest(Shard.page_ids)).where(Shard.state == "open")).scalars()
+        taken = session.execute(select(func.unnest(ShardRow.page_ids)).where(ShardRow.state == "open")).scalars()
         foreign = sorted(set(taken) & {*english, *hindi, *read})
     assert foreign == sorted([*english[-2:], *hindi])  # a quarter of twelve
 
@@ -306,7 +306,7 @@ def test_a_round_of_lines_takes_nothing_of_other_languages() -> None:
     accepted_pages("en", 3)
     start()
     with transaction() as session:
-        cut = select(func.sum(func.cardinality(Shard.page_ids))).where(Shard.stop == "patches")
+        cut = select(func.sum(func.cardinality(ShardRow.page_ids))).where(ShardRow.stop == "patches")
         assert session.execute(cut).scalar_one() == 3
 
 
@@ -317,8 +317,8 @@ def test_what_is_replayed_has_a_page_to_learn_from_and_is_of_no_exam_of_its_own_
         document_id, pages = accepted_pages("en", 1, name=f"{number}.pdf")
         [label_id] = [current(page) for page in pages]
         with transaction() as session:
-            session.add(PatchSet(label_id=label_id, unit="page", blob_key="k", lines=int(number != 29)))
-            ids[session.get_one(Document, document_id).sha256] = label_id
+            session.add(PatchSetRow(label_id=label_id, unit="page", blob_key="k", lines=int(number != 29)))
+            ids[session.get_one(DocumentRow, document_id).sha256] = label_id
     sides = dataset.split(ids)
     with transaction() as session:
         found = dataset.replay(session, "bo", 100)
@@ -356,16 +356,16 @@ def test_about_an_eighth_of_many_documents_is_held_out() -> None:
 
 
 def test_a_document_that_only_a_reader_labelled_is_never_part_of_an_exam() -> None:
-    told = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(4)]
-    read = [Source(f"{n:064x}", n, n, 1, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(10, 40)]
+    told = [PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(4)]
+    read = [PatchSource(f"{n:064x}", n, n, 1, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(10, 40)]
     manifest = dataset.freeze("bo", told + read).manifest
     assert all(manifest["splits"][source.document] == "train" for source in read)
     assert manifest["generation"] == 1
 
 
 def test_pages_of_other_languages_are_trained_on_and_are_in_no_exam_and_the_manifest_names_them() -> None:
-    own = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "bo") for n in range(6)]
-    others = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "en") for n in range(4, 60)]
+    own = [PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "bo") for n in range(6)]
+    others = [PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "en") for n in range(4, 60)]
     frozen = dataset.freeze("bo", own, unit="page", replayed=others)
     manifest = frozen.manifest
     foreign = {source.document for source in others[2:]}  # two of them are Tibetan documents, too
@@ -380,7 +380,9 @@ def test_pages_of_other_languages_are_trained_on_and_are_in_no_exam_and_the_mani
 
 
 def test_a_dataset_is_named_by_what_is_in_it() -> None:
-    sources = [Source(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {"patch_split": 1}) for n in range(5)]
+    sources = [
+        PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {"patch_split": 1}) for n in range(5)
+    ]
     one = dataset.freeze("bo", sources)
     assert one.hash == dataset.freeze("bo", sources).hash
     assert one.hash != dataset.freeze("bo", sources[1:]).hash
@@ -389,6 +391,6 @@ def test_a_dataset_is_named_by_what_is_in_it() -> None:
 
 
 def test_too_few_documents_cannot_be_split_honestly() -> None:
-    sources = [Source("a", 1, 1, 0, "k" * 64, 10, {}), Source("b", 2, 2, 0, "k" * 64, 10, {})]
+    sources = [PatchSource("a", 1, 1, 0, "k" * 64, 10, {}), PatchSource("b", 2, 2, 0, "k" * 64, 10, {})]
     with pytest.raises(Rejected, match="at least 3"):
         dataset.freeze("bo", sources)

@@ -17,7 +17,7 @@ from flywheel.markup import (
     DROPPED,
     Fault,
     MarkupError,
-    Reading,
+    ParsedMarkup,
     coarse,
     fine,
     is_sound_table,
@@ -86,15 +86,15 @@ def block(text: str, category: str = "text", box: str = "[[1, 2, 300, 400]]") ->
     return f"<|ref|>{category}<|/ref|><|det|>{box}<|/det|>\n{text}\n\n"
 
 
-def tolerant(markup: str, lines: bool | None = False) -> Reading:
+def tolerant(markup: str, lines: bool | None = False) -> ParsedMarkup:
     """Also where nothing is sound."""
     try:
         return parse(markup, WIDTH, HEIGHT, lines=lines)
     except MarkupError as error:
-        return Reading((), error.flaws)
+        return ParsedMarkup((), error.flaws)
 
 
-def faults(reading: Reading) -> list[Fault]:
+def faults(reading: ParsedMarkup) -> list[Fault]:
     return [flaw.fault for flaw in reading.flaws]
 
 
@@ -302,7 +302,7 @@ def test_end_of_sentence_tokens_are_no_text() -> None:
     reading = parse(markup, WIDTH, HEIGHT)
     assert [region.text for region in reading.regions] == ["བོད", "one", "two"]
     assert reading.flaws == ()
-    assert parse(end, WIDTH, HEIGHT) == Reading(())
+    assert parse(end, WIDTH, HEIGHT) == ParsedMarkup(())
 
 
 # What DeepSeek-OCR writes

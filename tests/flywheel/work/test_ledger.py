@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from flywheel.database import transaction
-from flywheel.database.tables import Corpus, Document, Lease, Page, Shard
+from flywheel.database.tables import CorpusRow, DocumentRow, LeaseRow, PageRow, ShardRow
 from flywheel.errors import LeaseLost
 from flywheel.reasons import Reason
 from flywheel.work import ledger
@@ -22,15 +22,15 @@ pytestmark = pytest.mark.usefixtures("environment")
 def make_pages(count: int) -> tuple[int, tuple[int, ...]]:
     """A document with pages; returns its id and theirs."""
     with transaction() as session:
-        corpus = Corpus(name="tib")
+        corpus = CorpusRow(name="tib")
         session.add(corpus)
         session.flush()
-        document = Document(
+        document = DocumentRow(
             corpus_id=corpus.id, name="a.pdf", sha256="0" * 64, blob_key="k", size=1, media_type="application/pdf"
         )
         session.add(document)
         session.flush()
-        pages = [Page(document_id=document.id, number=n) for n in range(count)]
+        pages = [PageRow(document_id=document.id, number=n) for n in range(count)]
         session.add_all(pages)
         session.flush()
         return document.id, tuple(page.id for page in pages)
@@ -40,7 +40,7 @@ def open_shard(count: int = 1) -> int:
     document_id, pages = make_pages(count)
     with transaction() as session:
         ledger.enqueue(session, [Work("coarse", document_id=document_id, page_ids=pages)])
-        return session.execute(select(Shard.id)).scalar_one()
+        return session.execute(select(ShardRow.id)).scalar_one()
 
 
 def take(shard_id: int, worker: str = "w") -> Claim | None:
@@ -52,8 +52,8 @@ def run_out(shard_id: int) -> None:
     """Let the lease run out, by the database's clock."""
     with transaction() as session:
         session.execute(
-            update(Lease)
-            .where(Lease.shard_id == shard_id)
+            update(LeaseRow)
+            .where(LeaseRow.shard_id == shard_id)
             .values(expires_at=func.now() - text("interval '1 second'"))
         )
     with transaction() as session:
@@ -84,14 +84,14 @@ def test_a_worker_whose_lease_ran_out_writes_nothing() -> None:
     assert quick is not None
     assert quick.token == slow.token + 1
     with pytest.raises(LeaseLost), transaction() as session:  # noqa: PT012  # one transaction is the point
-        session.execute(update(Page).values(detail="written by the dead"))
+        session.execute(update(PageRow).values(detail="written by the dead"))
         ledger.finish(session, slow)
     with transaction() as session:
-        assert session.execute(select(Page.detail)).scalars().all() == [None]
+        assert session.execute(select(PageRow.detail)).scalars().all() == [None]
         ledger.finish(session, quick)
     with transaction() as session:
-        assert session.execute(select(Shard.state)).scalar_one() == "finished"
-        assert session.execute(select(func.count()).select_from(Lease)).scalar_one() == 0
+        assert session.execute(select(ShardRow.state)).scalar_one() == "finished"
+        assert session.execute(select(func.count()).select_from(LeaseRow)).scalar_one() == 0
 
 
 def test_renewing_keeps_a_lease_and_tells_when_it_is_gone() -> None:
@@ -120,13 +120,13 @@ def test_deferred_work_waits_longer_each_time_and_is_not_charged() -> None:
     waits = []
     for _ in range(3):
         with transaction() as session:
-            session.execute(update(Lease).values(run_after=func.now()))
+            session.execute(update(LeaseRow).values(run_after=func.now()))
         claim = take(shard_id)
         assert claim is not None
         assert claim.attempt == 1
         with transaction() as session:
             ledger.defer(session, claim, "the store is away")
-            pause = session.execute(select(func.extract("epoch", Lease.run_after - func.now()))).scalar_one()
+            pause = session.execute(select(func.extract("epoch", LeaseRow.run_after - func.now()))).scalar_one()
             waits.append(round(float(pause)))
         assert take(shard_id) is None
     assert waits == [1, 2, 4]
@@ -138,14 +138,14 @@ def test_a_shard_that_spends_its_attempts_is_split_and_a_page_that_does_is_quara
         assert take(shard_id) is not None
         run_out(shard_id)
     with transaction() as session:
-        assert session.get_one(Shard, shard_id).state == "split"
-        singles = session.execute(select(Shard.id).where(Shard.state == "open")).scalars().all()
+        assert session.get_one(ShardRow, shard_id).state == "split"
+        singles = session.execute(select(ShardRow.id).where(ShardRow.state == "open")).scalars().all()
     assert len(singles) == 3
     for _ in range(ROUTE["coarse"].attempts):
         assert take(singles[0]) is not None
         run_out(singles[0])
     with transaction() as session:
-        states = session.execute(select(Page.state, Page.reason).order_by(Page.id)).all()
+        states = session.execute(select(PageRow.state, PageRow.reason).order_by(PageRow.id)).all()
     assert [tuple(row) for row in states] == [
         ("quarantined", "attempts_exhausted"),
         ("pending", None),
@@ -160,7 +160,7 @@ def test_a_refused_input_is_not_tried_again() -> None:
     with transaction() as session:
         ledger.fail(session, claim, Reason.BLOB_CORRUPT, "bits flipped", retry=False)
     with transaction() as session:
-        page = session.execute(select(Page)).scalar_one()
+        page = session.execute(select(PageRow)).scalar_one()
         assert (page.state, page.reason, page.detail) == ("quarantined", "blob_corrupt", "bits flipped")
 
 
@@ -169,13 +169,13 @@ def test_a_page_that_was_accepted_stays_so_when_reading_it_again_fails() -> None
     give_labels(pages)
     with transaction() as session:
         ledger.enqueue(session, [Work("recognition", document_id=document_id, page_ids=pages)])
-        shard_id = session.execute(select(Shard.id).where(Shard.stop == "recognition")).scalar_one()
+        shard_id = session.execute(select(ShardRow.id).where(ShardRow.stop == "recognition")).scalar_one()
     claim = take(shard_id)
     assert claim is not None
     with transaction() as session:
         ledger.fail(session, claim, Reason.PAGE_TIMEOUT, "", retry=False)
     with transaction() as session:
-        page = session.execute(select(Page)).scalar_one()
+        page = session.execute(select(PageRow)).scalar_one()
         assert (page.state, page.verdict) == ("labelled", "accepted")
 
 
@@ -183,23 +183,25 @@ def test_two_sweeps_never_offer_the_same_shard_and_a_lost_hint_is_offered_again(
     with transaction() as session:
         ledger.enqueue(session, [Work("coarse", page_ids=(n,)) for n in range(20)])
     with transaction() as one, transaction() as two:
-        first = ledger.due(one, "cpu", 12, 60)
-        second = ledger.due(two, "cpu", 12, 60)
+        first = ledger.take_due_hints(one, "cpu", 12, 60)
+        second = ledger.take_due_hints(two, "cpu", 12, 60)
     assert len(first) + len(second) == 20
     assert not set(first) & set(second)
     with transaction() as session:
-        assert ledger.due(session, "cpu", 12, 60) == []
+        assert ledger.take_due_hints(session, "cpu", 12, 60) == []
     with transaction() as session:
-        session.execute(update(Lease).values(published_at=func.now() - text("interval '61 seconds'")))
-        assert len(ledger.due(session, "cpu", 50, 60)) == 20
+        session.execute(update(LeaseRow).values(published_at=func.now() - text("interval '61 seconds'")))
+        assert len(ledger.take_due_hints(session, "cpu", 50, 60)) == 20
 
 
 def test_depths_count_ready_running_and_delayed() -> None:
     with transaction() as session:
         ledger.enqueue(session, [Work("coarse", page_ids=(n, n + 100)) for n in range(3)])
-        ids = session.execute(select(Shard.id).order_by(Shard.id)).scalars().all()
+        ids = session.execute(select(ShardRow.id).order_by(ShardRow.id)).scalars().all()
         session.execute(
-            update(Lease).where(Lease.shard_id == ids[2]).values(run_after=func.now() + text("interval '1 hour'"))
+            update(LeaseRow)
+            .where(LeaseRow.shard_id == ids[2])
+            .values(run_after=func.now() + text("interval '1 hour'"))
         )
     assert take(ids[0]) is not None
     with transaction() as session:

@@ -11,17 +11,17 @@ import pytest
 
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
-from models.line_training.dataset import SCHEMA, Dataset, PatchRow, write_manifest, write_patches
+from models.line_training.dataset import SCHEMA, Dataset, LineSample, write_manifest, write_patches
 from tests.models.drawing import draw_line, make_dataset
 
 
-def row(document: str, number: int, **more: int) -> PatchRow:
-    return PatchRow(document, number, 0, f"text {number}", draw_line("ཀ་ཁ་"), **more)
+def row(document: str, number: int, **more: int) -> LineSample:
+    return LineSample(document, number, 0, f"text {number}", draw_line("ཀ་ཁ་"), **more)
 
 
 def test_a_patch_comes_back_as_it_was_written(tmp_path: Path) -> None:
     image = draw_line("བོད་ཡིག་")
-    write_patches(tmp_path / "a.parquet", [PatchRow("d", 3, 7, "བོད་ཡིག་", image, 0, 12, "pymupdf")])
+    write_patches(tmp_path / "a.parquet", [LineSample("d", 3, 7, "བོད་ཡིག་", image, 0, 12, "pymupdf")])
     write_manifest(tmp_path, splits={"d": "train"}, language="bo")
     lines = Dataset.open(tmp_path).lines("train")
     assert lines.texts == ["བོད་ཡིག་"]

@@ -19,7 +19,7 @@ from flywheel.errors import Cancelled, LeaseLost, Rejected
 from flywheel.reasons import Reason
 from models.checkpoint import load
 from models.finetune import Progress, TrainingJob, compare_on, evaluate, planned_steps, train
-from models.line_training.dataset import PatchRow, write_manifest, write_patches
+from models.line_training.dataset import LineSample, write_manifest, write_patches
 from models.recognition.line import LineRecogniser
 from models.recognition.ppocr import PpocrRecogniser
 from models.training.recipe import load_recipe
@@ -53,9 +53,9 @@ def job(tmp_path: Path, **overrides: Any) -> TrainingJob:
     )
 
 
-def rows_of(split: str, lines: int, words: int) -> list[PatchRow]:
+def rows_of(split: str, lines: int, words: int) -> list[LineSample]:
     texts = [syllables(words, i) for i in range(lines)]
-    return [PatchRow(split, i, 0, text, draw_line(text)) for i, text in enumerate(texts)]
+    return [LineSample(split, i, 0, text, draw_line(text)) for i, text in enumerate(texts)]
 
 
 def test_training_on_a_hundred_lines_learns_them_by_heart(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_dataset_without_lines_is_refused(tmp_path: Path) -> None:
 
 def test_lines_too_narrow_for_their_text_are_refused_rather_than_looped_over(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    narrow = PatchRow("d", 0, 0, syllables(40, 0), draw_line("ཀ་"))
+    narrow = LineSample("d", 0, 0, syllables(40, 0), draw_line("ཀ་"))
     write_patches(tmp_path / "data" / "a.parquet", [narrow])
     write_manifest(tmp_path / "data", splits={"d": "train"}, language="bo")
     with pytest.raises(Rejected) as caught:
@@ -210,7 +210,7 @@ def test_readings_of_a_checkpoint_are_never_the_truth_that_others_are_judged_by(
     data = tmp_path / "data"
     data.mkdir()
     line = draw_line(syllables(2, 0))
-    rows = [PatchRow("h", page, 0, "ཀ", line, generation=page) for page in (0, 1, 2)]
+    rows = [LineSample("h", page, 0, "ཀ", line, generation=page) for page in (0, 1, 2)]
     write_patches(data / "a.parquet", rows)
     write_manifest(data, splits={"h": "heldout"}, language="bo")
     reader = PpocrRecogniser()

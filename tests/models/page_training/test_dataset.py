@@ -10,18 +10,18 @@ import pytest
 
 from flywheel.errors import Rejected
 from models.line_training.dataset import write_manifest
-from models.page_training.dataset import PageDataset, PageRow, write_pages
+from models.page_training.dataset import PageDataset, PageSample, write_pages
 from models.page_training.samples import Samples, watched
 from models.training.recipe import PageRecipe
 
 
-def row(number: int, document: str, text: str = "བཀྲ་ཤིས།", **values: object) -> PageRow:
+def row(number: int, document: str, text: str = "བཀྲ་ཤིས།", **values: object) -> PageSample:
     image = np.full((90, 60), 255, np.uint8)
     image[10:20, 5 : 5 + 4 * (number + 1)] = 0
-    return PageRow(document, number, image, 150.0, 28.8, 43.2, text, language="bo", label=number, **values)
+    return PageSample(document, number, image, 150.0, 28.8, 43.2, text, language="bo", label=number, **values)
 
 
-def dataset(directory: Path, rows: list[PageRow], splits: dict[str, str], **manifest: object) -> Path:
+def dataset(directory: Path, rows: list[PageSample], splits: dict[str, str], **manifest: object) -> Path:
     directory.mkdir()
     write_pages(directory / "pages.parquet", rows)
     write_manifest(directory, splits=splits, language="bo")

@@ -17,7 +17,7 @@ import torch
 from flywheel.errors import Cancelled, Rejected, SetupError
 from models import finetune
 from models.finetune import TrainingJob, load_recipe
-from models.page_training.dataset import PageDataset, PageRow
+from models.page_training.dataset import PageDataset, PageSample
 from models.page_training.launch import from_json, to_json
 from models.page_training.samples import Sample
 from models.page_training.trainee import MASKED, trainee_of
@@ -49,7 +49,7 @@ QUICK = {
 }
 
 
-def pages() -> list[PageRow]:
+def pages() -> list[PageSample]:
     rows = []
     for number, (document, text) in enumerate(
         [*zip("abab", ["ab", "cd", "ef", "gh"], strict=True), ("c", "ij"), ("d", "kl")]
@@ -57,7 +57,7 @@ def pages() -> list[PageRow]:
         page = draw_page([(20.0, 60.0, text)], size=40, language="en", width=120, height=100)
         markup = f"<|ref|>text<|/ref|><|det|>[[100, 100, 800, 700]]<|/det|>\n{text}"
         rows.append(
-            PageRow(
+            PageSample(
                 document, number, page.image, page.dpi, *page.points, text, markup, language="en", label=number
             )
         )

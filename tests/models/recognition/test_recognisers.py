@@ -15,7 +15,7 @@ from models.checkpoint import Manifest, save
 from models.recognition.line import LineRecogniser, batch_of, batches_by_width, prepare
 from models.recognition.network import ARCHITECTURE, LineNetwork, NetworkConfig, frames, grow_output
 from models.recognition.ppocr import PpocrRecogniser
-from models.recognition.protocol import Reading, Recogniser, reading_of
+from models.recognition.protocol import Recogniser, Transcription, transcription_of
 from tests.models.drawing import Gray, draw_line, syllables
 
 TINY = NetworkConfig(height=32, widths=(4, 8, 8, 16), dimension=24, kernel=3, dilations=(1, 2))
@@ -135,11 +135,11 @@ def test_a_line_is_scaled_to_the_networks_height() -> None:
 
 
 def test_a_reading_normalised_keeps_one_confidence_a_code_point() -> None:
-    reading = reading_of([" ", "e", "\u0301", "x", " "], [0.1, 0.5, 0.7, 0.9, 0.2])
+    reading = transcription_of([" ", "e", "\u0301", "x", " "], [0.1, 0.5, 0.7, 0.9, 0.2])
     assert reading.text == "éx"
     assert len(reading.character_confidences) == 2
     assert reading.character_confidences[1] == 0.9
-    assert reading_of([], []) == Reading("", 0.0)
+    assert transcription_of([], []) == Transcription("", 0.0)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:

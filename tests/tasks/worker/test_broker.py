@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from flywheel.database import engine, transaction
-from flywheel.database.tables import Lease, Page, Shard
+from flywheel.database.tables import LeaseRow, PageRow, ShardRow
 from flywheel.errors import (
     Cancelled,
     Conflict,
@@ -26,7 +26,7 @@ from flywheel.errors import (
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import broker, ledger
-from flywheel.work.broker import Run, app, perform, stop_task
+from flywheel.work.broker import Attempt, app, perform, stop_task
 from flywheel.work.ledger import Work
 from flywheel.work.route import ROUTE
 from tests.flywheel.rows import make_document
@@ -39,40 +39,40 @@ def open_shard(pages: int = 1) -> int:
     document_id, page_ids = make_document(pages)
     with transaction() as session:
         ledger.enqueue(session, [Work("coarse", document_id=document_id, page_ids=page_ids)])
-        return session.execute(select(Shard.id)).scalar_one()
+        return session.execute(select(ShardRow.id)).scalar_one()
 
 
-def raising(error: BaseException) -> Callable[[Run], None]:
-    def work(run: Run) -> None:
+def raising(error: BaseException) -> Callable[[Attempt], None]:
+    def work(run: Attempt) -> None:
         raise error
 
     return work
 
 
-def finishing(run: Run) -> None:
+def finishing(run: Attempt) -> None:
     with transaction() as session:
         ledger.finish(session, run.claim)
 
 
-def shard(shard_id: int) -> Shard:
+def shard(shard_id: int) -> ShardRow:
     with transaction() as session:
-        return session.get_one(Shard, shard_id)
+        return session.get_one(ShardRow, shard_id)
 
 
-def lease(shard_id: int) -> Lease | None:
+def lease(shard_id: int) -> LeaseRow | None:
     with transaction() as session:
-        return session.get(Lease, shard_id)
+        return session.get(LeaseRow, shard_id)
 
 
 def page() -> tuple[str, str | None, str | None]:
     with transaction() as session:
-        row = session.execute(select(Page)).scalar_one()
+        row = session.execute(select(PageRow)).scalar_one()
         return row.state, row.reason, row.detail
 
 
 def make_ready(shard_id: int) -> None:
     with transaction() as session:
-        session.execute(update(Lease).where(Lease.shard_id == shard_id).values(run_after=func.now()))
+        session.execute(update(LeaseRow).where(LeaseRow.shard_id == shard_id).values(run_after=func.now()))
 
 
 def test_work_that_ends_well_closes_its_shard_and_leaves_no_lease() -> None:
@@ -108,7 +108,7 @@ def test_a_rejected_shard_of_several_pages_is_tried_again_page_by_page() -> None
     assert perform(raising(Rejected(Reason.PDF_UNREADABLE)), shard_id) == "rejected"
     assert (shard(shard_id).state, shard(shard_id).reason) == ("split", "pdf_unreadable")
     with transaction() as session:
-        opened = session.execute(select(Shard.page_ids).where(Shard.state == "open").order_by(Shard.id))
+        opened = session.execute(select(ShardRow.page_ids).where(ShardRow.state == "open").order_by(ShardRow.id))
         assert [len(ids) for ids in opened.scalars()] == [1, 1, 1]
 
 
@@ -143,9 +143,9 @@ def test_work_that_is_no_longer_ours_is_dropped_and_nothing_is_written(error: Ex
 def test_an_outcome_that_comes_after_the_lease_was_lost_changes_nothing() -> None:
     shard_id = open_shard()
 
-    def overtaken(run: Run) -> None:
+    def overtaken(run: Attempt) -> None:
         with transaction() as session:
-            session.execute(update(Lease).values(expires_at=func.now() - text("interval '1 second'")))
+            session.execute(update(LeaseRow).values(expires_at=func.now() - text("interval '1 second'")))
         with transaction() as session:
             ledger.expire(session)
             other = ledger.claim(session, shard_id, "other")
@@ -221,15 +221,15 @@ def test_the_heartbeat_keeps_the_lease_and_says_when_it_is_gone(monkeypatch: pyt
 
     def renewed(first: Any) -> bool:
         with transaction() as session:
-            return bool(session.execute(select(Lease.expires_at > first)).scalar_one())
+            return bool(session.execute(select(LeaseRow.expires_at > first)).scalar_one())
 
-    def slow(run: Run) -> None:
+    def slow(run: Attempt) -> None:
         with transaction() as session:
-            first = session.execute(select(Lease.expires_at)).scalar_one()
+            first = session.execute(select(LeaseRow.expires_at)).scalar_one()
         until(lambda: renewed(first))
         run.check()
         with transaction() as session:
-            session.execute(update(Lease).values(worker="other"))
+            session.execute(update(LeaseRow).values(worker="other"))
         until(run.should_stop)
         run.check()
 
@@ -242,7 +242,7 @@ def test_a_pool_process_sees_that_its_worker_was_told_to_stop() -> None:
     told = settings().work_dir / f"stopping.{os.getppid()}"  # what the main process leaves on SIGTERM
     told.parent.mkdir(parents=True, exist_ok=True)
     told.touch()
-    assert perform(Run.check, shard_id) == "released"
+    assert perform(Attempt.check, shard_id) == "released"
 
 
 def test_every_stop_has_its_task_and_none_is_acknowledged_late() -> None:

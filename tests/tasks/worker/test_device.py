@@ -11,9 +11,9 @@ import pytest
 from flywheel.database import transaction
 from flywheel.errors import DeviceBusy, Stopping
 from flywheel.settings import settings
-from flywheel.work.broker import pulse
-from flywheel.work.workers import DeviceFacts, Pulse, alive
-from tasks.worker.device import facts, turn
+from flywheel.work.broker import worker_status
+from flywheel.work.workers import DeviceFacts, WorkerStatus, alive
+from tasks.worker.device import facts, hold_device
 
 GPU = "cuda:0"
 
@@ -46,17 +46,21 @@ def until(true: Callable[[], bool]) -> None:
 
 def test_labelling_gives_way_to_a_training_and_is_told_to_which(run: FakeRun) -> None:
     refused = pytest.raises(DeviceBusy, match="training of round 7 has cuda:0")
-    with turn(run, GPU, "training of round 7", training=True), refused, turn(run, GPU, "", training=False):
+    with (
+        hold_device(run, GPU, "training of round 7", training=True),
+        refused,
+        hold_device(run, GPU, "", training=False),
+    ):
         pass
-    with turn(run, GPU, "", training=False):
+    with hold_device(run, GPU, "", training=False):
         pass
 
 
 def test_shards_that_read_share_the_device_and_another_device_is_another_matter(run: FakeRun) -> None:
     together = []
-    with turn(run, GPU, "", training=False), turn(run, GPU, "", training=False):
+    with hold_device(run, GPU, "", training=False), hold_device(run, GPU, "", training=False):
         together.append("two shards")
-    with turn(run, GPU, "a training", training=True), turn(run, "cuda:1", "", training=False):
+    with hold_device(run, GPU, "a training", training=True), hold_device(run, "cuda:1", "", training=False):
         together.append("a training and a shard")
     assert together == ["two shards", "a training and a shard"]
 
@@ -65,14 +69,14 @@ def test_a_training_waits_for_the_shards_being_read_and_nobody_begins_another(ru
     began = threading.Event()
 
     def train() -> None:
-        with turn(run, GPU, "training of round 8", training=True):
+        with hold_device(run, GPU, "training of round 8", training=True):
             began.set()
 
-    with turn(run, GPU, "", training=False):
+    with hold_device(run, GPU, "", training=False):
         trainer = threading.Thread(target=train)
         trainer.start()
-        until(lambda: pulse._waiting_for == "labelling on cuda:0 to end its shard")
-        with pytest.raises(DeviceBusy, match="round 8"), turn(run, GPU, "", training=False):
+        until(lambda: worker_status._waiting_for == "labelling on cuda:0 to end its shard")
+        with pytest.raises(DeviceBusy, match="round 8"), hold_device(run, GPU, "", training=False):
             pass
         assert not began.is_set()
     trainer.join(10)
@@ -80,24 +84,24 @@ def test_a_training_waits_for_the_shards_being_read_and_nobody_begins_another(ru
 
 
 def test_a_training_that_waits_can_be_stopped(run: FakeRun) -> None:
-    with turn(run, GPU, "", training=False):
+    with hold_device(run, GPU, "", training=False):
         run.stopping.set()
-        with pytest.raises(Stopping), turn(run, GPU, "a training", training=True):
+        with pytest.raises(Stopping), hold_device(run, GPU, "a training", training=True):
             pass
 
 
 def test_a_cpu_and_a_shared_device_know_no_rule(run: FakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    with turn(run, "cpu", "a training", training=True), turn(run, "cpu", "", training=False):
+    with hold_device(run, "cpu", "a training", training=True), hold_device(run, "cpu", "", training=False):
         pass
     monkeypatch.setenv("FLYWHEEL_DEVICE_RULE", "together")
     settings.cache_clear()
-    with turn(run, GPU, "a training", training=True), turn(run, GPU, "", training=False):
+    with hold_device(run, GPU, "a training", training=True), hold_device(run, GPU, "", training=False):
         pass
     assert not (Path(settings().work_dir) / "devices").exists()
 
 
 def test_a_worker_says_what_it_does_for_whom_it_waits_and_when_it_goes(environment: None) -> None:
-    mine = Pulse(lambda: DeviceFacts("cuda:0", "a card", 5, 10, 0.5))
+    mine = WorkerStatus(lambda: DeviceFacts("cuda:0", "a card", 5, 10, 0.5))
 
     def rows() -> list[tuple[str, str | None, str | None, float | None]]:
         with transaction() as session:

@@ -12,7 +12,7 @@ import pytest
 from flywheel.document import Label
 from flywheel.errors import SetupError
 from flywheel.loop.promotion import BUILTIN
-from flywheel.loop.readers import READERS
+from flywheel.loop.readers import BUILTIN_READERS
 from flywheel.settings import settings
 from models.readers.protocol import PageInput
 from tasks.worker import process, readers
@@ -70,7 +70,7 @@ def test_a_layout_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> 
 def test_each_reader_opens_from_the_folder_that_its_setting_names(
     name: str, build: Callable[[Path], Path], producer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(str(READERS[name].setting), str(build(tmp_path / "weights")))
+    monkeypatch.setenv(str(BUILTIN_READERS[name].setting), str(build(tmp_path / "weights")))
     monkeypatch.setenv("FLYWHEEL_READER_TOKENS", "4")
     monkeypatch.setenv("FLYWHEEL_READER_MODE", "tiny")
     settings.cache_clear()

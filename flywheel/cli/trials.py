@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
-from flywheel.loop.readers import AUTO, MODES, READERS
+from flywheel.loop.readers import AUTO, BUILTIN_READERS, MODES
 
 if TYPE_CHECKING:
     from flywheel.client import Client
-    from flywheel.wire import Reading
+    from flywheel.wire import Trial
 
 SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 IN_FLIGHT = 4
@@ -24,7 +24,7 @@ Checkpoint = Annotated[
 ]
 ReaderName = Annotated[
     str | None,
-    typer.Option("--reader", metavar="NAME", help=f"Read with one that came along: {', '.join(READERS)}."),
+    typer.Option("--reader", metavar="NAME", help=f"Read with one that came along: {', '.join(BUILTIN_READERS)}."),
 ]
 Mode = Annotated[
     str | None,
@@ -47,13 +47,13 @@ def read(
 
     if reader is not None and checkpoint is not None:
         raise typer.BadParameter("--reader and --checkpoint say the same: give one of them")
-    if reader is not None and reader not in READERS:
-        raise typer.BadParameter(f"no reader {reader!r}; there are {', '.join(READERS)}")
+    if reader is not None and reader not in BUILTIN_READERS:
+        raise typer.BadParameter(f"no reader {reader!r}; there are {', '.join(BUILTIN_READERS)}")
     with connect(data_dir) as client:
-        started = client.start_reading(file, language=language, checkpoint=checkpoint or reader, mode=mode)
+        started = client.start_trial(file, language=language, checkpoint=checkpoint or reader, mode=mode)
         with show.progress("readings", hidden=as_json) as bar:
             task = bar.add_task(f"reading {file.name}", total=1)
-            *_, found = client.follow_reading(started.id)
+            *_, found = client.follow_trial(started.id)
             bar.update(task, completed=1)
     if as_json:
         show.print_json(found)
@@ -63,7 +63,7 @@ def read(
         raise typer.Exit(1)
 
 
-def _print_text(found: Reading) -> None:
+def _print_text(found: Trial) -> None:
     """Text to standard output, pages parted by form feeds; what could not be read to standard error."""
     from flywheel.cli import show
     from flywheel.document import decode_label
@@ -116,7 +116,7 @@ def evaluate(
             study.tell(checkpoint, runs, plot, as_json=as_json)
             return
         found = _read_all(client, pairs, checkpoint, language, hidden=as_json)
-    rows = [_row(page, reading) for (page, _), reading in zip(pairs, found, strict=True)]
+    rows = [_row(page, trial) for (page, _), trial in zip(pairs, found, strict=True)]
     total = _total(rows)
     if as_json:
         show.print_json({"checkpoint": checkpoint, "files": rows, "total": total})
@@ -142,24 +142,24 @@ def _read_all(
     *,
     mode: str | None = None,
     hidden: bool,
-) -> list[Reading]:
+) -> list[Trial]:
     """A few at once, so that no reader waits for an upload."""
     from concurrent.futures import ThreadPoolExecutor
 
     from flywheel.cli import show
 
-    def one(pair: tuple[Path, Path]) -> Reading:
+    def one(pair: tuple[Path, Path]) -> Trial:
         truth = pair[1].read_text(encoding="utf-8-sig")
-        started = client.start_reading(pair[0], language=language, checkpoint=checkpoint, mode=mode, truth=truth)
-        *_, found = client.follow_reading(started.id)
+        started = client.start_trial(pair[0], language=language, checkpoint=checkpoint, mode=mode, truth=truth)
+        *_, found = client.follow_trial(started.id)
         return found
 
     with show.progress("files", hidden=hidden) as bar, ThreadPoolExecutor(IN_FLIGHT) as pool:
         task = bar.add_task(f"reading in {mode} mode" if mode else "reading", total=len(pairs))
         found = []
         try:
-            for reading in pool.map(one, pairs):
-                found.append(reading)
+            for trial in pool.map(one, pairs):
+                found.append(trial)
                 bar.advance(task)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -167,11 +167,11 @@ def _read_all(
     return found
 
 
-def _row(page: Path, reading: Reading) -> dict[str, Any]:
-    scores = reading.scores.model_dump() if reading.scores else {}
+def _row(page: Path, trial: Trial) -> dict[str, Any]:
+    scores = trial.scores.model_dump() if trial.scores else {}
     names = ("cer", "wer", "edits", "characters", "word_edits", "words")
-    failed = next((part for part in reading.pages if part.label is None), None)
-    reason = reading.reason or (failed.reason if failed else None)
+    failed = next((part for part in trial.pages if part.label is None), None)
+    reason = trial.reason or (failed.reason if failed else None)
     return {"file": page.name, **{name: scores.get(name) for name in names}, "reason": reason}
 
 

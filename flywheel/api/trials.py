@@ -1,4 +1,4 @@
-"""Readings: one file read now, outside any corpus; with a true text beside it, an evaluation."""
+"""Trials: one file read now, outside any corpus; with a true text beside it, an evaluation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flywheel.api.uploads import OPENAPI_BODY, ZIP, Received, media_type, receiv
 from flywheel.catalog import records
 from flywheel.catalog import rounds as checkpoints
 from flywheel.database import transaction
-from flywheel.database.tables import ReadingRow
+from flywheel.database.tables import TrialRow
 from flywheel.errors import BlobCorrupt, Rejected
 from flywheel.loop.readers import modes_of
 from flywheel.reasons import Reason
@@ -35,7 +35,7 @@ Mode = Annotated[
 
 
 @router.post(
-    "/readings",
+    "/trials",
     status_code=201,
     summary="Read one PDF or image now; with a `truth` part, also score it",
     responses={
@@ -44,19 +44,19 @@ Mode = Annotated[
     },
     openapi_extra=OPENAPI_BODY,
 )
-async def start_reading(
+async def start_trial(
     request: Request,
     _: Submitter,
     name: Name = None,
     language: LanguageQuery = None,
     checkpoint: Checkpoint = None,
     mode: Mode = None,
-) -> wire.Reading:
+) -> wire.Trial:
     async with received(request, name) as upload:
         return await run_in_threadpool(_start, upload, language or form_language(upload), checkpoint, mode)
 
 
-def _start(upload: Received, language: str | None, checkpoint: str | None, mode: str | None) -> wire.Reading:
+def _start(upload: Received, language: str | None, checkpoint: str | None, mode: str | None) -> wire.Trial:
     if media_type(upload.path, upload.name) == ZIP:
         raise Rejected(Reason.UNSUPPORTED_TYPE, f"{upload.name}: send one document, not an archive")
     truth = upload.fields.get("truth")
@@ -69,7 +69,7 @@ def _start(upload: Received, language: str | None, checkpoint: str | None, mode:
     blob_key = store().put_file(upload.path)
     truth_key = store().put(truth.encode()) if truth is not None else None
     with transaction() as session:
-        row = ReadingRow(
+        row = TrialRow(
             name=upload.name,
             blob_key=blob_key,
             truth_key=truth_key,
@@ -79,8 +79,8 @@ def _start(upload: Received, language: str | None, checkpoint: str | None, mode:
         )
         session.add(row)
         session.flush()
-        enqueue(session, [Work("reading", reading_id=row.id, checkpoint_id=checkpoint, priority=URGENT)])
-        return records.reading(session, row.id)
+        enqueue(session, [Work("trial", trial_id=row.id, checkpoint_id=checkpoint, priority=URGENT)])
+        return records.trial(session, row.id)
 
 
 def _check_mode(checkpoint: wire.Checkpoint, mode: str | None) -> None:
@@ -90,14 +90,14 @@ def _check_mode(checkpoint: wire.Checkpoint, mode: str | None) -> None:
         raise Unprocessable("invalid_mode", f"no mode {mode!r}: {detail}")
 
 
-@router.get("/readings/{reading_id}", summary="A reading: pages with their labels once it is finished")
-def show_reading(_: Reader, reading_id: Id) -> wire.Reading:
+@router.get("/trials/{trial_id}", summary="A trial: pages with their labels once it is finished")
+def show_trial(_: Reader, trial_id: Id) -> wire.Trial:
     with transaction() as session:
-        shown, result_key = records.reading(session, reading_id), records.result_key(session, reading_id)
+        shown, result_key = records.trial(session, trial_id), records.result_key(session, trial_id)
     if result_key is None:
         return shown
     result = _result(result_key)
-    return wire.Reading.model_validate({**shown.model_dump(), **result})
+    return wire.Trial.model_validate({**shown.model_dump(), **result})
 
 
 def _result(key: str) -> dict[str, Any]:
@@ -105,4 +105,4 @@ def _result(key: str) -> dict[str, Any]:
         data = json.loads(store().get(key))
         return {"pages": data["pages"], "scores": data.get("scores")}
     except (ValueError, KeyError, TypeError) as error:
-        raise BlobCorrupt(f"{key}: not a reading's result") from error
+        raise BlobCorrupt(f"{key}: not a trial's result") from error
