@@ -40,6 +40,7 @@ from flywheel.document import Label, Outcome, Verdict
 from flywheel.errors import FlywheelError
 from flywheel.pictures import SheetItem
 from flywheel.reasons import Reason
+from flywheel.states import PageState, RoundStatus
 from flywheel.wire import Page, RoundDetail, Summary
 
 LANGUAGE = "bo"
@@ -187,7 +188,7 @@ def train(client: Client, turn: DemoResults, console: Console) -> RoundDetail:
                 last, since = found.status, time.monotonic()
                 console.print(f"[bold]round {found.id}[/] {last}")
             progress.update(task, description=f"round: {last}", **_training_note(found.progress))
-    if found.status != "finished" and not (found.status == "refused" and LANGUAGE in reigning):
+    if found.status != RoundStatus.FINISHED and not (found.status == RoundStatus.REFUSED and LANGUAGE in reigning):
         raise FlywheelError(f"round {found.id} is {found.status}: {found.detail}")
     return found
 
@@ -238,7 +239,7 @@ def export(client: Client, turn: DemoResults) -> None:
 def contact_sheet(client: Client, turn: DemoResults) -> None:
     """Pages of every kind with their labels drawn on them, as one picture."""
     cer = {read.page.id: f"CER {read.cer:.1%}" for read in turn.read}
-    pages = [page for page in client.pages(turn.corpus) if page.state == "labelled"]
+    pages = [page for page in client.pages(turn.corpus) if page.state == PageState.LABELLED]
     items = [_sheet_item(client, page, cer.get(page.id, "")) for page in pick(pages, SHEET_PAGES)]
     turn.contact_sheet = turn.directory / "contact-sheet.png"
     pictures.contact_sheet(items, title=f"{turn.corpus}: labels as they stand").save(turn.contact_sheet)
@@ -260,7 +261,7 @@ def _sheet_item(client: Client, page: Page, note: str) -> SheetItem:
     data = client.page_image(page.id, dpi=SHEET_DPI, annotated=False, format="png")
     image = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
     label = client.page_label(page.id)
-    verdict = Verdict(Outcome(page.verdict or "review"), Reason.of(page.reason or "accepted"), page.detail or "")
+    verdict = Verdict(page.verdict or Outcome.REVIEW, Reason.of(page.reason or "accepted"), page.detail or "")
     dpi = image.shape[1] / label.width * 72
     return SheetItem(image, dpi, label, verdict, f"{page.document} p{page.number + 1}", note)
 
@@ -297,7 +298,7 @@ def as_report(turn: DemoResults) -> dict[str, Any]:
             "cer_after_interval": [scores["after"]["cer_low"], scores["after"]["cer_high"]],
             "wer_after": scores["after"]["wer"],
             "seconds": turn.round.trained_seconds,
-            "promoted": turn.round.status == "finished",
+            "promoted": turn.round.status == RoundStatus.FINISHED,
             "checkpoint": turn.round.checkpoint_id,
         },
         "relabel": {

@@ -21,6 +21,7 @@ from flywheel.database.tables import LabelRow, PageRow, ReviewRow
 from flywheel.document import Kind, Label, Outcome, PageFacts, Verdict, decode_label, encode
 from flywheel.errors import BlobCorrupt, Conflict, NotFound
 from flywheel.reasons import Reason
+from flywheel.states import PageState, ReviewVerdict
 from flywheel.store import Store
 from flywheel.work.ledger import Claim, current_labels, guard
 
@@ -187,7 +188,7 @@ def review(
     store: Store,
     page_id: int,
     *,
-    action: str,
+    action: ReviewVerdict,
     reviewer: str,
     label: Label | None = None,
     note: str = "",
@@ -210,7 +211,7 @@ def review(
         span = keep(store, [label])
     verdict = (
         Verdict(Outcome.REJECTED, Reason.REFUSED, note)
-        if action == "reject"
+        if action is ReviewVerdict.REJECT
         else Verdict(Outcome.ACCEPTED, Reason.CORRECTED, note)
     )
     new_id = _write_human(session, page_id, label, verdict, span, parent)
@@ -228,7 +229,7 @@ def review(
         update(PageRow)
         .where(PageRow.id == page_id)
         .values(
-            state="labelled",
+            state=PageState.LABELLED,
             verdict=verdict.outcome.value,
             reason=verdict.reason.value,
             detail=note,

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flywheel.document import Kind, Outcome
+from flywheel.states import DocumentState, PageState, PromotionAction, RequestStatus, ReviewVerdict, RoundStatus
+
 Format = Literal["parquet", "webdataset", "jsonl", "paddleocr", "alto", "labelstudio"]
 
 LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
@@ -87,7 +90,7 @@ class Document(Response):
     size: int
     media_type: str
     language: str | None
-    state: str
+    state: DocumentState
     reason: str | None
     detail: str | None
     page_count: int | None
@@ -132,8 +135,8 @@ class Page(Response):
     document: str
     corpus: str
     number: int = Field(description="0-based")
-    state: str
-    verdict: str | None
+    state: PageState
+    verdict: Outcome | None
     reason: str | None
     explanation: str | None
     detail: str | None
@@ -156,12 +159,12 @@ class LabelInfo(Response):
     id: int
     page_id: int
     stop: str
-    kind: str
+    kind: Kind
     producer: str
     checkpoint_id: str | None
     parent_id: int | None
     generation: int
-    verdict: str
+    verdict: Outcome
     reason: str
     detail: str
     script: str
@@ -184,7 +187,7 @@ class ReviewInfo(Response):
     id: int
     label_id: int
     new_label_id: int | None
-    action: str
+    action: ReviewVerdict
     reviewer: str
     note: str
     created_at: datetime
@@ -255,7 +258,7 @@ class Round(Response):
     id: int
     language: str
     recipe: str
-    status: str
+    status: RoundStatus
     corpora: list[str]
     parent_id: str | None
     checkpoint_id: str | None
@@ -301,7 +304,7 @@ class Checkpoint(Response):
 class PromotionInfo(Response):
     id: int
     language: str
-    action: str
+    action: PromotionAction
     checkpoint_id: str | None
     previous_id: str | None
     round_id: int | None
@@ -343,7 +346,7 @@ class Export(Response):
     id: int
     corpus: str
     format: str
-    status: str
+    status: RequestStatus
     rows: int | None
     progress: dict[str, Any]
     detail: str | None
@@ -369,7 +372,7 @@ class TrialPage(Response):
 
     number: int
     label: dict[str, Any] | None = None
-    verdict: str | None = None
+    verdict: Outcome | None = None
     reason: str | None = None
     detail: str | None = None
     vision_tokens: int | None = Field(default=None, description="of the page's image, for readers that count so")
@@ -382,7 +385,7 @@ class Trial(Response):
     language: str | None
     checkpoint_id: str | None
     mode: str | None = None
-    status: str
+    status: RequestStatus
     reason: str | None
     detail: str | None
     created_at: datetime

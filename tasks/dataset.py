@@ -12,6 +12,7 @@ from flywheel.database.tables import DatasetRow, RoundRow
 from flywheel.loop import dataset as datasets
 from flywheel.loop import promotion, rounds
 from flywheel.loop.recipes import unit_of
+from flywheel.states import RoundStatus
 from flywheel.work import ledger
 from flywheel.work.broker import Attempt, stop_task
 from tasks.worker.process import store
@@ -36,5 +37,5 @@ def dataset(attempt: Attempt) -> None:
         values = {"hash": frozen.hash, "language": row.language, "manifest_key": key, "counts": frozen.counts}
         session.execute(insert(DatasetRow).values(values).on_conflict_do_nothing(index_elements=["hash"]))
         dataset_id = session.execute(select(DatasetRow.id).where(DatasetRow.hash == frozen.hash)).scalar_one()
-        rounds.step(session, row.id, "training", "training", dataset_id=dataset_id, parent_id=parent)
+        rounds.step(session, row.id, RoundStatus.TRAINING, "training", dataset_id=dataset_id, parent_id=parent)
         ledger.finish(session, attempt.claim)

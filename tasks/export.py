@@ -24,10 +24,12 @@ from flywheel.database.tables import (
     PageRow,
     RoundRow,
 )
+from flywheel.document import Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.export import ExportedPage, Lineage
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.settings import settings
+from flywheel.states import RequestStatus
 from flywheel.work import ledger
 from flywheel.work.broker import Attempt, stop_task
 from flywheel.work.ledger import current_labels
@@ -65,7 +67,7 @@ def export(attempt: Attempt) -> None:
         of = len(entries)
         counts = {"rows": report.rows, "of": of, "left_out": of - report.rows}
         values = {"tree_key": tree_key, "rows": report.rows, "progress": counts}
-        _set(session, row.id, status="finished", finished_at=func.now(), **values)
+        _set(session, row.id, status=RequestStatus.FINISHED, finished_at=func.now(), **values)
         ledger.finish(session, attempt.claim)
 
 
@@ -81,7 +83,7 @@ def accepted(session: Session, corpus_id: int) -> list[Entry]:
         .join(current, current.c.id == LabelRow.id)
         .join(PageRow, PageRow.id == LabelRow.page_id)
         .join(DocumentRow, DocumentRow.id == PageRow.document_id)
-        .where(LabelRow.verdict == "accepted", LabelRow.lines > 0)
+        .where(LabelRow.verdict == Outcome.ACCEPTED, LabelRow.lines > 0)
         .order_by(DocumentRow.id, PageRow.number)
     ).all()
     return [(label, page, document) for label, page, document in rows]

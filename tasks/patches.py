@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from flywheel import labels, markup
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow
-from flywheel.document import Box, Kind, Label
+from flywheel.document import Box, Kind, Label, Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.loop import rounds
 from flywheel.loop.recipes import Unit, unit_of
@@ -80,7 +80,7 @@ def teaching(
     own = document.language == row.language or (document.language or "").startswith(f"{row.language}-")
     generations = rounds.generations_of(row.overrides) if own else 0
     statement = current_labels(generations=generations).where(LabelRow.page_id.in_(attempt.claim.page_ids))
-    current = [label for label in session.execute(statement).scalars() if label.verdict == "accepted"]
+    current = [label for label in session.execute(statement).scalars() if label.verdict == Outcome.ACCEPTED]
     ids = [label.id for label in current]
     cut = select(PatchSetRow.label_id).where(PatchSetRow.label_id.in_(ids), PatchSetRow.unit == unit)
     have = set(session.execute(cut).scalars())

@@ -14,6 +14,7 @@ from flywheel.loop import planning as plans
 from flywheel.loop import promotion
 from flywheel.loop.planning import Outlook
 from flywheel.loop.recipes import Unit, unit_of
+from flywheel.states import RoundStatus
 from flywheel.work import ledger
 from flywheel.work.broker import Attempt, stop_task
 from tasks.worker.process import store
@@ -46,7 +47,7 @@ def planning(attempt: Attempt) -> None:
     }
     with transaction() as session:
         ledger.guard(session, attempt.claim)
-        values = {"plan": plan, "status": "planned", "finished_at": func.now()}
+        values = {"plan": plan, "status": RoundStatus.PLANNED, "finished_at": func.now()}
         session.execute(update(RoundRow).where(RoundRow.id == row.id).values(values))
         ledger.finish(session, attempt.claim)
 

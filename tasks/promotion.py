@@ -6,6 +6,7 @@ from flywheel.database import transaction
 from flywheel.database.tables import RoundRow
 from flywheel.loop import promotion as promotions
 from flywheel.loop import rounds
+from flywheel.states import PromotionAction, RoundStatus
 from flywheel.work import ledger
 from flywheel.work.broker import Attempt, stop_task
 
@@ -26,7 +27,7 @@ def promotion(attempt: Attempt) -> None:
         promotions.record(
             session,
             row.language,
-            "promote" if decision.promote else "refuse",
+            PromotionAction.PROMOTE if decision.promote else PromotionAction.REFUSE,
             row.checkpoint_id,
             reigning,
             actor=f"round {row.id}",
@@ -36,6 +37,6 @@ def promotion(attempt: Attempt) -> None:
         )
         ledger.finish(session, attempt.claim)
         if decision.promote:
-            rounds.step(session, row.id, "relabelling", "relabel", detail=decision.detail)
+            rounds.step(session, row.id, RoundStatus.RELABELLING, "relabel", detail=decision.detail)
         else:
-            ledger.end_round(session, row.id, "refused", decision.detail)
+            ledger.end_round(session, row.id, RoundStatus.REFUSED, decision.detail)

@@ -23,6 +23,7 @@ from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DatasetRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Transient
 from flywheel.loop import rounds
+from flywheel.states import RoundStatus
 from flywheel.store.tree import read_manifest
 from flywheel.text.scripts import expected
 from flywheel.work import ledger
@@ -236,7 +237,7 @@ def record_checkpoint(
     rounds.step(
         session,
         row.id,
-        "promoting",
+        RoundStatus.PROMOTING,
         "promotion",
         checkpoint_id=checkpoint.id,
         scores=scores,

@@ -12,7 +12,7 @@ from sqlalchemy import func, update
 
 from flywheel.database import transaction
 from flywheel.database.tables import TrialRow
-from flywheel.document import encode
+from flywheel.document import Outcome, encode
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.gate import Gate
 from flywheel.loop import promotion
@@ -20,6 +20,7 @@ from flywheel.pdf import PageFailure, PageImage, PageText
 from flywheel.pdf.coarse import label as coarse_label
 from flywheel.reasons import Reason
 from flywheel.settings import settings
+from flywheel.states import RequestStatus
 from flywheel.work import ledger
 from flywheel.work.broker import Attempt, stop_task
 from tasks.worker.process import sandbox, store
@@ -46,7 +47,7 @@ def trial(attempt: Attempt) -> None:
         session.execute(
             update(TrialRow)
             .where(TrialRow.id == row.id)
-            .values(status="finished", result_key=key, finished_at=func.now())
+            .values(status=RequestStatus.FINISHED, result_key=key, finished_at=func.now())
         )
         ledger.finish(session, attempt.claim)
 
@@ -81,7 +82,7 @@ def look(path: Path, number: int, row: TrialRow, checkpoint: str | None) -> Page
     coarse, counts = coarse_label(text, row.language)
     verdict = GATE.judge_coarse(coarse, text.facts, counts, row.language)
     if row.checkpoint_id is None and verdict.accepted:
-        return {"number": number, "verdict": "accepted", "label": encode(coarse)}
+        return {"number": number, "verdict": Outcome.ACCEPTED.value, "label": encode(coarse)}
     if checkpoint is None:
         detail = f"{verdict.reason.value}; {Reason.NO_READER.explanation}"
         return {"number": number, "reason": Reason.NO_READER.value, "detail": detail}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -22,12 +22,13 @@ from flywheel.intake import ArchiveLimits, expand
 from flywheel.loop.submission import submit
 from flywheel.reasons import Reason
 from flywheel.settings import settings
+from flywheel.states import DocumentState
 from flywheel.wire import LANGUAGE
 
 router = APIRouter(route_class=StrictRoute)
 
 Name = Annotated[str | None, Query(max_length=8192, description="file name, for people; the bytes decide")]
-State = Annotated[Literal["pending", "ready", "quarantined"] | None, Query()]
+State = Annotated[DocumentState | None, Query()]
 
 
 @router.post(

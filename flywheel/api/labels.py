@@ -14,6 +14,7 @@ from flywheel.api.strict import StrictRoute
 from flywheel.catalog import pages
 from flywheel.database import transaction
 from flywheel.document import Kind, Label, Line, Region, decode_label, encode
+from flywheel.states import ReviewVerdict
 from flywheel.text.cleaning import clean
 
 router = APIRouter(route_class=StrictRoute)
@@ -36,22 +37,28 @@ def correct_page(holder: Reviewer, page_id: Id, ask: wire.Correction) -> wire.Re
     label = _human(ask.label)
     with transaction() as session:
         label_id = labels.review(
-            session, store(), page_id, action="correct", reviewer=holder.name, label=label, note=ask.note
+            session,
+            store(),
+            page_id,
+            action=ReviewVerdict.CORRECT,
+            reviewer=holder.name,
+            label=label,
+            note=ask.note,
         )
     return wire.Reviewed(page_id=page_id, label_id=label_id)
 
 
 @router.post("/pages/{page_id}/accept", status_code=201, summary="A person confirms the current label")
 def accept_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Reviewed:
-    return _judge(page_id, "accept", holder.name, ask.note)
+    return _judge(page_id, ReviewVerdict.ACCEPT, holder.name, ask.note)
 
 
 @router.post("/pages/{page_id}/reject", status_code=201, summary="A person refuses the current label")
 def reject_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Reviewed:
-    return _judge(page_id, "reject", holder.name, ask.note)
+    return _judge(page_id, ReviewVerdict.REJECT, holder.name, ask.note)
 
 
-def _judge(page_id: int, action: str, reviewer: str, note: str) -> wire.Reviewed:
+def _judge(page_id: int, action: ReviewVerdict, reviewer: str, note: str) -> wire.Reviewed:
     with transaction() as session:
         label_id = labels.review(session, store(), page_id, action=action, reviewer=reviewer, note=note)
     return wire.Reviewed(page_id=page_id, label_id=label_id)

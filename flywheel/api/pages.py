@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -16,11 +16,12 @@ from flywheel.database import transaction
 from flywheel.database.tables import LabelRow
 from flywheel.document import Outcome, Verdict, encode
 from flywheel.errors import NotFound
+from flywheel.states import PageState
 
 router = APIRouter(route_class=StrictRoute)
 
-State = Annotated[Literal["pending", "labelled", "waiting", "quarantined"] | None, Query()]
-Judged = Annotated[Literal["accepted", "rejected", "review"] | None, Query()]
+State = Annotated[PageState | None, Query()]
+Judged = Annotated[Outcome | None, Query()]
 Reason = Annotated[str | None, Query(pattern="^[a-z_]{1,64}$", description="a code of flywheel/reasons.py")]
 DocumentId = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 Dpi = Annotated[float, Query(ge=20, le=400, allow_inf_nan=False)]

@@ -18,6 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from flywheel import wire
 from flywheel.catalog.corpora import corpus_row
 from flywheel.database import tables
+from flywheel.document import Kind, Outcome
 from flywheel.reasons import Reason
 
 SUBSET_PREFIX = re.compile(r"^[A-Z]{6}\+")
@@ -43,14 +44,14 @@ class _Count:
             self.reasons[reason] = self.reasons.get(reason, 0) + pages
 
     def row(self) -> wire.AuditRow:
-        lying = self.verdicts.get("rejected", 0)
+        lying = self.verdicts.get(Outcome.REJECTED, 0)
         return wire.AuditRow(
             name=self.name,
             document_id=self.document_id,
             pages=self.pages,
             with_text=self.with_text,
-            accepted=self.verdicts.get("accepted", 0),
-            review=self.verdicts.get("review", 0),
+            accepted=self.verdicts.get(Outcome.ACCEPTED, 0),
+            review=self.verdicts.get(Outcome.REVIEW, 0),
             lying=lying,
             share=lying / self.with_text if self.with_text else None,
             reasons=dict(sorted(self.reasons.items(), key=lambda item: -item[1])),
@@ -91,7 +92,7 @@ def _judged() -> tuple[ColumnElement[bool], InstrumentedAttribute[str], Instrume
 
 def _pages(query: Select[*tuple[Any, ...]], corpus_id: int) -> Select[*tuple[Any, ...]]:
     """`query` over the pages of a corpus, each beside its coarse label where it has one."""
-    coarse = and_(tables.LabelRow.page_id == tables.PageRow.id, tables.LabelRow.kind == "coarse")
+    coarse = and_(tables.LabelRow.page_id == tables.PageRow.id, tables.LabelRow.kind == Kind.COARSE)
     return (
         query.select_from(tables.PageRow)
         .join(tables.DocumentRow, tables.DocumentRow.id == tables.PageRow.document_id)

@@ -9,8 +9,7 @@ from flywheel import wire
 from flywheel.catalog.corpora import columns
 from flywheel.database import tables
 from flywheel.errors import NotFound
-
-ROUTED = ("promote", "rollback")  # the actions that name a champion
+from flywheel.states import NAMES_CHAMPION
 
 
 def rounds(
@@ -73,7 +72,7 @@ def champions(session: Session) -> list[wire.Champion]:
     """Who reads each language now: what its newest promotion or rollback names."""
     newest = (
         select(func.max(tables.PromotionRow.id))
-        .where(tables.PromotionRow.action.in_(ROUTED))
+        .where(tables.PromotionRow.action.in_(NAMES_CHAMPION))
         .group_by(tables.PromotionRow.language)
     )
     rows = session.execute(

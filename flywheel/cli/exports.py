@@ -12,6 +12,7 @@ import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
 from flywheel.errors import BlobCorrupt, Conflict, FlywheelError
+from flywheel.states import RequestStatus
 
 if TYPE_CHECKING:
     from flywheel.client import Client
@@ -53,7 +54,7 @@ def export(
     _check_target(to)
     with connect(data_dir) as client:
         found = _follow(client, client.start_export(corpus, format.value).id, hidden=as_json)
-        if found.status != "finished":
+        if found.status != RequestStatus.FINISHED:
             raise ExportFailed(f"export {found.id} of {corpus} failed: {found.detail or 'the log has the cause'}")
         _download(client, found, to, hidden=as_json)
     check_manifest(to)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from flywheel.cli.connection import connect
+from flywheel.states import RoundStatus
 
 if TYPE_CHECKING:
     from flywheel.wire import RoundDetail
@@ -35,11 +36,11 @@ def plan(
         *_, found = client.follow_round(asked.id)
     if as_json:
         show.print_json(found)
-    elif found.status == "planned":
+    elif found.status == RoundStatus.PLANNED:
         _show(found)
     else:
         show.note(f"the plan could not be made: {found.detail}")
-    if found.status != "planned":
+    if found.status != RoundStatus.PLANNED:
         raise typer.Exit(1)
 
 

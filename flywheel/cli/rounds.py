@@ -8,6 +8,7 @@ import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
 from flywheel.loop.recipes import RECIPES
+from flywheel.states import RoundStatus
 
 if TYPE_CHECKING:
     from flywheel.client import Client
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Start, follow and cancel rounds of fine-tuning.", no_args_is_help=True)
 
-SUCCEEDED = ("finished", "refused")  # a refusal is a result: the candidate was worse
+SUCCEEDED = (RoundStatus.FINISHED, RoundStatus.REFUSED)  # a refusal is a result: the candidate was worse
 PHASES = {
-    "patching": "cutting lines",
-    "freezing": "freezing the dataset",
-    "training": "training",
-    "promoting": "judging",
-    "relabelling": "relabelling",
+    RoundStatus.PATCHING: "cutting lines",
+    RoundStatus.FREEZING: "freezing the dataset",
+    RoundStatus.TRAINING: "training",
+    RoundStatus.PROMOTING: "judging",
+    RoundStatus.RELABELLING: "relabelling",
 }
 RoundId = Annotated[int, typer.Argument(metavar="ID", show_default=False, min=1)]
 
@@ -102,7 +103,7 @@ def _follow(client: Client, round_id: int, *, hidden: bool) -> RoundDetail:
     ) as bar:
         task = bar.add_task("starting", total=None, said="")
         for found in client.follow_round(round_id):
-            share = found.progress.get("share") if found.status == "training" else None
+            share = found.progress.get("share") if found.status == RoundStatus.TRAINING else None
             bar.update(
                 task,
                 description=PHASES.get(found.status, found.status),
@@ -206,7 +207,7 @@ def _facts(found: RoundDetail) -> list[tuple[str, object]]:
         ("from, to", f"{found.parent_id or 'scratch'} -> {found.checkpoint_id or '-'}"),
         ("training", show.duration(found.trained_seconds)),
     ]
-    if found.status == "training":
+    if found.status == RoundStatus.TRAINING:
         rows.append(("progress", _rate_and_rest(found.progress)))
     if found.relabelled is not None:
         rows.append(("relabelled", f"{show.count(found.relabelled)} pages"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.states import PageState
 
 if TYPE_CHECKING:
     from flywheel.client import Client
@@ -168,7 +169,7 @@ def show_summary(summary: Summary) -> None:
     from flywheel.cli import show
 
     pages, documents = summary.pages, summary.documents
-    by_state = ("labelled", "waiting", "quarantined", "pending")
+    by_state = (PageState.LABELLED, PageState.WAITING, PageState.QUARANTINED, PageState.PENDING)
     states = [f"{show.count(getattr(pages, state))} {show.coloured(state)}" for state in by_state]
     verdicts = [f"{show.count(number)} {show.coloured(verdict)}" for verdict, number in pages.by_verdict.items()]
     rows: list[tuple[str, object]] = [

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.document import Outcome
 from flywheel.loop.readers import AUTO, BUILTIN_READERS, MODES
+from flywheel.states import RequestStatus
 
 if TYPE_CHECKING:
     from flywheel.client import Client
@@ -59,7 +61,7 @@ def read(
         show.print_json(found)
     else:
         _print_text(found)
-    if found.status != "finished" or any(page.label is None for page in found.pages):
+    if found.status != RequestStatus.FINISHED or any(page.label is None for page in found.pages):
         raise typer.Exit(1)
 
 
@@ -68,14 +70,14 @@ def _print_text(found: Trial) -> None:
     from flywheel.cli import show
     from flywheel.document import decode_label
 
-    if found.status == "failed":
+    if found.status == RequestStatus.FAILED:
         show.note(f"{found.name}: {found.reason}: {found.detail or show.explanation(found.reason or '')}")
     for number, page in enumerate(found.pages):
         if number:
             sys.stdout.write("\f")
         if page.label is not None:
             sys.stdout.write(decode_label(page.label).text + "\n")
-            if page.verdict not in (None, "accepted"):
+            if page.verdict not in (None, Outcome.ACCEPTED):
                 show.note(f"page {page.number + 1}: {page.verdict}: {page.reason}: {page.detail or ''}")
         else:
             show.note(f"page {page.number + 1}: {page.reason}: {page.detail or ''}")

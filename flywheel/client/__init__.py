@@ -28,10 +28,9 @@ from flywheel import wire
 from flywheel.client.connection import ApiConnection, OnBytes, follow, ignore_bytes, parse
 from flywheel.document import Label, decode_label, encode
 from flywheel.errors import BlobCorrupt
+from flywheel.states import ENDED_REQUESTS, ENDED_ROUNDS
 
 __all__ = ["Client", "follow"]
-
-RUNNING_ROUND = frozenset({"planning", "patching", "freezing", "training", "promoting", "relabelling"})
 
 
 class Client:
@@ -193,7 +192,7 @@ class Client:
 
     def follow_round(self, round_id: int) -> Iterator[wire.RoundDetail]:
         """The round again and again, the last one ended."""
-        return follow(lambda: self.round(round_id), lambda found: found.status not in RUNNING_ROUND)
+        return follow(lambda: self.round(round_id), lambda found: found.status in ENDED_ROUNDS)
 
     def cancel_round(self, round_id: int) -> wire.RoundDetail:
         return self._http.post(f"/v1/rounds/{round_id}/cancel", wire.RoundDetail, {})
@@ -230,7 +229,7 @@ class Client:
 
     def follow_export(self, export_id: int) -> Iterator[wire.Export]:
         """The export again and again, the last one finished or failed."""
-        return follow(lambda: self.export(export_id), lambda found: found.status != "pending")
+        return follow(lambda: self.export(export_id), lambda found: found.status in ENDED_REQUESTS)
 
     def download_export_file(
         self, export_id: int, file: wire.ExportFile, target: Path, on_bytes: OnBytes = ignore_bytes
@@ -272,7 +271,7 @@ class Client:
 
     def follow_trial(self, trial_id: int) -> Iterator[wire.Trial]:
         """The trial again and again, the last one finished or failed."""
-        return follow(lambda: self.trial(trial_id), lambda found: found.status != "pending")
+        return follow(lambda: self.trial(trial_id), lambda found: found.status in ENDED_REQUESTS)
 
     # Keys
 

@@ -8,14 +8,17 @@ while the shard is open: so the table of leases is also the outbox.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
     DateTime,
+    Dialect,
     Float,
     ForeignKey,
     Identity,
@@ -23,6 +26,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     func,
     text,
@@ -30,12 +34,61 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from flywheel.document import Kind, Outcome
+from flywheel.states import (
+    RUNNING_ROUNDS,
+    DocumentState,
+    PageState,
+    PromotionAction,
+    RequestStatus,
+    ReviewVerdict,
+    RoundStatus,
+    ShardState,
+)
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
+}
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class EnumText(TypeDecorator[E]):
+    """Text column that holds an enum's values: refuses others on the way in, gives members on the way out."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, enum: type[E]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Raises ValueError for a value that the enum does not have."""
+        return None if value is None else self.enum(value).value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> E | None:  # noqa: ARG002
+        return None if value is None else self.enum(value)
+
+
+ENUM_COLUMNS: dict[Any, Any] = {
+    enum: EnumText(enum)
+    for enum in (
+        DocumentState,
+        PageState,
+        ShardState,
+        RoundStatus,
+        RequestStatus,
+        ReviewVerdict,
+        PromotionAction,
+        Kind,
+        Outcome,
+    )
 }
 
 
@@ -52,6 +105,7 @@ class Row(DeclarativeBase):
         list[Any]: JSONB,
         list[str]: ARRAY(Text),
         list[int]: ARRAY(BigInteger),
+        **ENUM_COLUMNS,
     }
 
 
@@ -63,9 +117,13 @@ def _now() -> Mapped[datetime]:
     return mapped_column(server_default=func.now())
 
 
-def _one_of(column: str, *values: str) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
+def _listed(values: Iterable[str]) -> str:
+    """Values of an enum as an SQL list, in the enum's order."""
+    return ", ".join(f"'{value}'" for value in values)
+
+
+def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({_listed(values)})", name=column)
 
 
 class CorpusRow(Row):
@@ -82,7 +140,7 @@ class DocumentRow(Row):
     __tablename__ = "documents"
     __table_args__ = (
         UniqueConstraint("corpus_id", "sha256"),
-        _one_of("state", "pending", "ready", "quarantined"),
+        _one_of("state", DocumentState),
         Index(None, "language"),
     )
 
@@ -94,7 +152,7 @@ class DocumentRow(Row):
     size: Mapped[int]
     media_type: Mapped[str]
     language: Mapped[str | None]
-    state: Mapped[str] = mapped_column(server_default="pending")
+    state: Mapped[DocumentState] = mapped_column(server_default=DocumentState.PENDING)
     reason: Mapped[str | None]
     detail: Mapped[str | None]
     page_count: Mapped[int | None] = mapped_column(Integer)
@@ -109,15 +167,15 @@ class PageRow(Row):
     __tablename__ = "pages"
     __table_args__ = (
         UniqueConstraint("document_id", "number"),
-        _one_of("state", "pending", "labelled", "waiting", "quarantined"),
-        Index("ix_pages_waiting", "document_id", postgresql_where=text("state = 'waiting'")),
+        _one_of("state", PageState),
+        Index("ix_pages_waiting", "document_id", postgresql_where=text(f"state = '{PageState.WAITING}'")),
     )
 
     id: Mapped[int] = _id()
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
     number: Mapped[int] = mapped_column(Integer)
-    state: Mapped[str] = mapped_column(server_default="pending")
-    verdict: Mapped[str | None]
+    state: Mapped[PageState] = mapped_column(server_default=PageState.PENDING)
+    verdict: Mapped[Outcome | None]
     reason: Mapped[str | None]
     detail: Mapped[str | None]
     script: Mapped[str | None]
@@ -133,15 +191,15 @@ class ShardRow(Row):
 
     __tablename__ = "shards"
     __table_args__ = (
-        _one_of("state", "open", "finished", "failed", "split", "cancelled"),
-        Index("ix_shards_round_open", "round_id", "stop", postgresql_where=text("state = 'open'")),
+        _one_of("state", ShardState),
+        Index("ix_shards_round_open", "round_id", "stop", postgresql_where=text(f"state = '{ShardState.OPEN}'")),
         Index("ix_shards_document_id", "document_id"),
     )
 
     id: Mapped[int] = _id()
     work_id: Mapped[str] = mapped_column(unique=True)  # hash of the stop, its subject and the checkpoint
     stop: Mapped[str]
-    state: Mapped[str] = mapped_column(server_default="open")
+    state: Mapped[ShardState] = mapped_column(server_default=ShardState.OPEN)
     document_id: Mapped[int | None] = mapped_column(ForeignKey("documents.id"))
     round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
     export_id: Mapped[int | None] = mapped_column(ForeignKey("exports.id"))
@@ -206,17 +264,17 @@ class LabelRow(Row):
             "checkpoint_id",
             unique=True,
             postgresql_nulls_not_distinct=True,
-            postgresql_where=text("kind <> 'human'"),
+            postgresql_where=text(f"kind <> '{Kind.HUMAN}'"),
         ),
-        _one_of("kind", "coarse", "fine", "human"),
-        _one_of("verdict", "accepted", "rejected", "review"),
+        _one_of("kind", Kind),
+        _one_of("verdict", Outcome),
         Index(None, "page_id"),
     )
 
     id: Mapped[int] = _id()
     page_id: Mapped[int] = mapped_column(ForeignKey("pages.id"))
     stop: Mapped[str]
-    kind: Mapped[str]
+    kind: Mapped[Kind]
     producer: Mapped[str]
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     settings_hash: Mapped[str]
@@ -225,7 +283,7 @@ class LabelRow(Row):
     blob_key: Mapped[str]
     blob_offset: Mapped[int]
     blob_length: Mapped[int] = mapped_column(Integer)
-    verdict: Mapped[str]
+    verdict: Mapped[Outcome]
     reason: Mapped[str]
     detail: Mapped[str]
     script: Mapped[str]
@@ -240,13 +298,13 @@ class ReviewRow(Row):
     """What a person said of a label. A correction is a new label of kind human."""
 
     __tablename__ = "reviews"
-    __table_args__ = (_one_of("action", "accept", "reject", "correct"), Index(None, "page_id"))
+    __table_args__ = (_one_of("action", ReviewVerdict), Index(None, "page_id"))
 
     id: Mapped[int] = _id()
     page_id: Mapped[int] = mapped_column(ForeignKey("pages.id"))
     label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"))
     new_label_id: Mapped[int | None] = mapped_column(ForeignKey("labels.id"))
-    action: Mapped[str]
+    action: Mapped[ReviewVerdict]
     reviewer: Mapped[str]
     note: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[datetime] = _now()
@@ -257,7 +315,7 @@ class PatchSetRow(Row):
     or of its page."""
 
     __tablename__ = "patch_sets"
-    __table_args__ = (_one_of("unit", "line", "page"),)
+    __table_args__ = (_one_of("unit", ("line", "page")),)
 
     label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"), primary_key=True, autoincrement=False)
     unit: Mapped[str] = mapped_column(primary_key=True, server_default="line")
@@ -285,32 +343,19 @@ class RoundRow(Row):
 
     __tablename__ = "rounds"
     __table_args__ = (
-        _one_of(
-            "status",
-            "patching",
-            "freezing",
-            "training",
-            "promoting",
-            "relabelling",
-            "finished",
-            "refused",
-            "cancelled",
-            "failed",
-            "planning",
-            "planned",
-        ),
+        _one_of("status", RoundStatus),
         Index(
             "uq_rounds_language_running",
             "language",
             unique=True,
-            postgresql_where=text("status IN ('patching', 'freezing', 'training', 'promoting', 'relabelling')"),
+            postgresql_where=text(f"status IN ({_listed(s for s in RoundStatus if s in RUNNING_ROUNDS)})"),
         ),
     )
 
     id: Mapped[int] = _id()
     language: Mapped[str]
     recipe: Mapped[str]
-    status: Mapped[str] = mapped_column(server_default="patching")
+    status: Mapped[RoundStatus] = mapped_column(server_default=RoundStatus.PATCHING)
     corpora: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
     overrides: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     parent_id: Mapped[str | None]
@@ -353,13 +398,13 @@ class PromotionRow(Row):
 
     __tablename__ = "promotions"
     __table_args__ = (
-        _one_of("action", "promote", "refuse", "rollback"),
+        _one_of("action", PromotionAction),
         Index(None, "language", "id"),
     )
 
     id: Mapped[int] = _id()
     language: Mapped[str]
-    action: Mapped[str]
+    action: Mapped[PromotionAction]
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     previous_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
@@ -371,12 +416,12 @@ class PromotionRow(Row):
 
 class ExportRow(Row):
     __tablename__ = "exports"
-    __table_args__ = (_one_of("status", "pending", "finished", "failed"),)
+    __table_args__ = (_one_of("status", RequestStatus),)
 
     id: Mapped[int] = _id()
     corpus_id: Mapped[int] = mapped_column(ForeignKey("corpora.id"))
     format: Mapped[str]
-    status: Mapped[str] = mapped_column(server_default="pending")
+    status: Mapped[RequestStatus] = mapped_column(server_default=RequestStatus.PENDING)
     tree_key: Mapped[str | None]
     rows: Mapped[int | None]
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -389,7 +434,7 @@ class TrialRow(Row):
     """One file to be read now, outside any corpus; with a truth text it is an evaluation."""
 
     __tablename__ = "trials"
-    __table_args__ = (_one_of("status", "pending", "finished", "failed"),)
+    __table_args__ = (_one_of("status", RequestStatus),)
 
     id: Mapped[int] = _id()
     name: Mapped[str]
@@ -398,7 +443,7 @@ class TrialRow(Row):
     language: Mapped[str | None]
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     mode: Mapped[str | None]  # of a page reader, see flywheel/loop/readers.py
-    status: Mapped[str] = mapped_column(server_default="pending")
+    status: Mapped[RequestStatus] = mapped_column(server_default=RequestStatus.PENDING)
     result_key: Mapped[str | None]  # JSON: {"pages": [label or failure ...], "scores": {...} or null}
     reason: Mapped[str | None]
     detail: Mapped[str | None]

@@ -19,6 +19,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow
+from flywheel.document import Outcome
 from flywheel.errors import Rejected
 from flywheel.loop.recipes import Unit
 from flywheel.loop.rounds import GENERATIONS, is_in, spread, teaching_labels
@@ -103,7 +104,7 @@ def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Pat
         .join(PatchSetRow, (PatchSetRow.label_id == current.c.id) & (PatchSetRow.unit == unit))
         .join(PageRow, PageRow.id == current.c.page_id)
         .join(DocumentRow, DocumentRow.id == PageRow.document_id)
-        .where(current.c.verdict == "accepted")
+        .where(current.c.verdict == Outcome.ACCEPTED)
         .order_by(DocumentRow.sha256, PageRow.number, PageRow.id)
     ).all()
     return [PatchSource(*row) for row in found]

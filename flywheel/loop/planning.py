@@ -17,9 +17,11 @@ from sqlalchemy import Float, Select, Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow, ShardRow
+from flywheel.document import Kind, Outcome
 from flywheel.errors import Conflict
 from flywheel.loop import promotion, relabel, rounds
 from flywheel.loop.recipes import unit_of
+from flywheel.states import RoundStatus, ShardState
 from flywheel.text.tags import canonical
 from flywheel.work import ledger
 
@@ -61,7 +63,9 @@ def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str,
     rounds.check_corpora(session, corpora)
     if not rounds.trainable(session, language, corpora, rounds.generations_of(overrides)):
         raise Conflict(f"no accepted label with language {language!r} to train on")
-    row = RoundRow(language=language, recipe=recipe, corpora=list(corpora), overrides=overrides, status="planning")
+    row = RoundRow(
+        language=language, recipe=recipe, corpora=list(corpora), overrides=overrides, status=RoundStatus.PLANNING
+    )
     session.add(row)
     session.flush()
     ledger.enqueue(session, [ledger.Work("planning", round_id=row.id, priority=URGENT)])
@@ -93,7 +97,7 @@ def sample(session: Session, row: RoundRow) -> tuple[list[LabelRow], list[LabelR
         select(LabelRow)
         .join(PageRow, PageRow.id == LabelRow.page_id)
         .join(DocumentRow, DocumentRow.id == PageRow.document_id)
-        .where(relabel.wanted(row.language), LabelRow.verdict != "accepted", LabelRow.kind == "fine")
+        .where(relabel.wanted(row.language), LabelRow.verdict != Outcome.ACCEPTED, LabelRow.kind == Kind.FINE)
     )
     first, second = (
         session.execute(query.order_by(func.md5(cast(LabelRow.id, Text))).limit(SAMPLE_TEXTS)).scalars().all()
@@ -105,14 +109,14 @@ def sample(session: Session, row: RoundRow) -> tuple[list[LabelRow], list[LabelR
 def _teaching(row: RoundRow) -> Select[Any]:
     """The ids of the accepted labels that would teach the round."""
     current = rounds.teaching_labels(row.language, row.corpora, rounds.generations_of(row.overrides)).subquery()
-    return select(current.c.id).where(current.c.verdict == "accepted", current.c.lines > 0)
+    return select(current.c.id).where(current.c.verdict == Outcome.ACCEPTED, current.c.lines > 0)
 
 
 def rates(session: Session, recipe: str) -> Rates:
     """Of the newest finished rounds of a recipe."""
     newest = (
         select(RoundRow.id)
-        .where(RoundRow.recipe == recipe, RoundRow.status.in_(("finished", "refused")))
+        .where(RoundRow.recipe == recipe, RoundRow.status.in_((RoundStatus.FINISHED, RoundStatus.REFUSED)))
         .order_by(RoundRow.id.desc())
         .limit(MEASURED_ROUNDS)
         .subquery()
@@ -131,7 +135,11 @@ def _pages_per_second(session: Session, newest: Any, stop: str) -> float | None:
     took = func.extract("epoch", func.max(ShardRow.finished_at) - func.min(ShardRow.created_at))
     spans = (
         select(func.sum(func.cardinality(ShardRow.page_ids)).label("pages"), took.label("seconds"))
-        .where(ShardRow.round_id.in_(select(newest.c.id)), ShardRow.stop == stop, ShardRow.state == "finished")
+        .where(
+            ShardRow.round_id.in_(select(newest.c.id)),
+            ShardRow.stop == stop,
+            ShardRow.state == ShardState.FINISHED,
+        )
         .group_by(ShardRow.round_id)
         .subquery()
     )

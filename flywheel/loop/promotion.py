@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from flywheel.database.tables import CheckpointRow, PromotionRow
 from flywheel.errors import Conflict, NotFound
+from flywheel.states import NAMES_CHAMPION, PromotionAction
 from flywheel.text.scripts import expected
 from flywheel.text.tags import canonical
 
@@ -59,7 +60,7 @@ def champion(session: Session, language: str) -> str | None:
     """The checkpoint that reads `language` now, or None."""
     return session.execute(
         select(PromotionRow.checkpoint_id)
-        .where(PromotionRow.language == language, PromotionRow.action != "refuse")
+        .where(PromotionRow.language == language, PromotionRow.action.in_(NAMES_CHAMPION))
         .order_by(PromotionRow.id.desc())
         .limit(1)
     ).scalar_one_or_none()
@@ -77,7 +78,7 @@ def champions(session: Session) -> dict[str, str]:
     """Language -> champion, for all languages that have one."""
     rows = session.execute(
         select(PromotionRow.language, PromotionRow.checkpoint_id)
-        .where(PromotionRow.action != "refuse")
+        .where(PromotionRow.action.in_(NAMES_CHAMPION))
         .ext(distinct_on(PromotionRow.language))
         .order_by(PromotionRow.language, PromotionRow.id.desc())
     ).all()
@@ -126,7 +127,14 @@ def promote(
     if previous == checkpoint_id:
         raise Conflict(f"{checkpoint_id} is the champion of {language} already")
     return record(
-        session, language, "promote", checkpoint_id, previous, actor=actor, detail=detail, scores=checkpoint.scores
+        session,
+        language,
+        PromotionAction.PROMOTE,
+        checkpoint_id,
+        previous,
+        actor=actor,
+        detail=detail,
+        scores=checkpoint.scores,
     )
 
 
@@ -140,7 +148,9 @@ def rollback(session: Session, language: str, *, actor: str) -> str | None:
         raise Conflict(f"{language} has no promotion to roll back")
     undone = standing.pop()
     previous = standing[-1] if standing else None
-    record(session, language, "rollback", previous, undone, actor=actor, detail=f"back from {undone}")
+    record(
+        session, language, PromotionAction.ROLLBACK, previous, undone, actor=actor, detail=f"back from {undone}"
+    )
     return previous
 
 
@@ -148,12 +158,12 @@ def _standing(session: Session, language: str) -> list[str]:
     """Promotions in force, oldest first: each rollback has taken the last one away."""
     rows = session.execute(
         select(PromotionRow.action, PromotionRow.checkpoint_id)
-        .where(PromotionRow.language == language, PromotionRow.action != "refuse")
+        .where(PromotionRow.language == language, PromotionRow.action.in_(NAMES_CHAMPION))
         .order_by(PromotionRow.id)
     ).all()
     stack: list[str] = []
     for action, checkpoint_id in rows:
-        if action == "promote" and checkpoint_id is not None:
+        if action is PromotionAction.PROMOTE and checkpoint_id is not None:
             stack.append(checkpoint_id)
         elif stack:
             stack.pop()
@@ -168,7 +178,7 @@ def lock(session: Session, language: str) -> None:
 def record(
     session: Session,
     language: str,
-    action: str,
+    action: PromotionAction,
     checkpoint_id: str | None,
     previous_id: str | None,
     *,

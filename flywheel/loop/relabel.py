@@ -15,8 +15,11 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow
+from flywheel.document import Kind, Outcome
 from flywheel.loop import promotion
 from flywheel.loop.submission import shards
+from flywheel.reasons import Reason
+from flywheel.states import SETTLED_PAGES, PageState, RoundStatus
 from flywheel.work import ledger
 from flywheel.work.ledger import Work
 
@@ -30,7 +33,7 @@ def assign_readers(session: Session, page_ids: Sequence[int]) -> None:
     """
     for (document_id, language, script), pages in _by_document(session, page_ids).items():
         reader = promotion.reader_for(session, language, script)
-        moved = _set_state(session, pages, "waiting" if reader is None else "pending")
+        moved = _set_state(session, pages, PageState.WAITING if reader is None else PageState.PENDING)
         if reader is not None:
             ledger.enqueue(session, recognition_works(document_id, moved, reader))
 
@@ -62,10 +65,10 @@ def wake_waiting(session: Session) -> int:
     kinds = session.execute(
         select(DocumentRow.language, PageRow.script)
         .join(PageRow, PageRow.document_id == DocumentRow.id)
-        .where(PageRow.state == "waiting")
+        .where(PageRow.state == PageState.WAITING)
         .distinct()
     ).all()
-    busy = select(RoundRow.language).where(RoundRow.status.in_(("promoting", "relabelling")))
+    busy = select(RoundRow.language).where(RoundRow.status.in_((RoundStatus.PROMOTING, RoundStatus.RELABELLING)))
     taken = set(session.execute(busy).scalars())
     moved = 0
     for language, script in kinds:
@@ -73,7 +76,7 @@ def wake_waiting(session: Session) -> int:
         if reader is None or (language or "").split("-")[0] in taken or language in taken:
             continue
         same = DocumentRow.language.is_not_distinct_from(language) & PageRow.script.is_not_distinct_from(script)
-        moved += _enqueue(session, (PageRow.state == "waiting") & same & _unread_by(reader), reader, None)
+        moved += _enqueue(session, (PageRow.state == PageState.WAITING) & same & _unread_by(reader), reader, None)
     return moved
 
 
@@ -90,10 +93,10 @@ def wanted(language: str) -> ColumnElement[bool]:
     mine = (
         select(LabelRow.id).where(LabelRow.page_id == PageRow.id).correlate(PageRow)
     )  # whatever the query is about
-    older = mine.where(LabelRow.kind == "fine").exists()
-    unaccepted = PageRow.verdict.is_distinct_from("accepted")
-    human = mine.where(LabelRow.kind == "human").exists()
-    settled = PageRow.state.in_(("labelled", "waiting"))
+    older = mine.where(LabelRow.kind == Kind.FINE).exists()
+    unaccepted = PageRow.verdict.is_distinct_from(Outcome.ACCEPTED)
+    human = mine.where(LabelRow.kind == Kind.HUMAN).exists()
+    settled = PageRow.state.in_(SETTLED_PAGES)
     return base & settled & (unaccepted | older) & ~human
 
 
@@ -114,7 +117,7 @@ def _enqueue(session: Session, which: ColumnElement[bool], checkpoint: str, roun
         w for document_id, ids in rows for w in recognition_works(document_id, sorted(ids), checkpoint, round_id)
     ]
     ledger.enqueue(session, works)
-    _set_state(session, [page_id for _, ids in rows for page_id in ids], "pending")
+    _set_state(session, [page_id for _, ids in rows for page_id in ids], PageState.PENDING)
     return sum(len(ids) for _, ids in rows)
 
 
@@ -131,15 +134,15 @@ def _by_document(session: Session, page_ids: Sequence[int]) -> dict[tuple[int, s
     return grouped
 
 
-def _set_state(session: Session, page_ids: Iterable[int], state: str) -> list[int]:
+def _set_state(session: Session, page_ids: Iterable[int], state: PageState) -> list[int]:
     """Move pages; returns those that moved. Not those with an accepted label, nor those a person judged:
     they keep their standing while they are read again."""
     rows = session.execute(
         update(PageRow)
         .where(
             PageRow.id == func.any(ledger.array_of(list(page_ids))),
-            PageRow.verdict.is_distinct_from("accepted"),
-            PageRow.reason.is_distinct_from("refused"),
+            PageRow.verdict.is_distinct_from(Outcome.ACCEPTED),
+            PageRow.reason.is_distinct_from(Reason.REFUSED.value),
         )
         .values(state=state, updated_at=func.now())
         .returning(PageRow.id)

@@ -20,18 +20,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import CorpusRow, DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow, ShardRow
+from flywheel.document import Outcome
 from flywheel.errors import Conflict, NotFound, Rejected
 from flywheel.loop.recipes import Unit, unit_of
 from flywheel.loop.submission import shards
 from flywheel.reasons import Reason
 from flywheel.settings import Settings
+from flywheel.states import ENDED_ROUNDS, PLANNED_ROUNDS, RUNNING_ROUNDS, PageState, RoundStatus, ShardState
 from flywheel.text.tags import canonical
 from flywheel.work import ledger
 from flywheel.work.ledger import Work, current_labels
 
 T = TypeVar("T")
-RUNNING = ("patching", "freezing", "training", "promoting", "relabelling")
-PLANS = ("planning", "planned")  # of rounds that run nothing, see flywheel/loop/planning.py
 PATCH_PAGES = 8
 # What recipes say themselves, for where their files cannot be read (tests/tasks/test_page_round.py compares).
 GENERATIONS = 1  # readings of a first champion may teach, readings of its pupils not
@@ -103,7 +103,7 @@ def trainable(
     found = session.execute(
         select(current.c.page_id, PageRow.document_id)
         .join(PageRow, PageRow.id == current.c.page_id)
-        .where(current.c.verdict == "accepted", current.c.lines > 0)
+        .where(current.c.verdict == Outcome.ACCEPTED, current.c.lines > 0)
         .order_by(PageRow.document_id, PageRow.number)
     ).all()
     return [(int(page_id), int(document_id)) for page_id, document_id in found]
@@ -132,11 +132,15 @@ def replayable(session: Session, language: str, count: int) -> list[tuple[int, i
 
 
 def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]]:
-    told = (LabelRow.generation == 0) & (LabelRow.verdict == "accepted") & (LabelRow.lines > 0)
+    told = (LabelRow.generation == 0) & (LabelRow.verdict == Outcome.ACCEPTED) & (LabelRow.lines > 0)
     accepted = (
         select(PageRow.id)
         .join(DocumentRow, DocumentRow.id == PageRow.document_id)
-        .where(DocumentRow.language == language, PageRow.state == "labelled", PageRow.verdict == "accepted")
+        .where(
+            DocumentRow.language == language,
+            PageRow.state == PageState.LABELLED,
+            PageRow.verdict == Outcome.ACCEPTED,
+        )
         .where(select(LabelRow.id).where(LabelRow.page_id == PageRow.id, told).exists())
         .order_by(PageRow.id.desc())
         .limit(count)
@@ -145,7 +149,7 @@ def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]
     rows = session.execute(
         select(current.c.page_id, PageRow.document_id)
         .join(PageRow, PageRow.id == current.c.page_id)
-        .where(current.c.verdict == "accepted", current.c.lines > 0)
+        .where(current.c.verdict == Outcome.ACCEPTED, current.c.lines > 0)
         .order_by(current.c.page_id.desc())
     ).all()
     return [(int(page_id), int(document_id)) for page_id, document_id in rows]
@@ -182,25 +186,27 @@ def cut_already(session: Session, page_ids: Sequence[int], generations: int, uni
 
 def advance(session: Session) -> int:
     """Move rounds on whose many shards are all closed; returns how many moved. Safe to run twice at once."""
-    still_open = select(ShardRow.id).where(ShardRow.round_id == RoundRow.id, ShardRow.state == "open").exists()
+    still_open = (
+        select(ShardRow.id).where(ShardRow.round_id == RoundRow.id, ShardRow.state == ShardState.OPEN).exists()
+    )
     rows = session.execute(
         select(RoundRow)
-        .where(RoundRow.status.in_(("patching", "relabelling")), ~still_open)
+        .where(RoundRow.status.in_((RoundStatus.PATCHING, RoundStatus.RELABELLING)), ~still_open)
         .with_for_update(skip_locked=True)
     ).scalars()
     moved = 0
     for row in rows:
         moved += 1
-        if row.status == "patching":
-            row.status = "freezing"
+        if row.status is RoundStatus.PATCHING:
+            row.status = RoundStatus.FREEZING
             session.flush()
             ledger.enqueue(session, [Work("dataset", round_id=row.id)])
         else:
-            row.status, row.finished_at = "finished", func.now()
+            row.status, row.finished_at = RoundStatus.FINISHED, func.now()
     return moved
 
 
-def step(session: Session, round_id: int, status: str, stop: str, **values: Any) -> None:
+def step(session: Session, round_id: int, status: RoundStatus, stop: str, **values: Any) -> None:
     """Enter a status and enqueue the stop that does its work."""
     session.execute(update(RoundRow).where(RoundRow.id == round_id).values(status=status, **values))
     ledger.enqueue(session, [Work(stop, round_id=round_id)])
@@ -211,17 +217,19 @@ def cancel(session: Session, round_id: int) -> None:
     row = session.get(RoundRow, round_id)
     if row is None:
         raise NotFound(f"no round {round_id}")
-    if row.status not in (*RUNNING, "planning"):
+    if row.status in ENDED_ROUNDS:
         raise Conflict(f"round {round_id} is {row.status} already")
-    ledger.end_round(session, round_id, "cancelled", "cancelled by a person")
+    ledger.end_round(session, round_id, RoundStatus.CANCELLED, "cancelled by a person")
 
 
 def languages_due(session: Session, config: Settings) -> list[str]:
     """Languages for which a round is due: enough newly accepted lines since the last one, or time."""
     began = select(RoundRow.language, func.max(RoundRow.created_at).label("at"))
-    last = began.where(RoundRow.status.not_in(PLANS)).group_by(RoundRow.language).subquery()
+    last = began.where(RoundRow.status.not_in(PLANNED_ROUNDS)).group_by(RoundRow.language).subquery()
     running = (
-        select(RoundRow.id).where(RoundRow.language == DocumentRow.language, RoundRow.status.in_(RUNNING)).exists()
+        select(RoundRow.id)
+        .where(RoundRow.language == DocumentRow.language, RoundRow.status.in_(RUNNING_ROUNDS))
+        .exists()
     )
     # Labels that a checkpoint made do not count: rounds would feed themselves.
     fresh = func.sum(LabelRow.lines).filter(last.c.at.is_(None) | (LabelRow.created_at > last.c.at))
@@ -235,7 +243,10 @@ def languages_due(session: Session, config: Settings) -> list[str]:
         .join(LabelRow, LabelRow.page_id == PageRow.id)
         .outerjoin(last, last.c.language == DocumentRow.language)
         .where(
-            DocumentRow.language.is_not(None), LabelRow.verdict == "accepted", LabelRow.generation == 0, ~running
+            DocumentRow.language.is_not(None),
+            LabelRow.verdict == Outcome.ACCEPTED,
+            LabelRow.generation == 0,
+            ~running,
         )
         .group_by(DocumentRow.language)
         .having(enough)

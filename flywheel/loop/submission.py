@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from flywheel.database.tables import CorpusRow, DocumentRow, PageRow, ShardRow
 from flywheel.settings import settings
+from flywheel.states import DocumentState
 from flywheel.store import Store
 from flywheel.text.tags import canonical
 from flywheel.work import ledger
@@ -60,7 +61,7 @@ def submit(
         return Submitted(document_id, duplicate=False)
     same = (DocumentRow.corpus_id == corpus_id) & (DocumentRow.sha256 == sha256)
     known = session.execute(select(DocumentRow).where(same).with_for_update()).scalar_one()
-    if known.state == "quarantined":
+    if known.state is DocumentState.QUARANTINED:
         _try_again(session, known)
     return Submitted(known.id, duplicate=True)
 
@@ -70,7 +71,7 @@ def _try_again(session: Session, document: DocumentRow) -> None:
     tries = session.execute(
         select(func.count()).where(ShardRow.document_id == document.id, ShardRow.stop == "ingest")
     ).scalar_one()
-    document.state, document.reason, document.detail = "pending", None, None
+    document.state, document.reason, document.detail = DocumentState.PENDING, None, None
     session.flush()
     ledger.enqueue(session, [Work("ingest", document_id=document.id, salt=f"try {tries + 1}")])
 
@@ -104,7 +105,7 @@ def admit(session: Session, held: Claim, page_count: int, facts: dict[str, objec
     session.execute(
         update(DocumentRow)
         .where(DocumentRow.id == held.document_id)
-        .values(state="ready", page_count=page_count, facts=facts, reason=None, detail=None)
+        .values(state=DocumentState.READY, page_count=page_count, facts=facts, reason=None, detail=None)
     )
 
 

@@ -38,9 +38,11 @@ from flywheel.database.tables import (
     ShardRow,
     TrialRow,
 )
+from flywheel.document import Kind, Outcome
 from flywheel.errors import LeaseLost
 from flywheel.reasons import Reason
 from flywheel.settings import settings
+from flywheel.states import DocumentState, PageState, RequestStatus, RoundStatus, ShardState
 from flywheel.work.route import ROUTE
 
 DEFER_SECONDS = 60  # longest pause between tries while the surroundings are at fault
@@ -156,7 +158,7 @@ def claim(session: Session, shard_id: int, worker: str) -> Claim | None:
         .with_for_update(skip_locked=True)
     )
     shard = session.execute(
-        select(ShardRow).where(ShardRow.id == free.scalar_subquery(), ShardRow.state == "open")
+        select(ShardRow).where(ShardRow.id == free.scalar_subquery(), ShardRow.state == ShardState.OPEN)
     ).scalar_one_or_none()
     if shard is None:
         return None
@@ -219,10 +221,12 @@ def guard(session: Session, held: Claim) -> None:
 def finish(session: Session, held: Claim) -> None:
     """The shard is done. Raises LeaseLost; the caller's results then roll back with it."""
     guard(session, held)
-    _close(session, held.shard_id, "finished")
+    _close(session, held.shard_id, ShardState.FINISHED)
 
 
-def _close(session: Session, shard_id: int, state: str, reason: str | None = None, detail: str = "") -> None:
+def _close(
+    session: Session, shard_id: int, state: ShardState, reason: str | None = None, detail: str = ""
+) -> None:
     session.execute(
         update(ShardRow)
         .where(ShardRow.id == shard_id)
@@ -301,9 +305,9 @@ def exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> Non
     shard = session.get_one(ShardRow, shard_id)
     if len(shard.page_ids) > 1:
         enqueue(session, _split(shard))
-        _close(session, shard_id, "split", reason.value, detail)
+        _close(session, shard_id, ShardState.SPLIT, reason.value, detail)
         return
-    _close(session, shard_id, "failed", reason.value, detail)
+    _close(session, shard_id, ShardState.FAILED, reason.value, detail)
     if shard.stop in {"coarse", "recognition"}:
         quarantine(session, [(page_id, reason, detail) for page_id in shard.page_ids])
     elif shard.stop == "ingest" and shard.document_id is not None:
@@ -311,15 +315,17 @@ def exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> Non
     elif shard.stop == "patches":
         return  # the page's label stands; the round learns from the others
     elif shard.round_id is not None:
-        end_round(session, shard.round_id, "failed", f"{shard.stop}: {reason.value}: {detail}")
+        end_round(session, shard.round_id, RoundStatus.FAILED, f"{shard.stop}: {reason.value}: {detail}")
     elif shard.export_id is not None:
-        _set(session, ExportRow, shard.export_id, status="failed", detail=detail, finished_at=func.now())
+        _set(
+            session, ExportRow, shard.export_id, status=RequestStatus.FAILED, detail=detail, finished_at=func.now()
+        )
     elif shard.trial_id is not None:
         _set(
             session,
             TrialRow,
             shard.trial_id,
-            status="failed",
+            status=RequestStatus.FAILED,
             reason=reason.value,
             detail=detail,
             finished_at=func.now(),
@@ -347,14 +353,14 @@ def _set(session: Session, table: type[Any], row_id: int, **values: Any) -> None
 def quarantine(session: Session, pages: Sequence[tuple[int, Reason, str]]) -> None:
     """Pages that no stop can work on, each with its reason. A page that has an accepted label, one under
     review or a person's keeps its standing: a failed relabel takes nothing away."""
-    worth = (LabelRow.kind == "human") | LabelRow.verdict.in_(("accepted", "review"))
+    worth = (LabelRow.kind == Kind.HUMAN) | LabelRow.verdict.in_((Outcome.ACCEPTED, Outcome.REVIEW))
     labelled = select(LabelRow.id).where(LabelRow.page_id == PageRow.id, worth).exists()
     for page_id, reason, detail in pages:
         settled = session.execute(
             update(PageRow)
             .where(PageRow.id == page_id, ~labelled)
             .values(
-                state="quarantined",
+                state=PageState.QUARANTINED,
                 reason=reason.value,
                 detail=detail,
                 verdict=None,
@@ -363,25 +369,25 @@ def quarantine(session: Session, pages: Sequence[tuple[int, Reason, str]]) -> No
             .returning(PageRow.id)
         )
         if settled.first() is None:
-            session.execute(update(PageRow).where(PageRow.id == page_id).values(state="labelled"))
+            session.execute(update(PageRow).where(PageRow.id == page_id).values(state=PageState.LABELLED))
 
 
 def quarantine_document(session: Session, document_id: int, reason: Reason, detail: str) -> None:
     """A document of which no page can be had."""
-    _set(session, DocumentRow, document_id, state="quarantined", reason=reason.value, detail=detail)
+    _set(session, DocumentRow, document_id, state=DocumentState.QUARANTINED, reason=reason.value, detail=detail)
 
 
-def end_round(session: Session, round_id: int, status: str, detail: str) -> None:
+def end_round(session: Session, round_id: int, status: RoundStatus, detail: str) -> None:
     """Close a round and whatever of it is still open; pages it meant to read go back to where they stood.
 
     Leases go first, as every stop locks its lease before the round's row.
     """
-    open_shards = (ShardRow.round_id == round_id) & (ShardRow.state == "open")
+    open_shards = (ShardRow.round_id == round_id) & (ShardRow.state == ShardState.OPEN)
     _drop_leases(session, session.execute(select(ShardRow.id).where(open_shards)).scalars().all())
     closed = session.execute(
         update(ShardRow)
         .where(open_shards)
-        .values(state="cancelled", detail=detail, finished_at=func.now())
+        .values(state=ShardState.CANCELLED, detail=detail, finished_at=func.now())
         .returning(ShardRow.id, ShardRow.stop, ShardRow.page_ids)
     ).all()
     # Once more: a stop that was just finishing may have opened the next one's shard meanwhile.
@@ -402,11 +408,13 @@ def _drop_leases(session: Session, shard_ids: Sequence[int]) -> None:
 
 def _give_back(session: Session, page_ids: Sequence[int]) -> None:
     """Pages that will not be read after all: labelled when someone read them before, else waiting."""
-    read = select(LabelRow.id).where(LabelRow.page_id == PageRow.id, LabelRow.kind != "coarse").exists()
+    read = select(LabelRow.id).where(LabelRow.page_id == PageRow.id, LabelRow.kind != Kind.COARSE).exists()
     session.execute(
         update(PageRow)
-        .where(PageRow.id == func.any(array_of(page_ids)), PageRow.state == "pending")
-        .values(state=case(((PageRow.verdict == "accepted") | read, "labelled"), else_="waiting"))
+        .where(PageRow.id == func.any(array_of(page_ids)), PageRow.state == PageState.PENDING)
+        .values(
+            state=case(((PageRow.verdict == Outcome.ACCEPTED) | read, PageState.LABELLED), else_=PageState.WAITING)
+        )
     )
 
 
@@ -421,7 +429,7 @@ def current_labels(*, alive: bool = True, generations: int | None = None) -> Sel
 
     With `generations`, labels of later generations are passed over, and an earlier one speaks.
     """
-    human = LabelRow.kind == "human"
+    human = LabelRow.kind == Kind.HUMAN
     rank = case(
         (human, 0),
         else_=func.array_position(text("ARRAY['accepted', 'review', 'rejected']"), LabelRow.verdict),
@@ -435,7 +443,7 @@ def current_labels(*, alive: bool = True, generations: int | None = None) -> Sel
     )
     if generations is not None:
         statement = statement.where(LabelRow.generation <= generations)
-    return statement.where(PageRow.state != "quarantined") if alive else statement
+    return statement.where(PageRow.state != PageState.QUARANTINED) if alive else statement
 
 
 def queue_depths(session: Session) -> list[QueueDepth]:

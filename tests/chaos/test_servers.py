@@ -28,7 +28,7 @@ def test_fault_15_a_connection_cut_after_commit_was_sent_writes_nothing_twice(cl
     worker = cluster.worker("labels:before cut 1", processes=1)
     cluster.settle()
     assert (cluster.directory / "fault.0").exists()
-    assert "deferred" in worker.says
+    cluster.wait("the worker to say that its commit's answer was lost", lambda: "deferred" in worker.says)
     assert cluster.labels() == 6
 
 

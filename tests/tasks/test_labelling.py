@@ -28,6 +28,7 @@ from flywheel.local.programs import PROGRAMS, argv_values
 from flywheel.loop import submission
 from flywheel.loop.recipes import Unit
 from flywheel.pdf import Sandbox
+from flywheel.states import ReviewVerdict
 from flywheel.work import broker, ledger
 from flywheel.work.ledger import Work
 from tasks.patches import PagePatches, cut_patches
@@ -342,7 +343,7 @@ def test_a_text_layers_label_is_cut_by_its_characters_also_after_a_person_accept
     with transaction() as session:
         span = {"blob_offset": tall.spans[0][0], "blob_length": tall.spans[0][1]}
         session.execute(update(LabelRow).values(blob_key=tall.key, **span))
-        labels.review(session, store(), page.id, action="accept", reviewer="somebody")
+        labels.review(session, store(), page.id, action=ReviewVerdict.ACCEPT, reviewer="somebody")
         person = labels.current(session, page.id)
     assert person is not None
     assert (person.kind, person.blob_key) == ("human", tall.key)

@@ -16,6 +16,7 @@ from flywheel.errors import BlobCorrupt, Conflict, LeaseLost, NotFound
 from flywheel.labels import Result
 from flywheel.loop import rounds
 from flywheel.reasons import Reason
+from flywheel.states import ReviewVerdict
 from flywheel.work import ledger
 from tests.flywheel.rows import claim, give_labels, make_checkpoint, make_document, make_label, store
 
@@ -104,7 +105,13 @@ def test_a_persons_correction_stands_against_every_later_machine() -> None:
     [parent] = give_labels(pages, Outcome.REJECTED)
     with transaction() as session:
         new = labels.review(
-            session, store(), pages[0], action="correct", reviewer="tenzin", label=make_label("ལེགས"), note="typo"
+            session,
+            store(),
+            pages[0],
+            action=ReviewVerdict.CORRECT,
+            reviewer="tenzin",
+            label=make_label("ལེགས"),
+            note="typo",
         )
     give_labels(pages, stop="recognition", checkpoint="c1")
     assert standing(pages[0]) == ("labelled", "accepted", "corrected")
@@ -121,7 +128,7 @@ def test_a_page_a_person_refused_is_not_accepted_by_a_machine() -> None:
     make_checkpoint("c1")
     give_labels(pages)
     with transaction() as session:
-        labels.review(session, store(), pages[0], action="reject", reviewer="tenzin")
+        labels.review(session, store(), pages[0], action=ReviewVerdict.REJECT, reviewer="tenzin")
     give_labels(pages, stop="recognition", checkpoint="c1")
     assert standing(pages[0]) == ("labelled", "rejected", "refused")
 
@@ -129,18 +136,18 @@ def test_a_page_a_person_refused_is_not_accepted_by_a_machine() -> None:
 def test_there_must_be_something_to_accept() -> None:
     _, pages = make_document(1)
     with pytest.raises(Conflict), transaction() as session:
-        labels.review(session, store(), pages[0], action="accept", reviewer="tenzin")
+        labels.review(session, store(), pages[0], action=ReviewVerdict.ACCEPT, reviewer="tenzin")
     with pytest.raises(NotFound), transaction() as session:
-        labels.review(session, store(), 12345, action="accept", reviewer="tenzin")
+        labels.review(session, store(), 12345, action=ReviewVerdict.ACCEPT, reviewer="tenzin")
 
 
 def test_the_last_word_of_a_person_counts_not_their_first() -> None:
     _, pages = make_document(1)
     give_labels(pages)
     with transaction() as session:
-        labels.review(session, store(), pages[0], action="accept", reviewer="tenzin")
+        labels.review(session, store(), pages[0], action=ReviewVerdict.ACCEPT, reviewer="tenzin")
     with transaction() as session:
-        refused = labels.review(session, store(), pages[0], action="reject", reviewer="tenzin")
+        refused = labels.review(session, store(), pages[0], action=ReviewVerdict.REJECT, reviewer="tenzin")
     assert standing(pages[0]) == ("labelled", "rejected", "refused")
     with transaction() as session:
         current = labels.current(session, pages[0])
@@ -155,7 +162,7 @@ def test_a_failed_reading_takes_no_page_from_a_person_or_from_review() -> None:
     give_labels((refused, garbled), Outcome.REJECTED)
     give_labels((doubtful,), Outcome.REVIEW)
     with transaction() as session:
-        labels.review(session, store(), refused, action="reject", reviewer="tenzin")
+        labels.review(session, store(), refused, action=ReviewVerdict.REJECT, reviewer="tenzin")
         ledger.quarantine(session, [(n, Reason.PAGE_TIMEOUT, "") for n in (refused, doubtful, garbled)])
     assert standing(refused) == ("labelled", "rejected", "refused")
     assert standing(doubtful)[:2] == ("labelled", "review")

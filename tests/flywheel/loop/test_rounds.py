@@ -16,6 +16,7 @@ from flywheel.loop import dataset, promotion, relabel, rounds
 from flywheel.loop.dataset import PatchSource
 from flywheel.reasons import Reason
 from flywheel.settings import settings
+from flywheel.states import ReviewVerdict
 from flywheel.work import ledger
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
 
@@ -207,7 +208,9 @@ def test_a_page_a_person_corrected_meanwhile_is_not_sent_to_a_reader() -> None:
     _, pages = make_document(1)
     give_labels(pages, Outcome.REJECTED)
     with transaction() as session:
-        labels.review(session, store(), pages[0], action="correct", reviewer="tenzin", label=make_label())
+        labels.review(
+            session, store(), pages[0], action=ReviewVerdict.CORRECT, reviewer="tenzin", label=make_label()
+        )
         relabel.assign_readers(session, pages)
         assert session.execute(select(PageRow.state)).scalar_one() == "labelled"
     assert open_stops() == []

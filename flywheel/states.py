@@ -1,0 +1,105 @@
+"""States of everything that moves, each one enum: columns, queries, the API, the client and the CLI use these.
+
+    Document   pending -> ready | quarantined
+    Page       pending -> labelled | waiting | quarantined    (waiting -> pending once it has a reader)
+    Shard      open -> finished | failed | split | cancelled
+    Round      patching -> freezing -> training -> promoting -> relabelling -> finished
+                                                       `-> refused      any of them -> cancelled | failed
+               planning -> planned | cancelled | failed          (a round that is only planned)
+    Request    pending -> finished | failed                      (an export, a trial)
+
+Verdicts on labels are `flywheel.document.Outcome`, reasons are in flywheel/reasons.py.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class DocumentState(StrEnum):
+    """State of a submitted file."""
+
+    PENDING = "pending"  # its pages are not known yet
+    READY = "ready"
+    QUARANTINED = "quarantined"  # no page of it can be had
+
+
+class PageState(StrEnum):
+    """State of a page."""
+
+    PENDING = "pending"  # work on it is open
+    LABELLED = "labelled"  # a verdict stands
+    WAITING = "waiting"  # no reader for its script yet; a promotion wakes it
+    QUARANTINED = "quarantined"  # no stop can work on it
+
+
+SETTLED_PAGES = frozenset({PageState.LABELLED, PageState.WAITING})  # what a new champion may read again
+
+
+class ShardState(StrEnum):
+    """State of a unit of work."""
+
+    OPEN = "open"  # it has a lease row, taken or not
+    FINISHED = "finished"
+    FAILED = "failed"  # given up, with a reason
+    SPLIT = "split"  # its pages are tried one by one
+    CANCELLED = "cancelled"  # its round ended first
+
+
+class RoundStatus(StrEnum):
+    """Status of a round of fine-tuning."""
+
+    PATCHING = "patching"
+    FREEZING = "freezing"
+    TRAINING = "training"
+    PROMOTING = "promoting"
+    RELABELLING = "relabelling"
+    FINISHED = "finished"
+    REFUSED = "refused"  # the candidate was not better
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    PLANNING = "planning"
+    PLANNED = "planned"  # told what it would do; it runs nothing
+
+
+RUNNING_ROUNDS = frozenset(
+    {
+        RoundStatus.PATCHING,
+        RoundStatus.FREEZING,
+        RoundStatus.TRAINING,
+        RoundStatus.PROMOTING,
+        RoundStatus.RELABELLING,
+    }
+)
+PLANNED_ROUNDS = frozenset({RoundStatus.PLANNING, RoundStatus.PLANNED})
+ENDED_ROUNDS = frozenset(RoundStatus) - RUNNING_ROUNDS - {RoundStatus.PLANNING}
+
+
+class RequestStatus(StrEnum):
+    """Status of something asked for once: an export, a trial."""
+
+    PENDING = "pending"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+ENDED_REQUESTS = frozenset(RequestStatus) - {RequestStatus.PENDING}
+
+
+class ReviewVerdict(StrEnum):
+    """Verdict of a person on a label."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    CORRECT = "correct"  # another text takes its place
+
+
+class PromotionAction(StrEnum):
+    """Decision about a checkpoint."""
+
+    PROMOTE = "promote"
+    REFUSE = "refuse"
+    ROLLBACK = "rollback"
+
+
+NAMES_CHAMPION = frozenset({PromotionAction.PROMOTE, PromotionAction.ROLLBACK})
