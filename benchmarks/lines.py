@@ -89,8 +89,11 @@ def syllable(words: random.Random) -> str:
 
 def train(scratch: Path, call: argparse.Namespace) -> Path:
     """A checkpoint trained on other drawn lines."""
-    from models import finetune
-    from models.line_training.dataset import LineSample, write_manifest, write_patches
+    from models.line_training.dataset import LineSample, write_patches
+    from models.trainers import train as train_on
+    from models.training.job import TrainingJob
+    from models.training.manifest import write_manifest
+    from models.training.recipe import load_recipe
 
     data = scratch / "data"
     data.mkdir()
@@ -98,11 +101,11 @@ def train(scratch: Path, call: argparse.Namespace) -> Path:
     rows = [LineSample(str(i % 20), i, 0, text, image) for i, (image, text) in enumerate(lines)]
     write_patches(data / "lines.parquet", rows)
     write_manifest(data, splits={str(i): "train" if i else "validation" for i in range(20)}, language="bo")
-    result = finetune.train(
-        finetune.TrainingJob(
+    result = train_on(
+        TrainingJob(
             dataset=data,
             out=scratch / "checkpoint",
-            recipe=finetune.load_recipe("line").with_overrides({"seconds": call.train_seconds}),
+            recipe=load_recipe("line").with_overrides({"seconds": call.train_seconds}),
             language="bo",
             scripts=("Tibt",),
             resume=scratch / "resume",

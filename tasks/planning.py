@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @stop_task("planning")
 def planning(attempt: Attempt) -> None:
-    from models.finetune import load_recipe
+    from models.training.recipe import load_recipe
 
     with transaction() as session:
         row = session.get_one(RoundRow, attempt.claim.round_id)

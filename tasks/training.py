@@ -34,7 +34,8 @@ from tasks.worker.process import device, devices, scratch, store
 from tasks.worker.readers import checkpoint_source, release, weights
 
 if TYPE_CHECKING:
-    from models.finetune import PageRecipe, Progress, Recipe, TrainingResult
+    from models.training.job import Progress, TrainingResult
+    from models.training.recipe import PageRecipe, Recipe
 
 log = structlog.get_logger()
 
@@ -66,14 +67,16 @@ def learn(
     attempt: Attempt, row: RoundRow, dataset_hash: str, directory: Path, reporter: Reporter
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train on `directory`/dataset into `directory`/checkpoint, and judge what came of it."""
-    from models import finetune
+    from models.trainers import train
+    from models.training.job import TrainingJob
+    from models.training.recipe import load_recipe
 
-    recipe = finetune.load_recipe(row.recipe).with_overrides(row.overrides)
+    recipe = load_recipe(row.recipe).with_overrides(row.overrides)
     parent, base = beginnings(row, recipe)
     release()  # what an earlier round was judged by
     try:
-        result = finetune.train(
-            finetune.TrainingJob(
+        result = train(
+            TrainingJob(
                 dataset=directory / "dataset",
                 out=directory / "checkpoint",
                 recipe=recipe,

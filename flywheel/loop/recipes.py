@@ -1,6 +1,6 @@
 """The recipes by name, and what each learns from: one literal.
 
-The recipes themselves are files beside models/finetune.py; the service only has to know which there are
+The recipes themselves are files in models/training/recipes/; the service only has to know which there are
 and whether a round cuts lines or takes whole pages (tests/models/training/test_recipe.py holds the two together).
 """
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.line_training.dataset import Lines
+from models.line_training.dataset import LineSamples
 from models.line_training.drawn import DrawnLines, can_draw
 from models.recognition.line import batch_of, batches_by_width, prepare
 from models.recognition.network import frames
@@ -45,7 +45,7 @@ class Batch:
 class TrainingLines:
     """The lines of a run. `charset` without the blank; ids start at 1."""
 
-    def __init__(self, lines: Lines, charset: Sequence[str], recipe: Recipe, height: int, seed: int) -> None:
+    def __init__(self, lines: LineSamples, charset: Sequence[str], recipe: Recipe, height: int, seed: int) -> None:
         self._lines, self._recipe, self._height, self._seed = lines, recipe, height, seed
         ids = {symbol: i + 1 for i, symbol in enumerate(charset)}
         self._texts = [normalise(text) for text in lines.texts]
@@ -118,7 +118,7 @@ class TrainingLines:
 class ValidationLines:
     """At most `most` lines spread over a split, each as it is and once degraded, always alike."""
 
-    def __init__(self, lines: Lines, most: int, seed: int) -> None:
+    def __init__(self, lines: LineSamples, most: int, seed: int) -> None:
         step = max(1, -(-len(lines) // max(1, most)))
         indices = range(0, len(lines), step)
         self._texts = [lines.texts[i] for i in indices]

@@ -1,7 +1,8 @@
-"""Datasets of whole pages on disk: Parquet files under the same frozen manifest as lines.
+"""Datasets of whole pages on disk: Parquet files under a frozen manifest
+(models/training/manifest.py).
 
     write_pages(path, rows) -> (rows, sha256)      one work shard's pages, one Parquet file
-    PageDataset.open(directory)                    verified; .pages("train") -> Pages
+    PageDataset.open(directory)                    verified; .pages("train") -> PageSamples
 
 A row is a page's image, its text (what is learned of a coarse label) and its grounded markdown (of a fine one;
 empty where no layout is known). Images are gray JPEG of quality 90: a page of 1240 x 1754 pixels takes 300 kB
@@ -16,17 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from flywheel.errors import Rejected
-from flywheel.reasons import Reason
 from models.checkpoint import sha256_of
-from models.line_training.dataset import Dataset, Split, encode_image
 from models.readers.protocol import PageInput
+from models.training.images import decode_image, encode_image
+from models.training.manifest import FrozenDataset, Split
 
 JPEG_QUALITY = 90
 SCHEMA = pa.schema(
@@ -85,11 +84,7 @@ class PageSamples:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Gray H x W, uint8. Raises Rejected(IMAGE_UNREADABLE) when the bytes are no image."""
-        encoded = np.frombuffer(self._images[index].as_buffer(), np.uint8)
-        decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) if len(encoded) else None
-        if decoded is None:
-            raise Rejected(Reason.IMAGE_UNREADABLE, f"page {index} of {self.documents[index]}")
-        return np.asarray(decoded, dtype=np.uint8)
+        return decode_image(self._images[index], f"page {index} of {self.documents[index]}")
 
     def input(self, index: int) -> PageInput:
         """The page as a reader takes it."""
@@ -101,12 +96,12 @@ class PageSamples:
 class PageDataset:
     """A verified dataset directory that holds pages."""
 
-    frozen: Dataset
+    frozen: FrozenDataset
 
     @classmethod
     def open(cls, directory: Path) -> PageDataset:
-        """Raises Rejected(BLOB_MISSING) or Rejected(BLOB_CORRUPT), see `Dataset.open`."""
-        return cls(Dataset.open(directory))
+        """Raises Rejected(BLOB_MISSING) or Rejected(BLOB_CORRUPT), see `FrozenDataset.open`."""
+        return cls(FrozenDataset.open(directory))
 
     @property
     def hash(self) -> str:
@@ -115,8 +110,7 @@ class PageDataset:
     def pages(self, split: Split, *, most_generation: int | None = None, replay: bool = False) -> PageSamples:
         """Pages of a split; pseudo-labels beyond `most_generation` left out. Of other languages there are those
         to be learned again (`replay`), and only then."""
-        chosen = {document for document, side in self.frozen.splits.items() if side == split}
-        chosen = {document for document in chosen if (document in self.frozen.replay) == replay}
+        chosen = {d for d in self.frozen.documents(split) if (d in self.frozen.replay) == replay}
         table = self.frozen.table(SCHEMA, chosen, most_generation)
         return PageSamples(
             table.filter(pa.array([bool(text) for text in table.column("text").to_pylist()], pa.bool_()))

@@ -22,9 +22,9 @@ from tasks.worker.process import device
 from tasks.worker.readers import builtin, checkpoint_source, load, page_reader, recogniser
 
 if TYPE_CHECKING:
-    from models.finetune import PageRecipe, Recipe
     from models.readers.protocol import PageInput, PageReader
     from models.scores import Comparison, Scores
+    from models.training.recipe import PageRecipe, Recipe
 
 CANDIDATE = "candidate"
 
@@ -32,7 +32,7 @@ CANDIDATE = "candidate"
 def judge(row: RoundRow, recipe: Recipe | PageRecipe, directory: Path) -> dict[str, Any]:
     """Scores of `directory`/checkpoint on the held-out lines or pages of `directory`/dataset, and of its rival:
     the champion, or else a reader that comes with the service. Raises NotFound, SetupError, Transient."""
-    from models.finetune import PageRecipe
+    from models.training.recipe import PageRecipe
 
     with transaction() as session:
         champion = promotion.champion(session, row.language)
@@ -62,7 +62,7 @@ def untrained(recipe: PageRecipe) -> str:
 
 def compare_pages(recipe: PageRecipe, rival: str, directory: Path) -> tuple[Scores, Scores, Comparison]:
     """The candidate in the mode it was trained in, its rival in the same if it has modes."""
-    from models import finetune
+    from models.page_training import comparison
 
     def candidate() -> PageReader:
         mode = recipe.mode if modes_of(recipe.architecture) else None
@@ -71,13 +71,13 @@ def compare_pages(recipe: PageRecipe, rival: str, directory: Path) -> tuple[Scor
     def reigning() -> PageReader:
         return page_reader(rival, recipe.mode if modes_of(checkpoint_source(rival).architecture) else None)
 
-    return finetune.compare_pages(LazyReader(candidate), LazyReader(reigning), directory / "dataset", "heldout")
+    return comparison.compare_pages(LazyReader(candidate), LazyReader(reigning), directory / "dataset", "heldout")
 
 
 def compare_lines(rival: str, directory: Path) -> tuple[Scores, Scores, Comparison]:
-    from models import finetune
+    from models.line_training import comparison
 
-    return finetune.compare_on(
+    return comparison.compare_lines(
         directory / "checkpoint", recogniser(rival), directory / "dataset", "heldout", device=device()
     )
 

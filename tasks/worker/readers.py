@@ -108,9 +108,9 @@ def recogniser(checkpoint_id: str) -> Recogniser:
     found = checkpoint_source(checkpoint_id)
     if found.architecture in LINES:
         return _recogniser(found)
-    from models.finetune import recogniser_of
+    from models.readers.as_recogniser import PageReaderAsRecogniser
 
-    return recogniser_of(page_reader(checkpoint_id))
+    return PageReaderAsRecogniser(page_reader(checkpoint_id))
 
 
 def count_tokens(checkpoint_id: str | None, text: str) -> int | None:

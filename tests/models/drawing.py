@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from flywheel.document import Box, Character
-from models.line_training.dataset import LineSample, Split, write_manifest, write_patches
+from models.line_training.dataset import LineSample, write_patches
+from models.training.manifest import Split, write_manifest
 
 Gray = NDArray[np.uint8]
 TIBETAN, LATIN, CHINESE = 21, 0, 60

@@ -41,7 +41,7 @@ from flywheel.loop.recipes import RECIPES
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import ledger
-from models.finetune import PageRecipe, load_recipe
+from models.training.recipe import PageRecipe, load_recipe
 from tasks.patches import grounded
 from tasks.worker import process, readers
 from tests.flywheel import draw

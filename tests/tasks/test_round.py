@@ -35,8 +35,8 @@ from flywheel.loop import promotion, rounds
 from flywheel.settings import settings
 from flywheel.work import broker, ledger
 from flywheel.work.ledger import Work
-from models.finetune import Progress
 from models.line_training.dataset import LineSample, write_patches
+from models.training.job import Progress
 from tasks.app import app
 from tasks.training import Reporter, blobs_of
 from tasks.worker import process

@@ -11,7 +11,8 @@ import pytest
 
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
-from models.line_training.dataset import SCHEMA, Dataset, LineSample, write_manifest, write_patches
+from models.line_training.dataset import SCHEMA, LineDataset, LineSample, write_patches
+from models.training.manifest import write_manifest
 from tests.models.drawing import draw_line, make_dataset
 
 
@@ -23,7 +24,7 @@ def test_a_patch_comes_back_as_it_was_written(tmp_path: Path) -> None:
     image = draw_line("བོད་ཡིག་")
     write_patches(tmp_path / "a.parquet", [LineSample("d", 3, 7, "བོད་ཡིག་", image, 0, 12, "pymupdf")])
     write_manifest(tmp_path, splits={"d": "train"}, language="bo")
-    lines = Dataset.open(tmp_path).lines("train")
+    lines = LineDataset.open(tmp_path).lines("train")
     assert lines.texts == ["བོད་ཡིག་"]
     assert lines.sizes == [(image.shape[1], image.shape[0])]
     assert np.array_equal(lines.image(0), image)
@@ -38,12 +39,12 @@ def test_the_file_holds_the_columns_that_were_agreed(tmp_path: Path) -> None:
 def test_a_shard_without_patches_is_a_file_without_rows(tmp_path: Path) -> None:
     assert write_patches(tmp_path / "a.parquet", [])[0] == 0
     write_manifest(tmp_path, splits={}, language="bo")
-    assert len(Dataset.open(tmp_path).lines("train")) == 0
+    assert len(LineDataset.open(tmp_path).lines("train")) == 0
 
 
 def test_the_lines_of_a_document_stand_on_one_side_only(tmp_path: Path) -> None:
     make_dataset(tmp_path, lines=16)
-    dataset = Dataset.open(tmp_path)
+    dataset = LineDataset.open(tmp_path)
     sides = [set(dataset.lines(split).documents) for split in ("train", "validation", "heldout")]
     assert sides == [{"a", "b"}, {"c"}, {"d"}]
 
@@ -54,13 +55,13 @@ def test_documents_and_labels_that_the_manifest_does_not_name_are_left_out(tmp_p
     write_manifest(tmp_path, splits={"in": "train"}, language="bo")
     data = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**data, "labels": [1]}))
-    assert Dataset.open(tmp_path).lines("train").texts == ["text 1"]
+    assert LineDataset.open(tmp_path).lines("train").texts == ["text 1"]
 
 
 def test_pseudo_labels_beyond_the_cap_are_left_out(tmp_path: Path) -> None:
     write_patches(tmp_path / "a.parquet", [row("d", n, generation=n) for n in range(3)])
     write_manifest(tmp_path, splits={"d": "train"}, language="bo")
-    assert len(Dataset.open(tmp_path).lines("train", most_generation=1)) == 2
+    assert len(LineDataset.open(tmp_path).lines("train", most_generation=1)) == 2
 
 
 def test_the_same_dataset_has_the_same_hash_and_another_another(tmp_path: Path) -> None:
@@ -74,10 +75,10 @@ def test_a_changed_file_is_refused_as_corrupt_and_a_lost_one_as_missing(tmp_path
     path = tmp_path / "lines.parquet"
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(Rejected) as corrupt:
-        Dataset.open(tmp_path)
+        LineDataset.open(tmp_path)
     path.unlink()
     with pytest.raises(Rejected) as missing:
-        Dataset.open(tmp_path)
+        LineDataset.open(tmp_path)
     assert [corrupt.value.reason, missing.value.reason] == [Reason.BLOB_CORRUPT, Reason.BLOB_MISSING]
 
 
@@ -85,7 +86,7 @@ def test_a_changed_file_is_refused_as_corrupt_and_a_lost_one_as_missing(tmp_path
 def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(Rejected) as caught:
-        Dataset.open(tmp_path)
+        LineDataset.open(tmp_path)
     assert caught.value.reason is Reason.BLOB_CORRUPT
 
 
@@ -96,5 +97,5 @@ def test_bytes_that_are_no_image_are_refused_when_they_are_looked_at(tmp_path: P
     pq.write_table(broken, tmp_path / "lines.parquet")
     write_manifest(tmp_path, splits={"a": "train"}, language="bo")
     with pytest.raises(Rejected) as caught:
-        Dataset.open(tmp_path).lines("train").image(0)
+        LineDataset.open(tmp_path).lines("train").image(0)
     assert caught.value.reason is Reason.IMAGE_UNREADABLE

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from flywheel.errors import Cancelled, Rejected, SetupError
-from models import finetune
-from models.finetune import TrainingJob
 from models.page_training.launch import error_of, main, to_json
 from models.page_training.watch import RUN
 from models.readers.deepseek_ocr import weights
+from models.trainers import train
+from models.training.job import TrainingJob
 from tests.models.page_training.test_dataset import dataset
 from tests.models.page_training.test_page_training import SPLITS, job, pages
 from tests.models.tiny import tiny_deepseek_ocr
@@ -32,12 +32,12 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     data = dataset(tmp_path / "data", pages(), SPLITS)
-    alone = finetune.train(job(tmp_path, data, base, batch=4, **ALIKE))
+    alone = train(job(tmp_path, data, base, batch=4, **ALIKE))
     steps: list[int] = []
     two = replace(
         job(tmp_path, data, base, batch=2, **ALIKE), processes=2, out=tmp_path / "two", resume=tmp_path / "both"
     )
-    together = finetune.train(two, progress=lambda p: steps.append(p.step))
+    together = train(two, progress=lambda p: steps.append(p.step))
     assert steps[:3] == [1, 2, 3]
     assert together.progress.lines == alone.progress.lines == 12
     ours, theirs = weights.load(together.directory).state_dict(), weights.load(alone.directory).state_dict()
@@ -53,9 +53,7 @@ def test_two_processes_stop_together(tmp_path: Path, base: Path, monkeypatch: py
     two = replace(job(tmp_path, data, base, steps=500, checkpoint_seconds=0.0), processes=2)
     kept: list[bool] = []
     with pytest.raises(Cancelled):
-        finetune.train(
-            two, should_stop=lambda: len(kept) > 1, saved=lambda path: kept.append((path / RUN).is_file())
-        )
+        train(two, should_stop=lambda: len(kept) > 1, saved=lambda path: kept.append((path / RUN).is_file()))
     assert kept
     assert all(kept)  # each is still there when it is handed over
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from flywheel.errors import Rejected
-from models.line_training.dataset import write_manifest
 from models.page_training.dataset import PageDataset, PageSample, write_pages
 from models.page_training.samples import Samples, watched
+from models.training.manifest import write_manifest
 from models.training.recipe import PageRecipe
 
 

@@ -15,8 +15,6 @@ import pytest
 import torch
 
 from flywheel.errors import Cancelled, Rejected, SetupError
-from models import finetune
-from models.finetune import TrainingJob, load_recipe
 from models.page_training.dataset import PageDataset, PageSample
 from models.page_training.launch import from_json, to_json
 from models.page_training.samples import Sample
@@ -26,8 +24,9 @@ from models.page_training.watch import RUN, newest
 from models.readers.deepseek_ocr import weights
 from models.readers.deepseek_ocr.reader import DeepseekOcrReader
 from models.readers.got_ocr2 import GotOcr2Reader
-from models.training.job import Progress
-from models.training.recipe import PageRecipe
+from models.trainers import train
+from models.training.job import Progress, TrainingJob
+from models.training.recipe import PageRecipe, load_recipe
 from models.training.schedule import schedule
 from tests.models.drawing import draw_page
 from tests.models.page_training.test_dataset import dataset
@@ -103,7 +102,7 @@ def test_sam_and_the_compressor_stay_and_the_rest_learns_and_the_result_is_a_pub
     tmp_path: Path, data: Path, base: Path
 ) -> None:
     told: list[Progress] = []
-    result = finetune.train(job(tmp_path, data, base, fine_share=1.0), progress=told.append)
+    result = train(job(tmp_path, data, base, fine_share=1.0), progress=told.append)
     assert changed(base, result.directory) == {"clip", "projector", "decoder", "head"}
     files = {path.name for path in result.directory.iterdir()}
     assert {"config.json", "tokenizer.json", "model.safetensors.index.json", "checkpoint.json"} <= files
@@ -129,8 +128,8 @@ def test_sam_and_the_compressor_stay_and_the_rest_learns_and_the_result_is_a_pub
 
 def test_adapters_are_merged_into_a_plain_checkpoint(tmp_path: Path, data: Path, base: Path) -> None:
     asked = job(tmp_path, data, base, "deepseek-ocr-lora", learning_rate=1e-2, gradient_checkpointing=True)
-    result = finetune.train(asked)
-    again = finetune.train(replace(asked, out=tmp_path / "again", resume=tmp_path / "fresh"))
+    result = train(asked)
+    again = train(replace(asked, out=tmp_path / "again", resume=tmp_path / "fresh"))
     assert again.manifest.sha256 == result.manifest.sha256  # the seed decides, adapters too
     assert changed(base, result.directory) == {"decoder"}
     old, new = weights.load(base).state_dict(), weights.load(result.directory).state_dict()
@@ -142,21 +141,21 @@ def test_adapters_are_merged_into_a_plain_checkpoint(tmp_path: Path, data: Path,
 
 def test_weights_published_in_half_precision_are_saved_so(tmp_path: Path, data: Path) -> None:
     half = tiny_deepseek_ocr(tmp_path / "half", hidden=32, layers=2, dtype=torch.bfloat16)
-    result = finetune.train(job(tmp_path, data, half, steps=1))
+    result = train(job(tmp_path, data, half, steps=1))
     assert weights.load(result.directory).dtype == torch.bfloat16
     assert changed(half, result.directory) >= {"decoder"}
 
 
 def test_got_ocr2_learns_plain_text_and_opens_again(tmp_path: Path, data: Path) -> None:
     got = tiny_got_ocr2(tmp_path / "got")
-    result = finetune.train(replace(job(tmp_path, data, got, "got-ocr2-full"), base=got))
+    result = train(replace(job(tmp_path, data, got, "got-ocr2-full"), base=got))
     assert result.architecture == "got-ocr2"
     reader = GotOcr2Reader.load(result.directory, checkpoint="x", limit=4)
     assert len(reader.read_many([PageDataset.open(data).pages("heldout").input(0)])) == 1
 
 
 def test_a_parent_is_gone_on_from_instead_of_the_published_weights(tmp_path: Path, data: Path, base: Path) -> None:
-    first = finetune.train(job(tmp_path, data, base, steps=1))
+    first = train(job(tmp_path, data, base, steps=1))
     again = replace(
         job(tmp_path, data, base, steps=1, learning_rate=1e-12),
         parent=first.directory,
@@ -164,7 +163,7 @@ def test_a_parent_is_gone_on_from_instead_of_the_published_weights(tmp_path: Pat
         out=tmp_path / "again",
         resume=tmp_path / "other",
     )
-    second = finetune.train(again)
+    second = train(again)
     assert second.manifest.parent == "deepseek-ocr-full-en-1"
     ours, theirs = weights.load(second.directory).state_dict(), weights.load(first.directory).state_dict()
     assert all(torch.allclose(ours[name], theirs[name], atol=1e-6) for name in ours)
@@ -177,17 +176,17 @@ def test_a_stopped_run_keeps_a_complete_checkpoint_and_goes_on_from_it(
     kept: list[Path] = []
     steps: list[int] = []
     with pytest.raises(Cancelled, match="step 5"):
-        finetune.train(
+        train(
             asked, progress=lambda p: steps.append(p.step), should_stop=lambda: len(steps) > 3, saved=kept.append
         )
     assert [path.name for path in kept] == ["checkpoint-5"]
     assert not list(kept[0].glob("*.bin"))
     assert (kept[0] / RUN).is_file()
     steps.clear()
-    result = finetune.train(asked, progress=lambda p: steps.append(p.step))
+    result = train(asked, progress=lambda p: steps.append(p.step))
     assert steps[0] == 6
     assert result.progress.step == 7
-    whole = finetune.train(replace(asked, out=tmp_path / "whole", resume=tmp_path / "fresh"))
+    whole = train(replace(asked, out=tmp_path / "whole", resume=tmp_path / "fresh"))
     ours, theirs = weights.load(result.directory).state_dict(), weights.load(whole.directory).state_dict()
     # The rate follows the share of steps or of time: by steps here, so both took the same way.
     assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in ours)
@@ -224,20 +223,18 @@ def test_a_killed_training_goes_on_from_its_last_complete_checkpoint(
         process.send_signal(signal.SIGKILL)
     steps: list[int] = []
     ended = replace(asked, recipe=asked.recipe.with_overrides({"steps": 5}))
-    result = finetune.train(ended, progress=lambda p: steps.append(p.step))
+    result = train(ended, progress=lambda p: steps.append(p.step))
     assert steps[0] > 2
     assert result.progress.step == max(5, steps[0])
 
 
 def test_a_run_ends_at_its_target_and_at_its_time(tmp_path: Path, data: Path, base: Path) -> None:
-    reached = finetune.train(
-        job(tmp_path, data, base, steps=50, evaluate_seconds=0.0, target_cer=1.0, learning_rate=1e-2)
-    )
+    reached = train(job(tmp_path, data, base, steps=50, evaluate_seconds=0.0, target_cer=1.0, learning_rate=1e-2))
     assert reached.progress.step < 50
     late = replace(
         job(tmp_path, data, base, steps=50, seconds=0.001), out=tmp_path / "late", resume=tmp_path / "r"
     )
-    assert finetune.train(late).progress.step == 1
+    assert train(late).progress.step == 1
 
 
 def test_only_the_answer_is_learned_and_prompts_tell_fine_from_coarse(base: Path) -> None:
@@ -296,15 +293,15 @@ def test_what_cannot_be_trained_is_said(
     tmp_path: Path, data: Path, base: Path, recipe: str, overrides: dict[str, object], said: str
 ) -> None:
     with pytest.raises(SetupError, match=said):
-        finetune.train(job(tmp_path, data, base, recipe, **overrides))
+        train(job(tmp_path, data, base, recipe, **overrides))
 
 
 def test_no_weights_and_no_pages_are_said(tmp_path: Path, data: Path, base: Path) -> None:
     with pytest.raises(SetupError, match="neither a parent nor published weights"):
-        finetune.train(replace(job(tmp_path, data, base), base=None))
+        train(replace(job(tmp_path, data, base), base=None))
     empty = dataset(tmp_path / "empty", [], {})
     with pytest.raises(Rejected, match="no page to train on"):
-        finetune.train(replace(job(tmp_path, data, base), dataset=empty))
+        train(replace(job(tmp_path, data, base), dataset=empty))
 
 
 def test_a_job_survives_its_json_form(tmp_path: Path, data: Path, base: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from models.training.resume import MANIFEST, TENSORS, State, newest_state, save_state
+from models.line_training.resume import MANIFEST, TENSORS, LineTrainingState, newest_state, save_state
 
 
 def trained(steps: int) -> tuple[torch.nn.Linear, torch.optim.AdamW]:
@@ -21,9 +21,11 @@ def trained(steps: int) -> tuple[torch.nn.Linear, torch.optim.AdamW]:
     return network, optimiser
 
 
-def state_at(step: int, job: str = "job") -> State:
+def state_at(step: int, job: str = "job") -> LineTrainingState:
     network, optimiser = trained(step)
-    return State(("a", "b"), network.state_dict(), optimiser.state_dict(), step=step, seconds=step / 2, job=job)
+    return LineTrainingState(
+        ("a", "b"), network.state_dict(), optimiser.state_dict(), step=step, seconds=step / 2, job=job
+    )
 
 
 def test_a_state_comes_back_whole(tmp_path: Path) -> None:

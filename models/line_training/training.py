@@ -1,19 +1,13 @@
-"""One entry for all training: a dataset and a recipe in, a checkpoint out.
+"""Training of a line recogniser: a dataset of lines and a recipe in, a checkpoint out.
 
-    train(job, progress=..., should_stop=...) -> TrainingResult
-    evaluate(reader, dataset, split) -> Scores          compare_on(...) -> candidate against champion
-
-Page recipes are trained by models/page_training; what follows is of lines.
+    train_lines(job, progress=..., should_stop=..., saved=...) -> TrainingResult
 
 From scratch, or from a parent checkpoint whose output layer grows when new symbols appear. AdamW
 under a warm-up and a cosine decay, CTC loss; lines are degraded on the fly, some are drawn anew in
-other faces. The run keeps its curve, looks at degraded validation lines as it goes, keeps the best
+other faces. The run keeps its curve, reads degraded validation lines as it goes, keeps the best
 weights it has seen, stops at a target or when its time is up, and goes on from its last complete
-training checkpoint after a kill. Network, batches and the looks at validation lines are on the job's
-device; what is kept and written comes from copies on the CPU, so any device goes on with it.
-
-Whoever is judged is judged on lines of generation 0 alone, whose text comes from text layers and
-people: held against a champion's own readings, that champion would be without fault.
+training checkpoint after a kill. Network, batches and validation are on the job's device; what is
+kept and written comes from copies on the CPU, so any device goes on with it.
 """
 
 from __future__ import annotations
@@ -28,70 +22,41 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from flywheel.errors import Cancelled, Rejected
+from flywheel.errors import Cancelled, Rejected, SetupError
 from flywheel.reasons import Reason
 from models.checkpoint import Manifest, load, save
 from models.line_training.batches import Batch, TrainingLines, ValidationLines
-from models.line_training.dataset import Dataset, Lines, Split
-from models.page_training.comparison import compare_pages, recogniser_of
+from models.line_training.dataset import LineDataset, LineSamples
+from models.line_training.resume import LineTrainingState, newest_state, save_state
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
-from models.recognition.protocol import Recogniser
-from models.scores import Comparison, Scores, compare, normalise, score
+from models.scores import normalise
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.recipe import PageRecipe, Recipe, load_recipe, recipes
-from models.training.resume import State, newest_state, save_state
+from models.training.recipe import Recipe
 from models.training.schedule import schedule
 
-__all__ = [
-    "PageRecipe",
-    "Progress",
-    "Recipe",
-    "TrainingJob",
-    "TrainingResult",
-    "compare_on",
-    "compare_pages",
-    "evaluate",
-    "load_recipe",
-    "recipes",
-    "recogniser_of",
-    "train",
-]
-
 LOSS_MEMORY = 0.95  # of the running mean that is reported
-EVALUATION_LINES = 64  # images decoded at once
 
 
-def train(
+def train_lines(
     job: TrainingJob,
     *,
     progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     saved: Callable[[Path], None] = lambda _: None,
 ) -> TrainingResult:
-    """Train to the end of the recipe's time, steps or target, and write the checkpoint to `job.out`.
-
-    `progress` is called after every step, `saved` with the directory of each complete training
-    checkpoint, also before an end that `should_stop` asks for; what `saved` raises ends the run. Raises
-    Cancelled when `should_stop` says so (asked before every step), and
-    Rejected(NO_LINES) when the dataset has no line to train on.
-    """
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
-    if isinstance(job.recipe, PageRecipe):
-        from models.page_training.launch import train_pages
-
-        return train_pages(job, progress=progress, should_stop=should_stop, saved=saved)
-    dataset = Dataset.open(job.dataset)
-    run = LineTraining(job, job.recipe, dataset)
-    run.go(progress, should_stop, saved)
-    return run.finish()
+    """Train in this process; see `models.trainers.train` for the callbacks and for what is raised."""
+    if not isinstance(job.recipe, Recipe):
+        raise SetupError(f"recipe {job.recipe.name} is not of lines")
+    trainer = LineTrainer(job, job.recipe, LineDataset.open(job.dataset))
+    trainer.train(progress, should_stop, saved)
+    return trainer.write_result()
 
 
-class LineTraining:
+class LineTrainer:
     """One training run: its network, optimiser and place in the data."""
 
-    def __init__(self, job: TrainingJob, recipe: Recipe, dataset: Dataset) -> None:
+    def __init__(self, job: TrainingJob, recipe: Recipe, dataset: LineDataset) -> None:
         self.job, self.recipe = job, recipe
         lines = dataset.lines("train", most_generation=self.recipe.generations)
         if not len(lines):
@@ -108,18 +73,20 @@ class LineTraining:
         self.lines = TrainingLines(lines, self.charset, self.recipe, height, job.seed)
         if not len(self.lines):
             raise Rejected(Reason.NO_LINES, f"none of {len(lines)} lines is wide enough for its text")
-        self.validation = ValidationLines(_watched(dataset, lines), self.recipe.validation_lines, job.seed)
+        self.validation = ValidationLines(
+            _validation_lines(dataset, lines), self.recipe.validation_lines, job.seed
+        )
         self.peak = self.recipe.fine_tune_rate if job.parent else self.recipe.learning_rate
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
         )
         self.steps = planned_steps(self.recipe, self.lines.steps_per_epoch)
-        self.state = state or State(self.charset, {}, {}, job=name)
+        self.state = state or LineTrainingState(self.charset, {}, {}, job=name)
         if state is not None:
             self.optimiser.load_state_dict(state.optimiser)
         self.loss: float | None = None
-        self.looked = self.kept = self.state.seconds
-        self.kept_step = self.state.step
+        self.validated_at = self.saved_at = self.state.seconds
+        self.saved_step = self.state.step
         self.since = time.monotonic() - self.state.seconds
 
     @property
@@ -128,36 +95,38 @@ class LineTraining:
 
     @property
     def share(self) -> float:
+        """The part of the run that is done, 0..1: of its time or of its steps, whichever is further."""
         return min(1.0, max(self.seconds / self.recipe.seconds, self.state.step / self.steps))
 
-    def go(
+    def is_finished(self) -> bool:
+        return self.share >= 1.0 or self.reached_target()
+
+    def train(
         self,
         progress: Callable[[Progress], None],
         should_stop: Callable[[], bool],
         saved: Callable[[Path], None],
     ) -> None:
-        """Step until the end, looking and saving as the recipe asks."""
+        """Step until the end, validating and saving as often as the recipe asks."""
         self.network.train()
-        while self.share < 1.0:
+        while not self.is_finished():
             for batch in self.lines.epoch(self.state.epoch, self.state.position):
                 if should_stop():
-                    if self.state.step > self.kept_step:
-                        saved(self.keep())
+                    if self.state.step > self.saved_step:
+                        saved(self.save_checkpoint())
                     raise Cancelled(f"training stopped at step {self.state.step}")
                 self.step(batch)
                 self.state.position += 1
-                if self.seconds - self.looked >= self.recipe.evaluate_seconds:
-                    self.look()
-                if self.seconds - self.kept >= self.recipe.checkpoint_seconds:
-                    saved(self.keep())
+                if self.seconds - self.validated_at >= self.recipe.evaluate_seconds:
+                    self.validate()
+                if self.seconds - self.saved_at >= self.recipe.checkpoint_seconds:
+                    saved(self.save_checkpoint())
                 progress(self.progress())
-                if self.share >= 1.0 or self.reached_target():
+                if self.is_finished():
                     break
             else:
                 self.state.epoch, self.state.position = self.state.epoch + 1, 0
-                continue
-            break
-        self.look()
+        self.validate()
         progress(self.progress())
 
     def step(self, batch: Batch) -> None:
@@ -186,11 +155,11 @@ class LineTraining:
         self.state.step += 1
         self.state.lines += len(batch.lengths)
 
-    def look(self) -> None:
+    def validate(self) -> None:
         """Read the validation lines, put a point on the curve, keep the weights when they are the best."""
-        clean, degraded = self.validation.read(self.reader())
+        clean, degraded = self.validation.read(self.recogniser())
         self.network.train()
-        self.looked = self.seconds
+        self.validated_at = self.seconds
         point = {
             "step": self.state.step,
             "seconds": round(self.seconds, 2),
@@ -208,15 +177,15 @@ class LineTraining:
         best = self.state.best_cer
         return best is not None and self.recipe.target_cer > 0 and best <= self.recipe.target_cer
 
-    def keep(self) -> Path:
+    def save_checkpoint(self) -> Path:
         """Save a complete training checkpoint."""
-        self.kept, self.kept_step = self.seconds, self.state.step
+        self.saved_at, self.saved_step = self.seconds, self.state.step
         self.state.seconds = self.seconds
         self.state.network = on_cpu(self.network)
         self.state.optimiser = self.optimiser.state_dict()
         return save_state(self.job.resume, self.state)
 
-    def reader(self) -> LineRecogniser:
+    def recogniser(self) -> LineRecogniser:
         return LineRecogniser(
             self.network,
             self.charset,
@@ -238,7 +207,7 @@ class LineTraining:
             curve=tuple(self.state.curve),
         )
 
-    def finish(self) -> TrainingResult:
+    def write_result(self) -> TrainingResult:
         """Write the best weights as a checkpoint."""
         best = self.state.best or on_cpu(self.network)
         manifest = Manifest(
@@ -271,59 +240,20 @@ def fingerprint(job: TrainingJob, recipe: Recipe, dataset_hash: str) -> str:
 
 
 def planned_steps(recipe: Recipe, steps_per_epoch: float) -> int:
-    """How many steps a run takes if neither its time nor its target ends it."""
+    """Number of steps of a run that neither its time nor its target ends."""
     if not recipe.epochs:
         return recipe.steps
     return min(recipe.steps, max(recipe.least_steps, math.ceil(recipe.epochs * steps_per_epoch)))
 
 
-def evaluate(reader: Recogniser | Path, dataset: Path, split: Split, *, device: str = "cpu") -> Scores:
-    """Scores of a recogniser, or of a checkpoint directory, on the true lines of a split as they are.
-
-    Readings of other checkpoints are not taken for truth. `device` is where a directory is loaded to.
-    """
-    readings, truths, documents, confidences = _read_split(reader, dataset, split, device)
-    return score(truths, readings, documents, confidences)
-
-
-def compare_on(
-    candidate: Recogniser | Path,
-    champion: Recogniser | Path,
-    dataset: Path,
-    split: Split,
-    *,
-    device: str = "cpu",
-) -> tuple[Scores, Scores, Comparison]:
-    """Scores of two readers on the same true lines, and their difference under a paired bootstrap."""
-    ours, truths, documents, our_confidences = _read_split(candidate, dataset, split, device)
-    theirs, _, _, their_confidences = _read_split(champion, dataset, split, device)
-    return (
-        score(truths, ours, documents, our_confidences),
-        score(truths, theirs, documents, their_confidences),
-        compare(ours, theirs, truths, documents),
-    )
-
-
-def _read_split(
-    reader: Recogniser | Path, directory: Path, split: Split, device: str
-) -> tuple[list[str], list[str], list[str], list[float]]:
-    recogniser = LineRecogniser.load(reader, device) if isinstance(reader, Path) else reader
-    lines = Dataset.open(directory).lines(split, most_generation=0)
-    readings = []
-    for start in range(0, len(lines), EVALUATION_LINES):
-        indices = range(start, min(len(lines), start + EVALUATION_LINES))
-        readings += recogniser.read([lines.image(i) for i in indices])
-    return [r.text for r in readings], lines.texts, lines.documents, [r.confidence for r in readings]
-
-
-def _watched(dataset: Dataset, lines: Lines) -> Lines:
-    """What a run is watched on: true validation lines, else true training lines, else what it learns from."""
+def _validation_lines(dataset: LineDataset, lines: LineSamples) -> LineSamples:
+    """True validation lines, else true training lines, else the lines that are learned from."""
     true = (dataset.lines(split, most_generation=0) for split in ("validation", "train"))
     return next((found for found in true if len(found)), lines)
 
 
 def _network(
-    job: TrainingJob, recipe: Recipe, symbols: list[str], state: State | None
+    job: TrainingJob, recipe: Recipe, symbols: list[str], state: LineTrainingState | None
 ) -> tuple[tuple[str, ...], LineNetwork]:
     """The charset and the network to start with: of a saved state, of the parent, or new."""
     if job.parent is not None:

@@ -18,12 +18,16 @@ import torch
 from flywheel.errors import Cancelled, LeaseLost, Rejected
 from flywheel.reasons import Reason
 from models.checkpoint import load
-from models.finetune import Progress, TrainingJob, compare_on, evaluate, planned_steps, train
-from models.line_training.dataset import LineSample, write_manifest, write_patches
+from models.line_training.comparison import compare_lines, evaluate
+from models.line_training.dataset import LineSample, write_patches
+from models.line_training.resume import newest_state
+from models.line_training.training import planned_steps
 from models.recognition.line import LineRecogniser
 from models.recognition.ppocr import PpocrRecogniser
+from models.trainers import train
+from models.training.job import Progress, TrainingJob
+from models.training.manifest import write_manifest
 from models.training.recipe import load_recipe
-from models.training.resume import newest_state
 from models.training.schedule import schedule
 from tests.models.drawing import draw_line, make_dataset, syllables
 
@@ -200,7 +204,7 @@ def test_lines_too_narrow_for_their_text_are_refused_rather_than_looped_over(tmp
 def test_two_readers_are_compared_on_the_same_held_out_lines(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", lines=24, words=2)
     result = train(job(tmp_path, steps=150))
-    after, before, comparison = compare_on(result.directory, PpocrRecogniser(), tmp_path / "data", "heldout")
+    after, before, comparison = compare_lines(result.directory, PpocrRecogniser(), tmp_path / "data", "heldout")
     assert after.lines == before.lines == 3
     assert before.cer > after.cer
     assert comparison.difference == pytest.approx(after.cer - before.cer)
@@ -215,7 +219,7 @@ def test_readings_of_a_checkpoint_are_never_the_truth_that_others_are_judged_by(
     write_manifest(data, splits={"h": "heldout"}, language="bo")
     reader = PpocrRecogniser()
     assert evaluate(reader, data, "heldout").lines == 1
-    after, before, _ = compare_on(reader, reader, data, "heldout")
+    after, before, _ = compare_lines(reader, reader, data, "heldout")
     assert (after.lines, before.lines) == (1, 1)
 
 
@@ -232,7 +236,8 @@ import sys, json
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from models.finetune import TrainingJob, train
+from models.trainers import train
+from models.training.job import TrainingJob
 from models.training.recipe import load_recipe
 root, overrides = Path(sys.argv[1]), json.loads(sys.argv[2])
 job = TrainingJob(dataset=root / "data", out=root / "checkpoint", resume=root / "resume", language="bo",

@@ -1,7 +1,7 @@
 """Training checkpoints: all of a run's state, so that a killed run goes on from its last complete one.
 
     save_state(directory, state) -> path      directory/step-00001234, complete or absent
-    newest_state(directory) -> State | None   the furthest one that verifies; broken ones are passed over
+    newest_state(directory) -> state | None   the furthest one that verifies; broken ones are passed over
 
 safetensors for the tensors (network, best network so far, optimiser moments, torch's random state),
 JSON for the rest, written last with the tensors' hash, the whole renamed into place. A directory
@@ -29,7 +29,7 @@ KEPT = 2  # the newest, and one more should the newest's disk blocks rot
 
 
 @dataclass(slots=True)
-class State:
+class LineTrainingState:
     """A run between two steps. `position` is the next batch of `epoch`; `seconds` of training so far."""
 
     charset: tuple[str, ...]
@@ -46,7 +46,7 @@ class State:
     job: str = ""  # what the run is of; a state of another job is not resumed
 
 
-def save_state(directory: Path, state: State) -> Path:
+def save_state(directory: Path, state: LineTrainingState) -> Path:
     """Write a complete training checkpoint under `directory`; returns its path, keeps the newest two."""
     final = directory / f"step-{state.step:08d}"
     staging = directory / f".{final.name}.partial"
@@ -67,7 +67,7 @@ def save_state(directory: Path, state: State) -> Path:
     return final
 
 
-def newest_state(directory: Path, job: str = "") -> State | None:
+def newest_state(directory: Path, job: str = "") -> LineTrainingState | None:
     """The furthest complete state under `directory` that belongs to `job`; None when there is none.
 
     Restores torch's random state as well.
@@ -103,7 +103,7 @@ def unflatten(tensors: dict[str, Tensor], scalars: dict[str, Any]) -> dict[str, 
 _PLAIN = ("charset", "best_cer", "step", "epoch", "position", "lines", "seconds", "curve", "job")
 
 
-def _read(path: Path, job: str) -> tuple[State, Tensor] | None:
+def _read(path: Path, job: str) -> tuple[LineTrainingState, Tensor] | None:
     try:
         data = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         tensors = verified_tensors(path / TENSORS, data["sha256"])
@@ -112,7 +112,7 @@ def _read(path: Path, job: str) -> tuple[State, Tensor] | None:
         return None  # incomplete or damaged: an older one, or the start, is as good
     if job and data["job"] != job:
         return None
-    state = State(
+    state = LineTrainingState(
         **{**plain, "charset": tuple(plain["charset"])},
         network=_part(tensors, "network."),
         best=_part(tensors, "best."),

@@ -1,0 +1,120 @@
+"""Manifest that freezes a dataset: Parquet files by their hash, and the split of every document.
+
+    write_manifest(directory, splits, ...) -> hash      document -> split, files with hashes
+    FrozenDataset.open(directory)                       verified; .table(schema, documents, ...) -> rows
+
+A directory holds `manifest.json` and its Parquet files. The manifest maps each document to one split
+("train", "validation" or "heldout"), so a document's rows never stand on both sides. Rows of
+documents it does not name are left out, and rows of other labels when it lists labels: a file may
+hold more than a dataset wants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flywheel.errors import Rejected
+from flywheel.reasons import Reason
+from models.checkpoint import sha256_of, write_json
+
+Split = Literal["train", "validation", "heldout"]
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenDataset:
+    """A verified dataset directory, whatever its rows are."""
+
+    directory: Path
+    hash: str
+    language: str
+    splits: dict[str, Split]
+    files: tuple[str, ...]
+    labels: frozenset[int] | None = None  # None: whatever the files hold
+    replay: frozenset[str] = frozenset()  # documents of other languages, to be learned again
+
+    @classmethod
+    def open(cls, directory: Path) -> FrozenDataset:
+        """Read the manifest and check every file's sha256.
+
+        Raises Rejected(BLOB_MISSING) or Rejected(BLOB_CORRUPT).
+        """
+        path = directory / MANIFEST
+        if not path.is_file():
+            raise Rejected(Reason.BLOB_MISSING, f"no {MANIFEST} in {directory.name}")
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            files = [(Path(f["name"]).name, str(f["sha256"])) for f in data["files"]]
+            dataset = cls(
+                directory,
+                hash=str(data["hash"]),
+                language=str(data["language"]),
+                splits={str(k): _split(v) for k, v in data["splits"].items()},
+                files=tuple(name for name, _ in files),
+                labels=frozenset(map(int, data["labels"])) if data.get("labels") is not None else None,
+                replay=frozenset(map(str, data.get("replay", {}))),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Rejected(Reason.BLOB_CORRUPT, f"{MANIFEST}: {error}") from error
+        for name, expected in files:
+            _verify(directory / name, expected)
+        return dataset
+
+    def documents(self, split: Split) -> set[str]:
+        """The documents of a split."""
+        return {document for document, side in self.splits.items() if side == split}
+
+    def table(self, schema: pa.Schema, documents: Set[str], most_generation: int | None) -> pa.Table:
+        """The rows of these documents with a listed label; pseudo-labels beyond `most_generation` left out."""
+        tables = [schema.empty_table()]
+        for name in self.files:
+            table = pq.read_table(self.directory / name, schema=schema)
+            keys = (table.column(c).to_pylist() for c in ("document", "label", "generation"))
+            keep = [
+                document in documents
+                and (self.labels is None or label in self.labels)
+                and (most_generation is None or generation <= most_generation)
+                for document, label, generation in zip(*keys, strict=True)
+            ]
+            tables.append(table.filter(pa.array(keep, pa.bool_())))
+        return pa.concat_tables(tables)
+
+
+def write_manifest(
+    directory: Path, *, splits: Mapping[str, Split], language: str, files: Sequence[str] | None = None
+) -> str:
+    """Freeze the Parquet files of `directory` (all, or those named); returns the dataset's hash.
+
+    The hash covers the files' contents, the split of each document and the language.
+    """
+    names = sorted(files if files is not None else (p.name for p in directory.glob("*.parquet")))
+    listed = [{"name": name, "sha256": sha256_of(directory / name)} for name in names]
+    body: dict[str, Any] = {
+        "language": language,
+        "splits": dict(sorted(splits.items())),
+        "files": listed,
+    }
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    write_json(directory / MANIFEST, {"hash": digest, **body})
+    return digest
+
+
+def _split(value: str) -> Split:
+    if value not in get_args(Split):
+        raise ValueError(f"no split is called {value!r}")
+    return value  # type: ignore[return-value]  # narrowed by the line above
+
+
+def _verify(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise Rejected(Reason.BLOB_MISSING, path.name)
+    if sha256_of(path) != expected:
+        raise Rejected(Reason.BLOB_CORRUPT, path.name)
