@@ -19,7 +19,8 @@ from flywheel.pdf.coarse import RawCounts
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, app, stop_task
+from flywheel.work.broker import app
+from tasks.worker.attempt import Attempt, stop_task
 
 __all__ = ["app"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flywheel.work.broker import app, worker_status
+from flywheel.work.broker import app
 from tasks import (
     coarse,
     dataset,
@@ -17,6 +17,7 @@ from tasks import (
     trial,
 )
 from tasks.worker import device
+from tasks.worker.lifecycle import worker_status
 
 worker_status.facts = device.facts
 

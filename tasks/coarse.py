@@ -19,7 +19,7 @@ from flywheel.pdf.coarse import label as coarse_label
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, store, subject
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ from flywheel.loop import promotion, rounds
 from flywheel.loop.recipes import unit_of
 from flywheel.states import RoundStatus
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import store
 
 

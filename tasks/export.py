@@ -31,8 +31,8 @@ from flywheel.pdf import PageFailure, PageImage
 from flywheel.settings import settings
 from flywheel.states import RequestStatus
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
 from flywheel.work.ledger import current_labels
+from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, scratch, store
 
 log = structlog.get_logger()

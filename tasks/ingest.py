@@ -6,7 +6,7 @@ from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow
 from flywheel.loop import submission
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox
 
 

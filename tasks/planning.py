@@ -16,7 +16,7 @@ from flywheel.loop.planning import Outlook
 from flywheel.loop.recipes import Unit, unit_of
 from flywheel.states import RoundStatus
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import store
 from tasks.worker.readers import checkpoint_source, weights
 

@@ -8,7 +8,7 @@ from flywheel.loop import promotion as promotions
 from flywheel.loop import rounds
 from flywheel.states import PromotionAction, RoundStatus
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.attempt import Attempt, stop_task
 
 
 @stop_task("promotion")

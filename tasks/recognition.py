@@ -26,8 +26,8 @@ from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
 from flywheel.work.ledger import Claim, current_labels
+from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import ahead, document_file, facts_of, sandbox, store, subject
 from tasks.worker.readers import OpenReader, open_reader
 

@@ -6,7 +6,7 @@ from flywheel.database import transaction
 from flywheel.database.tables import RoundRow
 from flywheel.loop import relabel as relabelling
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.attempt import Attempt, stop_task
 
 
 @stop_task("relabel")

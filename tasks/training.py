@@ -27,7 +27,7 @@ from flywheel.states import RoundStatus
 from flywheel.store.tree import read_manifest
 from flywheel.text.scripts import expected
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.device import hold_device
 from tasks.worker.judging import judge
 from tasks.worker.process import device, devices, scratch, store

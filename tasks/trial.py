@@ -22,7 +22,7 @@ from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.states import RequestStatus
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt, stop_task
+from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import sandbox, store
 from tasks.worker.readers import OpenReader, count_tokens, open_reader
 

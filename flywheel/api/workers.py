@@ -17,4 +17,4 @@ router = APIRouter(route_class=StrictRoute)
 @router.get("/workers", summary="Worker processes seen within the last half minute")
 def list_workers(_: Reader) -> list[wire.Worker]:
     with transaction() as session:
-        return [wire.Worker.model_validate(columns(row)) for row in workers.alive(session)]
+        return [wire.Worker.model_validate(columns(row)) for row in workers.recently_seen(session)]

@@ -36,7 +36,7 @@ HOUSEKEEPING_SECONDS = 10.0
 class Sweep:
     """One sweeper. `turn` does everything once."""
 
-    redis: Redis = field(default_factory=broker.redis)
+    redis: Redis = field(default_factory=broker.redis_client)
     broker_down: int = 0
     _done_at: dict[str, float] = field(default_factory=dict)
 
@@ -55,7 +55,7 @@ class Sweep:
         if self._is_time("waiting", HOUSEKEEPING_SECONDS):
             with transaction() as session:
                 relabel.wake_waiting(session)
-                workers.forget_gone(session)
+                workers.delete_gone(session)
         return done + sum(self.dispatch(queue) for queue in QUEUES)
 
     def _is_time(self, what: str, pause: float) -> bool:

@@ -1,10 +1,10 @@
-"""Worker processes: what each is doing, on what device, and for whom it waits.
+"""Status rows of worker processes: activity, device, and what each waits for.
 
-    pulse = Pulse(device_facts); pulse.start(name)     in a worker's child: a row, kept fresh by a thread
-    pulse.doing("recognition, shard 12")               what the next beat says; None: nothing
-    alive(session) -> rows                             of workers seen lately
+    status = WorkerStatus(device_facts); status.start(name)     in a worker's child: a row, renewed by a thread
+    status.set_activity("recognition, shard 12")                written at once; None: idle
+    recently_seen(session) -> rows                              of workers seen within the last half minute
 
-The rows are for people. Nothing is decided by them: who may work on what is the ledger's affair.
+The rows are for people. Nothing is decided by them: the ledger alone says who may work on a shard.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from flywheel.errors import Transient
 log = structlog.get_logger()
 
 STATUS_SECONDS = 5.0
-LEAST_SECONDS = 0.5  # between beats, however fast what is done changes
+LEAST_SECONDS = 0.5  # between two writes, however fast the activity changes
 GONE_SECONDS = 30.0  # a worker not seen for so long is not listed
 FORGOTTEN_HOURS = 24  # ... and its row is deleted
 
@@ -45,15 +45,15 @@ class DeviceFacts:
 
 
 class WorkerStatus:
-    """Writes this process's row every few seconds, and at once when what it does changes."""
+    """Status row of this process, written by a thread every few seconds and at once when the activity changes."""
 
     def __init__(self, facts: Callable[[], DeviceFacts] = DeviceFacts) -> None:
         self.facts = facts
         self._name = ""
-        self._doing: str | None = None
+        self._activity: str | None = None
         self._waiting_for: str | None = None
         self._changed = threading.Event()
-        self._ending = threading.Event()
+        self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
@@ -61,68 +61,70 @@ class WorkerStatus:
         return f"{socket.gethostname()}:{os.getpid()}"
 
     def start(self, name: str) -> None:
-        """Begin to beat. `name` of the group of workers, as Celery has it."""
+        """Start the thread. `name` of the group of workers, as Celery has it."""
         self._name = name
-        self._changed, self._ending = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+        self._changed, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._write_until_ended, name="worker status", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and take the row away."""
+        """End the thread and delete the row."""
         if self._thread is None:
             return
-        self._ending.set()
+        self._ended.set()
         self._changed.set()
         self._thread.join(timeout=10)
         self._thread = None
 
-    def doing(self, what: str | None) -> None:
-        self._doing, self._waiting_for = what, None
+    def set_activity(self, activity: str | None) -> None:
+        """Say what this process does now, for people; None: nothing. Clears what it waits for."""
+        self._activity, self._waiting_for = activity, None
         self._changed.set()
 
-    def waits(self, for_what: str | None) -> None:
-        """Say for whom this process waits; it stays said until `doing` is called."""
-        self._waiting_for = for_what
+    def set_waiting_for(self, what: str | None) -> None:
+        """Say what this process waits for, for people; it stays in the row until the next activity."""
+        self._waiting_for = what
         self._changed.set()
 
-    def _run(self) -> None:
-        while not self._ending.is_set():
+    def _write_until_ended(self) -> None:
+        while not self._ended.is_set():
             self._changed.clear()
-            self._quietly(self._beat)
-            self._ending.wait(LEAST_SECONDS)
+            self._commit(self._write)
+            self._ended.wait(LEAST_SECONDS)
             self._changed.wait(STATUS_SECONDS)
-        self._quietly(self._forget)
+        self._commit(self._delete)
 
-    def _beat(self, session: Session) -> None:
-        write_status(session, self.id, self._name, self.facts(), self._doing, self._waiting_for)
+    def _write(self, session: Session) -> None:
+        write_status(session, self.id, self._name, self.facts(), self._activity, self._waiting_for)
 
-    def _forget(self, session: Session) -> None:
+    def _delete(self, session: Session) -> None:
         session.execute(delete(WorkerRow).where(WorkerRow.id == self.id))
 
-    def _quietly(self, write: Callable[[Session], None]) -> None:
+    def _commit(self, change: Callable[[Session], None]) -> None:
+        """Commit a change of the row; a database that is away costs the row's freshness alone."""
         try:
             with transaction() as session:
-                write(session)
+                change(session)
         except Transient as error:
-            log.warning("heartbeat of the worker failed", error=str(error))
+            log.warning("status of the worker not written", error=str(error))
 
 
 def write_status(
-    session: Session, id_: str, name: str, facts: DeviceFacts, doing: str | None, waiting_for: str | None
+    session: Session, id_: str, name: str, facts: DeviceFacts, activity: str | None, waiting_for: str | None
 ) -> None:
     """Write or renew a worker's row."""
-    values = {"name": name, **asdict(facts), "doing": doing, "waiting_for": waiting_for, "seen_at": func.now()}
+    values = {"name": name, **asdict(facts), "doing": activity, "waiting_for": waiting_for, "seen_at": func.now()}
     statement = insert(WorkerRow).values(id=id_, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-def alive(session: Session) -> Sequence[WorkerRow]:
+def recently_seen(session: Session) -> Sequence[WorkerRow]:
     """Workers seen within the last half minute, by name."""
     recent = WorkerRow.seen_at > func.now() - timedelta(seconds=GONE_SECONDS)
     return session.execute(select(WorkerRow).where(recent).order_by(WorkerRow.name, WorkerRow.id)).scalars().all()
 
 
-def forget_gone(session: Session) -> None:
-    """Delete the rows of workers that ended without a word."""
+def delete_gone(session: Session) -> None:
+    """Delete the rows of workers that ended without deleting them."""
     old = WorkerRow.seen_at < func.now() - timedelta(hours=FORGOTTEN_HOURS)
     session.execute(delete(WorkerRow).where(old))

@@ -24,8 +24,9 @@ import pynvml
 
 from flywheel.errors import DeviceBusy
 from flywheel.settings import settings
-from flywheel.work.broker import Attempt, worker_status
 from flywheel.work.workers import DeviceFacts
+from tasks.worker.attempt import Attempt
+from tasks.worker.lifecycle import worker_status
 
 POLL_SECONDS = 0.2  # between tries while a training waits for shards to end
 
@@ -66,7 +67,7 @@ def hold_device(attempt: Attempt, device: str, what: str, *, training: bool) -> 
             _wait_for(intent, attempt, f"another training on {name}")
             _say(intent, what)
             _wait_for(use, attempt, f"labelling on {name} to end its shard")
-            worker_status.doing(what)
+            worker_status.set_activity(what)
         else:
             _share(intent, use, name)
         yield
@@ -79,7 +80,7 @@ def _wait_for(lock: IO[str], attempt: Attempt, whom: str) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            worker_status.waits(whom)
+            worker_status.set_waiting_for(whom)
             attempt.check()
             time.sleep(POLL_SECONDS)  # flock has no way to wait and be asked to stop
 

@@ -27,7 +27,7 @@ from flywheel.database.tables import CheckpointRow
 from flywheel.errors import BlobCorrupt, BlobMissing, DeviceBusy, NotFound, Rejected, SetupError, Transient
 from flywheel.loop.readers import BUILTIN_READERS, BuiltinReader, modes_of
 from flywheel.settings import settings
-from flywheel.work.broker import Attempt
+from tasks.worker.attempt import Attempt
 from tasks.worker.device import hold_device
 from tasks.worker.process import device, fetched
 

@@ -32,11 +32,11 @@ from flywheel.loop import promotion, relabel, submission
 from flywheel.pdf import Sandbox
 from flywheel.settings import settings
 from flywheel.work import ledger
-from flywheel.work.broker import Attempt
 from flywheel.work.ledger import Work
 from tasks.app import app
 from tasks.recognition import rendered
 from tasks.worker import process, readers
+from tasks.worker.attempt import Attempt
 from tasks.worker.readers import page_reader, weights
 from tests.flywheel import draw
 from tests.flywheel.rows import make_document, store

@@ -33,13 +33,14 @@ from flywheel.database.tables import (
 from flywheel.errors import LeaseLost, Stopping
 from flywheel.loop import promotion, rounds
 from flywheel.settings import settings
-from flywheel.work import broker, ledger
+from flywheel.work import ledger
 from flywheel.work.ledger import Work
 from models.line_training.dataset import LineSample, write_patches
 from models.training.job import Progress
 from tasks.app import app
 from tasks.training import Reporter, blobs_of
 from tasks.worker import process
+from tasks.worker.attempt import Attempt
 from tests.flywheel.rows import give_labels, make_document, store
 from tests.models.drawing import draw_line, syllables
 from tests.tasks.drain import drain
@@ -160,7 +161,7 @@ def held_reporter(round_id: int) -> Reporter:
     with transaction() as session:
         claim = ledger.claim(session, shard_id, "test")
     assert claim is not None
-    return Reporter(broker.Attempt(claim), the_round(round_id))
+    return Reporter(Attempt(claim), the_round(round_id))
 
 
 def at(step: int, *curve: dict[str, Any]) -> Progress:
@@ -263,7 +264,7 @@ def test_cancelling_a_round_ends_its_training_at_once_and_leaves_no_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLYWHEEL_LEASE_SCALE", "0.02")
-    broker.settings.cache_clear()
+    settings.cache_clear()
     give_patches(tmp_path)
     round_id = start(steps=100_000)
     shard_id = training_shard()
@@ -289,11 +290,11 @@ def test_training_that_a_worker_gives_back_goes_on_where_it_was(
     shard_id = training_shard()
     ending = threading.Event()
 
-    def check(_: broker.Attempt) -> None:
+    def check(_: Attempt) -> None:
         if ending.is_set():
             raise Stopping("the worker is shutting down")
 
-    monkeypatch.setattr(broker.Attempt, "check", check)
+    monkeypatch.setattr(Attempt, "check", check)
     worker = threading.Thread(target=app.tasks["tasks.training"].run, args=(shard_id,))
     worker.start()
     before = wait_for_steps(round_id)

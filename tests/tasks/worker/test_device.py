@@ -11,9 +11,9 @@ import pytest
 from flywheel.database import transaction
 from flywheel.errors import DeviceBusy, Stopping
 from flywheel.settings import settings
-from flywheel.work.broker import worker_status
-from flywheel.work.workers import DeviceFacts, WorkerStatus, alive
+from flywheel.work.workers import DeviceFacts, WorkerStatus, recently_seen
 from tasks.worker.device import facts, hold_device
+from tasks.worker.lifecycle import worker_status
 
 GPU = "cuda:0"
 
@@ -105,14 +105,14 @@ def test_a_worker_says_what_it_does_for_whom_it_waits_and_when_it_goes(environme
 
     def rows() -> list[tuple[str, str | None, str | None, float | None]]:
         with transaction() as session:
-            return [(row.name, row.doing, row.waiting_for, row.utilisation) for row in alive(session)]
+            return [(row.name, row.doing, row.waiting_for, row.utilisation) for row in recently_seen(session)]
 
     mine.start("gpu@here")
     try:
-        mine.doing("recognition, shard 3")
+        mine.set_activity("recognition, shard 3")
         until(lambda: rows() == [("gpu@here", "recognition, shard 3", None, 0.5)])
-        mine.doing(None)
-        mine.waits("training of round 7 has cuda:0")
+        mine.set_activity(None)
+        mine.set_waiting_for("training of round 7 has cuda:0")
         until(lambda: rows() == [("gpu@here", None, "training of round 7 has cuda:0", 0.5)])
     finally:
         mine.stop()

@@ -1,4 +1,4 @@
-"""Claims of a stop's shell: what a task raises becomes the right state of the ledger."""
+"""Claims about attempts: what a stop's function raises becomes the right state of the ledger."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ from flywheel.errors import (
 )
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.work import broker, ledger
-from flywheel.work.broker import Attempt, app, perform, stop_task
+from flywheel.work import ledger
+from flywheel.work.broker import app
 from flywheel.work.ledger import Work
 from flywheel.work.route import ROUTE
+from tasks.worker.attempt import Attempt, AttemptOutcome, attempt_shard, stop_task
+from tasks.worker.lifecycle import shutdown_file, worker_status
 from tests.flywheel.rows import make_document
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -77,27 +79,30 @@ def make_ready(shard_id: int) -> None:
 
 def test_work_that_ends_well_closes_its_shard_and_leaves_no_lease() -> None:
     shard_id = open_shard()
-    assert perform(finishing, shard_id) == "finished"
+    assert attempt_shard(finishing, shard_id) is AttemptOutcome.FINISHED
     assert shard(shard_id).state == "finished"
     assert lease(shard_id) is None
 
 
 def test_a_second_hint_for_the_same_shard_does_nothing() -> None:
     shard_id = open_shard()
-    assert perform(finishing, shard_id) == "finished"
-    assert perform(raising(AssertionError("worked on twice")), shard_id) == "taken"
+    assert attempt_shard(finishing, shard_id) is AttemptOutcome.FINISHED
+    assert attempt_shard(raising(AssertionError("worked on twice")), shard_id) is AttemptOutcome.TAKEN
 
 
 def test_of_ten_workers_with_the_same_hint_one_works() -> None:
     shard_id = open_shard()
     with ThreadPoolExecutor(10) as pool:
-        said = list(pool.map(lambda _: perform(finishing, shard_id), range(10)))
+        said = list(pool.map(lambda _: attempt_shard(finishing, shard_id), range(10)))
     assert sorted(said) == ["finished", *["taken"] * 9]
 
 
 def test_a_rejected_input_is_recorded_with_its_reason_and_not_tried_again() -> None:
     shard_id = open_shard()
-    assert perform(raising(Rejected(Reason.BLOB_CORRUPT, "bits\x00flipped")), shard_id) == "rejected"
+    assert (
+        attempt_shard(raising(Rejected(Reason.BLOB_CORRUPT, "bits\x00flipped")), shard_id)
+        is AttemptOutcome.REJECTED
+    )
     assert shard(shard_id).state == "failed"
     assert lease(shard_id) is None
     assert page() == ("quarantined", "blob_corrupt", "bitsflipped")
@@ -105,7 +110,7 @@ def test_a_rejected_input_is_recorded_with_its_reason_and_not_tried_again() -> N
 
 def test_a_rejected_shard_of_several_pages_is_tried_again_page_by_page() -> None:
     shard_id = open_shard(pages=3)
-    assert perform(raising(Rejected(Reason.PDF_UNREADABLE)), shard_id) == "rejected"
+    assert attempt_shard(raising(Rejected(Reason.PDF_UNREADABLE)), shard_id) is AttemptOutcome.REJECTED
     assert (shard(shard_id).state, shard(shard_id).reason) == ("split", "pdf_unreadable")
     with transaction() as session:
         opened = session.execute(select(ShardRow.page_ids).where(ShardRow.state == "open").order_by(ShardRow.id))
@@ -114,7 +119,7 @@ def test_a_rejected_shard_of_several_pages_is_tried_again_page_by_page() -> None
 
 def test_surroundings_at_fault_put_the_shard_off_uncharged() -> None:
     shard_id = open_shard()
-    assert perform(raising(StoreUnavailable("no room")), shard_id) == "deferred"
+    assert attempt_shard(raising(StoreUnavailable("no room")), shard_id) is AttemptOutcome.DEFERRED
     left = lease(shard_id)
     assert left is not None
     assert (left.worker, left.attempts, left.deferrals, left.published_at) == (None, 0, 1, None)
@@ -124,18 +129,18 @@ def test_surroundings_at_fault_put_the_shard_off_uncharged() -> None:
 
 def test_a_worker_told_to_stop_gives_the_shard_back_uncharged_and_at_once() -> None:
     shard_id = open_shard()
-    assert perform(raising(Stopping("ending")), shard_id) == "released"
+    assert attempt_shard(raising(Stopping("ending")), shard_id) is AttemptOutcome.RELEASED
     left = lease(shard_id)
     assert left is not None
     assert (left.worker, left.attempts, left.deferrals) == (None, 0, 0)
-    assert perform(finishing, shard_id) == "finished"
+    assert attempt_shard(finishing, shard_id) is AttemptOutcome.FINISHED
 
 
 @pytest.mark.parametrize("error", [LeaseLost("taken"), Cancelled("by a person")])
 def test_work_that_is_no_longer_ours_is_dropped_and_nothing_is_written(error: Exception) -> None:
     shard_id = open_shard()
     before = shard(shard_id).state
-    assert perform(raising(error), shard_id) in {"lost", "cancelled"}
+    assert attempt_shard(raising(error), shard_id) in {AttemptOutcome.LOST, AttemptOutcome.CANCELLED}
     assert (shard(shard_id).state, shard(shard_id).reason) == (before, None)
     assert page()[0] == "pending"
 
@@ -152,7 +157,7 @@ def test_an_outcome_that_comes_after_the_lease_was_lost_changes_nothing() -> Non
         assert other is not None
         raise Rejected(Reason.PAGE_CRASHED)
 
-    assert perform(overtaken, shard_id) == "lost"
+    assert attempt_shard(overtaken, shard_id) is AttemptOutcome.LOST
     left = lease(shard_id)
     assert left is not None
     assert left.worker == "other"
@@ -163,23 +168,24 @@ def test_an_outcome_that_comes_after_the_lease_was_lost_changes_nothing() -> Non
 @pytest.mark.parametrize("error", [NotFound("no checkpoint"), Conflict("no")])
 def test_work_that_cannot_be_done_as_asked_is_given_up_with_the_reason(error: Exception) -> None:
     shard_id = open_shard()
-    assert perform(raising(error), shard_id) == "failed"
+    assert attempt_shard(raising(error), shard_id) is AttemptOutcome.FAILED
     assert shard(shard_id).state == "failed"
     assert page() == ("quarantined", "bad_settings", str(error))
 
 
 def test_a_worker_that_is_set_up_wrongly_leaves_the_page_to_another() -> None:
     shard_id = open_shard()
-    assert perform(raising(SetupError("no model")), shard_id) == "deferred"
+    assert attempt_shard(raising(SetupError("no model")), shard_id) is AttemptOutcome.DEFERRED
     assert shard(shard_id).detail == "no model"
     assert page()[0] == "pending"
+    assert worker_status._activity is None  # it does nothing now, and says so
 
 
 @pytest.mark.parametrize(
     ("error", "reason", "said"),
     [
         (MemoryError(), "page_memory", "out of memory in the worker"),
-        (ValueError("what is this"), "internal_error", "ValueError: what is this (test_broker.py:"),
+        (ValueError("what is this"), "internal_error", "ValueError: what is this (test_attempt.py:"),
     ],
 )
 def test_an_unexpected_error_is_tried_again_until_the_attempts_are_spent_and_then_recorded(
@@ -187,14 +193,14 @@ def test_an_unexpected_error_is_tried_again_until_the_attempts_are_spent_and_the
 ) -> None:
     shard_id = open_shard()
     for attempt in range(1, ROUTE["coarse"].attempts):
-        assert perform(raising(error), shard_id) == "failed"
+        assert attempt_shard(raising(error), shard_id) is AttemptOutcome.FAILED
         left = lease(shard_id)
         assert left is not None
         assert (left.worker, left.attempts) == (None, attempt)
         assert (shard(shard_id).state, shard(shard_id).reason) == ("open", reason)
         assert page()[0] == "pending"
         make_ready(shard_id)
-    assert perform(raising(error), shard_id) == "failed"
+    assert attempt_shard(raising(error), shard_id) is AttemptOutcome.FAILED
     state, why, detail = page()
     assert (state, why) == ("quarantined", reason)
     assert detail is not None
@@ -208,10 +214,10 @@ def test_a_database_that_is_away_at_the_claim_leaves_the_shard_to_the_sweep(
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("FLYWHEEL_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
         settings.cache_clear()
-        assert perform(finishing, shard_id) == "unclaimed"
+        assert attempt_shard(finishing, shard_id) is AttemptOutcome.UNCLAIMED
         engine().dispose()
     settings.cache_clear()
-    assert perform(finishing, shard_id) == "finished"
+    assert attempt_shard(finishing, shard_id) is AttemptOutcome.FINISHED
 
 
 def test_the_heartbeat_keeps_the_lease_and_says_when_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,16 +239,16 @@ def test_the_heartbeat_keeps_the_lease_and_says_when_it_is_gone(monkeypatch: pyt
         until(run.should_stop)
         run.check()
 
-    assert perform(slow, shard_id) == "lost"
+    assert attempt_shard(slow, shard_id) is AttemptOutcome.LOST
     assert shard(shard_id).state == "open"
 
 
 def test_a_pool_process_sees_that_its_worker_was_told_to_stop() -> None:
     shard_id = open_shard()
-    told = settings().work_dir / f"stopping.{os.getppid()}"  # what the main process leaves on SIGTERM
+    told = shutdown_file(os.getppid())  # what the main process leaves on SIGTERM
     told.parent.mkdir(parents=True, exist_ok=True)
     told.touch()
-    assert perform(Attempt.check, shard_id) == "released"
+    assert attempt_shard(Attempt.check, shard_id) is AttemptOutcome.RELEASED
 
 
 def test_every_stop_has_its_task_and_none_is_acknowledged_late() -> None:
@@ -259,18 +265,6 @@ def test_every_stop_has_its_task_and_none_is_acknowledged_late() -> None:
 def test_a_task_for_a_stop_that_does_not_exist_fails_at_import() -> None:
     with pytest.raises(KeyError):
         stop_task("corase")
-
-
-def test_a_hint_goes_to_the_queue_of_its_stop_and_to_no_other() -> None:
-    broker.publish([(1, "coarse"), (2, "recognition"), (3, "training"), (4, "promotion"), (5, "ingest")])
-    client = broker.redis()
-    assert {queue: broker.backlog(client, queue) for queue in ("cpu", "gpu", "train", "control")} == {
-        "cpu": 2,
-        "gpu": 1,
-        "train": 1,
-        "control": 1,
-    }
-    client.close()
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
