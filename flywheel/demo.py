@@ -1,10 +1,10 @@
-"""The demo: the whole loop turned once, for real, on a corpus drawn on the spot.
+"""Demo: one pass of the whole loop on a corpus drawn on the spot.
 
     draw -> submit -> label -> round (patches, dataset, training, decision) -> relabel -> export
 
 Everything goes through the API, as a user would; nothing here knows how a stop works.
 The figures it ends with are measured against what was drawn. Run again on the same
-data directory it turns the wheel once more: new text, and the champion as the parent.
+data directory it makes another pass: new text, and the champion as the parent.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FORMAT = "parquet"
 
 @dataclass
 class DemoResults:
-    """What one turn found out; becomes the report."""
+    """Results of one pass, gathered step by step; `as_report` makes the report of them."""
 
     directory: Path
     corpus: str
@@ -68,6 +68,7 @@ class DemoResults:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
+        """Record the seconds that the block takes."""
         started = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - started, 1)
@@ -87,9 +88,12 @@ class ScannedPage:
         return self.edits / max(1, self.characters)
 
 
-def run(data_dir: Path, report: Path | None = None, *, seed: int | None = None, scale: float = 1.0) -> None:
-    """Turn the wheel once in `data_dir`; starts the embedded stack unless one runs there.
+def run(
+    data_dir: Path, report: Path | None = None, *, seed: int | None = None, scale: float = 1.0
+) -> dict[str, Any]:
+    """Run the loop once in `data_dir` and return the report, which is also written to `report`.
 
+    Starts the embedded stack unless one runs there. Tells of its progress on standard error.
     Raises FlywheelError when the loop did not close: a round that failed, a champion not promoted.
     """
     console = Console(stderr=True)
@@ -102,38 +106,40 @@ def run(data_dir: Path, report: Path | None = None, *, seed: int | None = None, 
     console.print(f"[bold]stack[/] ready at {stack.api_url} after {time.monotonic() - started:.1f} s")
     try:
         with Client(stack.api_url, stack.api_key) as client:
-            turn = _turn(client, data_dir, console, seed, scale, started)
-        _write(report or data_dir / turn.corpus / "report.json", as_report(turn))
-        show(turn, console, report or data_dir / turn.corpus / "report.json")
+            results = _run_loop(client, data_dir, console, seed, scale, started)
+        values, path = as_report(results), report or data_dir / results.corpus / "report.json"
+        _write(path, values)
+        show(results, values, console, path)
+        return values
     finally:
         if mine:
             stack.stop()
 
 
-def _turn(
+def _run_loop(
     client: Client, data_dir: Path, console: Console, seed: int | None, scale: float, started: float
 ) -> DemoResults:
     number = 1 + sum(corpus.name.startswith("demo-") for corpus in client.corpora())
-    turn = DemoResults(data_dir / f"demo-{number}", f"demo-{number}")
-    turn.seconds["start"] = round(time.monotonic() - started, 1)
-    turn.directory.mkdir(parents=True, exist_ok=True)
-    with console.status("drawing a sample corpus"), turn.timed("draw"):
-        turn.documents = sample.draw(turn.directory / "sample", seed=seed or number, scale=scale)
-    console.print(f"[bold]drawn[/] {len(turn.documents.documents)} files in {turn.directory / 'sample'}")
-    with turn.timed("label"):
-        submit(client, turn, console)
-        turn.first = wait_for_labels(client, turn.corpus, console)
-    console.print(verdicts(turn.first, "after the coarse stop"))
-    with turn.timed("round"):
-        turn.round = train(client, turn, console)
-    turn.last = wait_for_labels(client, turn.corpus, console)
-    turn.read = scanned_pages(client, turn)
-    with console.status("exporting a training set"), turn.timed("export"):
-        export(client, turn)
-    with console.status("drawing the contact sheet"), turn.timed("contact_sheet"):
-        contact_sheet(client, turn)
-    turn.seconds["total"] = round(time.monotonic() - started, 1)
-    return turn
+    results = DemoResults(data_dir / f"demo-{number}", f"demo-{number}")
+    results.seconds["start"] = round(time.monotonic() - started, 1)
+    results.directory.mkdir(parents=True, exist_ok=True)
+    with console.status("drawing a sample corpus"), results.timed("draw"):
+        results.documents = sample.draw(results.directory / "sample", seed=seed or number, scale=scale)
+    console.print(f"[bold]drawn[/] {len(results.documents.documents)} files in {results.directory / 'sample'}")
+    with results.timed("label"):
+        submit(client, results, console)
+        results.first = wait_for_labels(client, results.corpus, console)
+    console.print(verdicts(results.first, "after the coarse stop"))
+    with results.timed("round"):
+        results.round = train(client, results, console)
+    results.last = wait_for_labels(client, results.corpus, console)
+    results.read = scanned_pages(client, results)
+    with console.status("exporting a training set"), results.timed("export"):
+        export(client, results)
+    with console.status("drawing the contact sheet"), results.timed("contact_sheet"):
+        contact_sheet(client, results)
+    results.seconds["total"] = round(time.monotonic() - started, 1)
+    return results
 
 
 def bar(console: Console) -> Progress:
@@ -143,14 +149,14 @@ def bar(console: Console) -> Progress:
     return Progress(*done, *times, console=console, transient=True)
 
 
-def submit(client: Client, turn: DemoResults, console: Console) -> None:
-    """Every drawn file, with its language; what is refused at the door is said."""
-    assert turn.documents is not None
+def submit(client: Client, results: DemoResults, console: Console) -> None:
+    """Submit every drawn file with its language, and print what is refused."""
+    assert results.documents is not None
     with bar(console) as progress:
-        task = progress.add_task("submit", total=len(turn.documents.documents), note="")
-        for document in turn.documents.documents:
+        task = progress.add_task("submit", total=len(results.documents.documents), note="")
+        for document in results.documents.documents:
             try:
-                upload = client.submit(turn.corpus, document.path, language=document.language)
+                upload = client.submit(results.corpus, document.path, language=document.language)
                 if upload.duplicate:
                     console.print(f"  {document.path.name}: the same bytes are in the corpus already", style="dim")
             except FlywheelError as error:
@@ -159,7 +165,7 @@ def submit(client: Client, turn: DemoResults, console: Console) -> None:
 
 
 def wait_for_labels(client: Client, corpus: str, console: Console) -> Summary:
-    """Until no page of the corpus is worked on; pages that wait for a reader count as settled."""
+    """Follow the corpus until no page of it is worked on; one that waits for a reader counts as settled."""
     began = time.monotonic()
     with bar(console) as progress:
         task = progress.add_task("label", total=None, note="")
@@ -173,22 +179,26 @@ def wait_for_labels(client: Client, corpus: str, console: Console) -> Summary:
     raise FlywheelError("the corpus did not settle")
 
 
-def train(client: Client, turn: DemoResults, console: Console) -> RoundDetail:
-    """A round for the language, followed to its end. Raises FlywheelError when it failed, or was refused
-    where nobody reads the language yet."""
-    reigning = {champion.language for champion in client.champions()}
-    started = client.start_round(LANGUAGE, [turn.corpus], overrides=RECIPE)
+def train(client: Client, results: DemoResults, console: Console) -> RoundDetail:
+    """Start a round for the language and follow it to its end.
+
+    Raises FlywheelError when it failed, or was refused while the language has no champion.
+    """
+    have_champion = {champion.language for champion in client.champions()}
+    started = client.start_round(LANGUAGE, [results.corpus], overrides=RECIPE)
     last, since = "", time.monotonic()
     with bar(console) as progress:
         task = progress.add_task("round", total=100, note="")
         for found in client.follow_round(started.id):
             if found.status != last:
                 if last:
-                    turn.seconds[f"round_{last}"] = round(time.monotonic() - since, 1)
+                    results.seconds[f"round_{last}"] = round(time.monotonic() - since, 1)
                 last, since = found.status, time.monotonic()
                 console.print(f"[bold]round {found.id}[/] {last}")
             progress.update(task, description=f"round: {last}", **_training_note(found.progress))
-    if found.status != RoundStatus.FINISHED and not (found.status == RoundStatus.REFUSED and LANGUAGE in reigning):
+    if found.status != RoundStatus.FINISHED and not (
+        found.status == RoundStatus.REFUSED and LANGUAGE in have_champion
+    ):
         raise FlywheelError(f"round {found.id} is {found.status}: {found.detail}")
     return found
 
@@ -204,17 +214,17 @@ def _training_note(values: dict[str, Any]) -> dict[str, Any]:
     return {"completed": 100 * values["share"], "note": "  ".join(parts)}
 
 
-def scanned_pages(client: Client, turn: DemoResults) -> list[ScannedPage]:
-    """The scanned pages as they stand, each against its drawn truth."""
-    assert turn.documents is not None
-    truth = {d.path.name: d.truth for d in turn.documents.of("scan") if d.truth is not None}
-    pages = [page for page in client.pages(turn.corpus) if page.document in truth]
+def scanned_pages(client: Client, results: DemoResults) -> list[ScannedPage]:
+    """The scanned pages as they are labelled now, each measured against its drawn truth."""
+    assert results.documents is not None
+    truth = {d.path.name: d.truth for d in results.documents.of("scan") if d.truth is not None}
+    pages = [page for page in client.pages(results.corpus) if page.document in truth]
     found = []
     for page in sorted(pages, key=lambda page: (page.document, page.number)):
         label = client.page_label(page.id)
         drawn = normal(truth[page.document][page.number])
-        said = normal(line.text for line in label.lines)
-        found.append(ScannedPage(page, label, Levenshtein.distance(drawn, said), len(drawn)))
+        read = normal(line.text for line in label.lines)
+        found.append(ScannedPage(page, label, Levenshtein.distance(drawn, read), len(drawn)))
     return found
 
 
@@ -223,36 +233,36 @@ def normal(lines: Iterable[str]) -> str:
     return " ".join(unicodedata.normalize("NFC", " ".join(lines)).split())
 
 
-def export(client: Client, turn: DemoResults) -> None:
-    """The accepted pages as a training set, on this side of the API."""
-    started = client.start_export(turn.corpus, FORMAT)
+def export(client: Client, results: DemoResults) -> None:
+    """Fetch the accepted pages as a training set."""
+    started = client.start_export(results.corpus, FORMAT)
     *_, finished = client.follow_export(started.id)
-    turn.export_path = turn.directory / FORMAT
-    turn.export_path.mkdir(parents=True, exist_ok=True)
+    results.export_path = results.directory / FORMAT
+    results.export_path.mkdir(parents=True, exist_ok=True)
     for file in finished.files:
-        target = turn.export_path / file.path
+        target = results.export_path / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         client.download_export_file(finished.id, file, target, lambda _: None)
-    turn.export_rows = finished.rows or 0
+    results.export_rows = finished.rows or 0
 
 
-def contact_sheet(client: Client, turn: DemoResults) -> None:
-    """Pages of every kind with their labels drawn on them, as one picture."""
-    cer = {read.page.id: f"CER {read.cer:.1%}" for read in turn.read}
-    pages = [page for page in client.pages(turn.corpus) if page.state == PageState.LABELLED]
+def contact_sheet(client: Client, results: DemoResults) -> None:
+    """Draw one picture of pages of every kind with their labels on them."""
+    cer = {read.page.id: f"CER {read.cer:.1%}" for read in results.read}
+    pages = [page for page in client.pages(results.corpus) if page.state == PageState.LABELLED]
     items = [_sheet_item(client, page, cer.get(page.id, "")) for page in pick(pages, SHEET_PAGES)]
-    turn.contact_sheet = turn.directory / "contact-sheet.png"
-    pictures.contact_sheet(items, title=f"{turn.corpus}: labels as they stand").save(turn.contact_sheet)
+    results.contact_sheet = results.directory / "contact-sheet.png"
+    pictures.contact_sheet(items, title=f"{results.corpus}: labels as they stand").save(results.contact_sheet)
 
 
 def pick(pages: list[Page], count: int) -> list[Page]:
-    """A few pages that show much: one a document first, scans before others, then second pages."""
+    """Choose `count` pages: one of each document first, scans before others, then second pages."""
     order = sorted(pages, key=lambda p: (not p.document.startswith(("scan", "garbled")), p.document, p.number))
-    turns: dict[str, int] = {}
+    taken: dict[str, int] = {}
     ranked = []
     for page in order:
-        turns[page.document] = turns.get(page.document, 0) + 1
-        ranked.append((turns[page.document], page))
+        taken[page.document] = taken.get(page.document, 0) + 1
+        ranked.append((taken[page.document], page))
     ranked.sort(key=lambda pair: pair[0])
     return [page for _, page in ranked[:count]]
 
@@ -261,35 +271,35 @@ def _sheet_item(client: Client, page: Page, note: str) -> SheetItem:
     data = client.page_image(page.id, dpi=SHEET_DPI, annotated=False, format="png")
     image = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
     label = client.page_label(page.id)
-    verdict = Verdict(page.verdict or Outcome.REVIEW, Reason.of(page.reason or "accepted"), page.detail or "")
+    verdict = Verdict(page.verdict or Outcome.REVIEW, Reason.of(page.reason or Reason.ACCEPTED), page.detail or "")
     dpi = image.shape[1] / label.width * 72
     return SheetItem(image, dpi, label, verdict, f"{page.document} p{page.number + 1}", note)
 
 
-def as_report(turn: DemoResults) -> dict[str, Any]:
-    """The report's JSON: error rates as shares, times in seconds."""
-    assert turn.last is not None
-    assert turn.round is not None
-    scores, relabelled = turn.round.scores, turn.read
-    documents = turn.last.documents
+def as_report(results: DemoResults) -> dict[str, Any]:
+    """Report as JSON: error rates as shares, times in seconds."""
+    assert results.last is not None
+    assert results.round is not None
+    scores, relabelled = results.round.scores, results.read
+    documents = results.last.documents
     unread = documents.quarantined  # files of which no page is known count as one page each
-    reasons = dict(turn.last.pages.by_reason)
+    reasons = dict(results.last.pages.by_reason)
     for reason, count in documents.by_reason.items():
         reasons[reason] = reasons.get(reason, 0) + count
-    dataset = turn.round.dataset
+    dataset = results.round.dataset
     return {
-        "corpus": turn.corpus,
+        "corpus": results.corpus,
         "pages": {
-            "submitted": turn.last.pages.submitted + unread,
-            "labelled": turn.last.pages.labelled,
-            "quarantined": turn.last.pages.quarantined + unread,
-            "waiting": turn.last.pages.waiting,
-            "by_verdict": dict(turn.last.pages.by_verdict),
+            "submitted": results.last.pages.submitted + unread,
+            "labelled": results.last.pages.labelled,
+            "quarantined": results.last.pages.quarantined + unread,
+            "waiting": results.last.pages.waiting,
+            "by_verdict": dict(results.last.pages.by_verdict),
             "by_reason": reasons,
         },
         "round": {
-            "id": turn.round.id,
-            "status": turn.round.status,
+            "id": results.round.id,
+            "status": results.round.status,
             "train_lines": dataset.counts["lines"]["train"] if dataset else 0,
             "heldout_lines": scores["after"]["lines"],
             "cer_before": scores["before"]["cer"],
@@ -297,19 +307,19 @@ def as_report(turn: DemoResults) -> dict[str, Any]:
             "cer_after": scores["after"]["cer"],
             "cer_after_interval": [scores["after"]["cer_low"], scores["after"]["cer_high"]],
             "wer_after": scores["after"]["wer"],
-            "seconds": turn.round.trained_seconds,
-            "promoted": turn.round.status == RoundStatus.FINISHED,
-            "checkpoint": turn.round.checkpoint_id,
+            "seconds": results.round.trained_seconds,
+            "promoted": results.round.status == RoundStatus.FINISHED,
+            "checkpoint": results.round.checkpoint_id,
         },
         "relabel": {
-            "pages": turn.round.relabelled,
+            "pages": results.round.relabelled,
             "scanned_pages": len(relabelled),
             "cer": sum(r.edits for r in relabelled) / max(1, sum(r.characters for r in relabelled)),
             "by_page": {f"{r.page.document} p{r.page.number + 1}": round(r.cer, 4) for r in relabelled},
         },
-        "export": {"path": str(turn.export_path), "rows": turn.export_rows, "format": FORMAT},
-        "seconds": turn.seconds,
-        "contact_sheet": str(turn.contact_sheet),
+        "export": {"path": str(results.export_path), "rows": results.export_rows, "format": FORMAT},
+        "seconds": results.seconds,
+        "contact_sheet": str(results.contact_sheet),
     }
 
 
@@ -319,7 +329,7 @@ def _write(path: Path, report: dict[str, Any]) -> None:
 
 
 def verdicts(summary: Summary, title: str) -> Table:
-    """Pages and unreadable files by reason."""
+    """Table of pages and unreadable files by reason."""
     table = Table(title=f"{summary.corpus}, {title}", title_justify="left")
     for name in ("reason", "pages", "what it means"):
         table.add_column(name, justify="right" if name == "pages" else "left")
@@ -331,19 +341,18 @@ def verdicts(summary: Summary, title: str) -> Table:
     return table
 
 
-def show(turn: DemoResults, console: Console, report: Path) -> None:
-    """The ending: what changed, where things are, how to go on."""
-    assert turn.last is not None
-    assert turn.round is not None
-    values = as_report(turn)
-    console.print(verdicts(turn.last, "after the round"))
+def show(results: DemoResults, values: dict[str, Any], console: Console, report: Path) -> None:
+    """Print the report with the places of its files, and commands to go on with."""
+    assert results.last is not None
+    assert results.round is not None
+    console.print(verdicts(results.last, "after the round"))
     table = Table(title="one turn of the flywheel", title_justify="left", show_header=False)
     of_round, relabel = values["round"], values["relabel"]
     rows = [
         ("trained on", f"{of_round['train_lines']} lines, {of_round['seconds']:.0f} s"),
         ("CER before", f"{of_round['cer_before']:.1%} ({of_round['before_reader']}, held-out lines)"),
         ("CER after", f"{of_round['cer_after']:.2%} on {of_round['heldout_lines']} held-out lines"),
-        ("promoted" if of_round["promoted"] else "refused", f"{of_round['checkpoint']}: {turn.round.detail}"),
+        ("promoted" if of_round["promoted"] else "refused", f"{of_round['checkpoint']}: {results.round.detail}"),
         ("relabelled", f"{relabel['pages'] or 0} pages"),
         ("CER on scans", f"{relabel['cer']:.2%} over {relabel['scanned_pages']} pages, against the drawn truth"),
         ("exported", f"{values['export']['rows']} pages to {values['export']['path']}"),
@@ -354,14 +363,14 @@ def show(turn: DemoResults, console: Console, report: Path) -> None:
     for name, value in rows:
         table.add_row(name, value)
     console.print(table)
-    place = f"--data-dir {turn.directory.parent}"
+    place = f"--data-dir {results.directory.parent}"
     console.print(
         "Look around:\n"
         f"  flywheel up {place} --detach\n"
-        f"  flywheel pages {turn.corpus} --verdict review {place}\n"
-        f"  flywheel page {turn.read[0].page.id if turn.read else 1} --image page.png {place}\n"
+        f"  flywheel pages {results.corpus} --verdict review {place}\n"
+        f"  flywheel page {results.read[0].page.id if results.read else 1} --image page.png {place}\n"
         f"  flywheel round show {values['round']['id']} {place}\n"
-        f"  flywheel audit {turn.corpus} {place}\n"
+        f"  flywheel audit {results.corpus} {place}\n"
         f"  flywheel down {place}",
         highlight=False,
     )

@@ -1,4 +1,4 @@
-"""What may come in: media types by content, members of archives under caps, inert display names.
+"""Intake of files from outside: media types by content, archives unpacked under caps, inert display names.
 
 Nothing here opens a PDF, and no name from outside ever becomes a path.
 """
@@ -22,6 +22,21 @@ from flywheel.errors import Rejected
 from flywheel.reasons import Reason
 from flywheel.text.cleaning import clean
 
+PDF = "application/pdf"
+PNG, JPEG, TIFF = "image/png", "image/jpeg", "image/tiff"
+ZIP = "application/zip"
+IMAGES = frozenset({PNG, JPEG, TIFF})
+READABLE = IMAGES | {PDF}
+SUFFIXES_BY_TYPE = {
+    PDF: (".pdf",),
+    PNG: (".png",),
+    JPEG: (".jpg", ".jpeg"),
+    TIFF: (".tif", ".tiff"),
+    ZIP: (".zip",),
+}
+READABLE_SUFFIXES = frozenset(suffix for media in READABLE for suffix in SUFFIXES_BY_TYPE[media])
+SUFFIXES = READABLE_SUFFIXES.union(SUFFIXES_BY_TYPE[ZIP])  # of all that may be submitted
+
 NAME_LENGTH = 255
 SUBMITTED_NAME_LENGTH = 4096  # longer is no name but an attack
 PDF_HEADER_WITHIN = 1024  # PDF 1.7, appendix H: readers accept the header in the first 1024 bytes
@@ -29,14 +44,14 @@ CHUNK = 1 << 20
 LOCAL_HEADER = 30  # least bytes of a member's own header inside the archive
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"II*\x00", "image/tiff"),
-    (b"MM\x00*", "image/tiff"),
-    (b"II+\x00", "image/tiff"),
-    (b"MM\x00+", "image/tiff"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"PK\x05\x06", "application/zip"),
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"\xff\xd8\xff", JPEG),
+    (b"II*\x00", TIFF),
+    (b"MM\x00*", TIFF),
+    (b"II+\x00", TIFF),
+    (b"MM\x00+", TIFF),
+    (b"PK\x03\x04", ZIP),
+    (b"PK\x05\x06", ZIP),
     (b"GIF8", "image/gif"),
     (b"\x1f\x8b", "application/gzip"),
     (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
@@ -84,11 +99,31 @@ def sniff(start: bytes) -> str | None:
         if start.startswith(magic):
             return media
     if b"%PDF-" in start[:PDF_HEADER_WITHIN]:
-        return "application/pdf"
+        return PDF
     for pattern, media in MARKUP:
         if pattern.match(start):
             return media
     return "text/plain" if _is_text(start) else None
+
+
+def media_type(path: Path, name: str) -> str:
+    """Media type of a file by its bytes: one of READABLE, or ZIP.
+
+    A file called .pdf whose bytes are unknown passes as a PDF: it may be a damaged one, and
+    the sandbox decides. Raises Rejected: empty_file, not_pdf, unsupported_type.
+    """
+    with path.open("rb") as file:
+        start = file.read(SNIFFED)
+    if not start:
+        raise Rejected(Reason.EMPTY_FILE)
+    found = sniff(start)
+    if name.lower().endswith(SUFFIXES_BY_TYPE[PDF]):
+        if found not in (PDF, None):
+            raise Rejected(Reason.NOT_PDF, f"{name}: the bytes are {found}")
+        return PDF
+    if found is None or (found not in READABLE and found != ZIP):
+        raise Rejected(Reason.UNSUPPORTED_TYPE, f"{name}: the bytes are {found or 'of no known type'}")
+    return found
 
 
 def clean_name(name: str) -> str:
@@ -180,7 +215,7 @@ def _is_system(name: str) -> bool:
 
 
 class _Budget:
-    """What is left of the bytes an archive may unpack to."""
+    """Rest of the bytes that an archive may unpack to."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -192,7 +227,7 @@ class _Budget:
 
 
 class _Metered(io.RawIOBase):
-    """A member's bytes, counted as they really come, its errors in our words."""
+    """Stream of a member's bytes, counted as they really come, with its errors as Rejected."""
 
     def __init__(self, source: IO[bytes], budget: _Budget, size: int, name: str) -> None:
         super().__init__()
@@ -201,7 +236,7 @@ class _Metered(io.RawIOBase):
         self._left = size
         self._name = name
         self._ahead = self._take(SNIFFED)
-        if sniff(self._ahead) == "application/zip" and not name.lower().endswith(OFFICE):
+        if sniff(self._ahead) == ZIP and not name.lower().endswith(OFFICE):
             raise Rejected(Reason.ARCHIVE_LIMIT, f"{name} is an archive inside the archive")
 
     def readable(self) -> bool:
@@ -231,7 +266,7 @@ class _Metered(io.RawIOBase):
 
 
 def _is_text(start: bytes) -> bool:
-    """Whether the bytes read as UTF-8 text; a character cut off at the end does not count."""
+    """Tell whether the bytes are UTF-8 text; a character cut off at the end does not count."""
     if not start or b"\x00" in start:
         return False
     try:

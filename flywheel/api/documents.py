@@ -14,11 +14,11 @@ from flywheel import wire
 from flywheel.api.access import CorpusPath, Cursor, Id, LanguageQuery, Limit, Reader, Submitter, store
 from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute, check_text
-from flywheel.api.uploads import OPENAPI_BODY, ZIP, Received, media_type, received
+from flywheel.api.uploads import OPENAPI_BODY, Received, received
 from flywheel.catalog import corpora
 from flywheel.database import transaction
 from flywheel.errors import Rejected
-from flywheel.intake import ArchiveLimits, expand
+from flywheel.intake import ZIP, ArchiveLimits, expand, media_type
 from flywheel.loop.submission import submit
 from flywheel.reasons import Reason
 from flywheel.settings import settings

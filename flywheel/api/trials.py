@@ -13,12 +13,13 @@ from flywheel.api.access import Id, LanguageQuery, Reader, Submitter, store
 from flywheel.api.documents import Name, form_language
 from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute, check_text
-from flywheel.api.uploads import OPENAPI_BODY, ZIP, Received, media_type, received
+from flywheel.api.uploads import OPENAPI_BODY, Received, received
 from flywheel.catalog import records
 from flywheel.catalog import rounds as checkpoints
 from flywheel.database import transaction
 from flywheel.database.tables import TrialRow
 from flywheel.errors import BlobCorrupt, Rejected
+from flywheel.intake import ZIP, media_type
 from flywheel.loop.readers import modes_of
 from flywheel.reasons import Reason
 from flywheel.work.ledger import Work, enqueue

@@ -21,15 +21,11 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from flywheel.api.failures import Unprocessable
 from flywheel.errors import Rejected
-from flywheel.intake import clean_name, sniff
+from flywheel.intake import READABLE, ZIP, clean_name
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 
 BUFFER = 1 << 20
-SNIFFED = 4096
-PDF = "application/pdf"
-ZIP = "application/zip"
-READABLE = {PDF, "image/png", "image/jpeg", "image/tiff"}
 BINARY = {"", "application/octet-stream", "binary/octet-stream", "application/x-zip-compressed", ZIP, *READABLE}
 FORM = "multipart/form-data"
 
@@ -154,23 +150,3 @@ def _name(name: str | None) -> str:
     if not name:
         raise Unprocessable("invalid_request", "query.name: say what the file is called, ?name=book.pdf")
     return clean_name(name)
-
-
-def media_type(path: Path, name: str) -> str:
-    """What the bytes are: one of READABLE, or ZIP.
-
-    A file called .pdf whose bytes are unknown passes as a PDF: it may be a damaged one, and the
-    sandbox will tell. Raises Rejected: empty_file, not_pdf, unsupported_type.
-    """
-    with path.open("rb") as file:
-        start = file.read(SNIFFED)
-    if not start:
-        raise Rejected(Reason.EMPTY_FILE)
-    found = sniff(start)
-    if name.lower().endswith(".pdf"):
-        if found not in (PDF, None):
-            raise Rejected(Reason.NOT_PDF, f"{name}: the bytes are {found}")
-        return PDF
-    if found is None or (found not in READABLE and found != ZIP):
-        raise Rejected(Reason.UNSUPPORTED_TYPE, f"{name}: the bytes are {found or 'of no known type'}")
-    return found

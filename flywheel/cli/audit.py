@@ -1,32 +1,31 @@
-"""audit: which text layers lie."""
+"""audit: documents and fonts whose text layers lie."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.cli import show
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, CorpusArgument, DataDir
 
 if TYPE_CHECKING:
-    from flywheel.wire import AuditRow
+    from flywheel.wire import Audit, AuditRow
 
 SHOWN = 20
 
 
 def audit(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", show_default=False)],
+    corpus: CorpusArgument,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which documents' and fonts' text layers lie, and by how much."""
-    from flywheel.cli import show
-
     with connect(data_dir) as client:
         found = client.audit(corpus)
-    if as_json:
-        show.print_json(found)
-        return
+    show.answer(found, lambda: _show_audit(found), as_json=as_json)
+
+
+def _show_audit(found: Audit) -> None:
     if not found.with_text:
         show.say(f"none of the {found.pages} pages has a text layer")
         return
@@ -39,8 +38,6 @@ def audit(
 
 
 def _show_rows(title: str, rows: list[AuditRow]) -> None:
-    from flywheel.cli import show
-
     with_text = [row for row in rows if row.with_text]
     made = show.table(title.lower()[:-1], ">with text", ">lie", ">share", "", "*because", title=title)
     for row in with_text[:SHOWN]:

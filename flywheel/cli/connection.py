@@ -1,12 +1,10 @@
-"""Which server: the embedded stack in a directory, or the one that FLYWHEEL_API_URL names."""
+"""Connection of a command to its server: the embedded stack of a directory, or FLYWHEEL_API_URL's."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from flywheel.errors import SetupError
 
@@ -14,17 +12,6 @@ if TYPE_CHECKING:
     from flywheel.client import Client
 
 DEFAULT_DIR = Path(".flywheel")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        metavar="DIR",
-        show_default=False,
-        help="The embedded stack's directory [FLYWHEEL_DATA_DIR; .flywheel].",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def data_directory(given: Path | None) -> Path:

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, data_directory
+from flywheel.cli import show
+from flywheel.cli.connection import data_directory
+from flywheel.cli.options import AsJson, DataDir
 
 
 def demo(
@@ -18,20 +20,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Turn the flywheel once: draw a corpus, label it, train, promote, relabel, export."""
-    import contextlib
-    import json
-    import sys
-    import tempfile
-
-    from flywheel.cli import show
     from flywheel.demo import run
 
-    directory = data_directory(data_dir)
-    if not as_json:
-        run(directory, report)
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        written = report or Path(scratch) / "report.json"
-        with contextlib.redirect_stdout(sys.stderr):  # the show goes on, beside the JSON
-            run(directory, written)
-        show.print_json(json.loads(written.read_text()))
+    written = run(data_directory(data_dir), report)  # tells of its progress on standard error
+    show.answer(written, lambda: None, as_json=as_json)

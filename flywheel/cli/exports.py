@@ -1,4 +1,4 @@
-"""export: a corpus as a training set, on this machine, every byte checked."""
+"""export: a corpus as a training set on this machine, every file checked against its hash."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.cli import show
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, CorpusArgument, DataDir
 from flywheel.errors import BlobCorrupt, Conflict, FlywheelError
 from flywheel.states import RequestStatus
 
@@ -40,7 +42,7 @@ class ExportFailed(FlywheelError):
 
 
 def export(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", show_default=False)],
+    corpus: CorpusArgument,
     to: Annotated[
         Path, typer.Option("--to", metavar="DIR", help="Where the files go; empty, or an older export.")
     ],
@@ -49,8 +51,6 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a corpus's accepted pages out as a training set, with images and lineage."""
-    from flywheel.cli import show
-
     _check_target(to)
     with connect(data_dir) as client:
         found = _follow(client, client.start_export(corpus, format.value).id, hidden=as_json)
@@ -59,11 +59,11 @@ def export(
         _download(client, found, to, hidden=as_json)
     check_manifest(to)
     total = sum(file.size for file in found.files)
-    if as_json:
-        files = [file.model_dump() for file in found.files]
-        result = {"export": found.id, "format": format.value, "rows": found.rows, "path": str(to), "bytes": total}
-        show.print_json({**result, "files": files})
-        return
+    data = {"export": found.id, "format": format.value, "rows": found.rows, "path": str(to), "bytes": total}
+    show.answer({**data, "files": found.files}, lambda: _show_files(found, format, to, total), as_json=as_json)
+
+
+def _show_files(found: Export, format: Format, to: Path, total: int) -> None:
     made = show.table("file", ">size", "sha256")
     for file in found.files:
         made.add_row(file.path, show.size(file.size), f"[dim]{file.sha256[:16]}[/]")
@@ -75,7 +75,7 @@ def export(
 
 
 def _check_target(to: Path) -> None:
-    """Never write among files that are not an export's."""
+    """Raise BadParameter or Conflict where writing would mix an export with other files."""
     if to.exists() and not to.is_dir():
         raise typer.BadParameter(f"--to {to} is a file")
     if to.is_dir() and any(to.iterdir()) and not (to / MANIFEST).exists():
@@ -83,8 +83,6 @@ def _check_target(to: Path) -> None:
 
 
 def _follow(client: Client, export_id: int, *, hidden: bool) -> Export:
-    from flywheel.cli import show
-
     with show.progress("rows", hidden=hidden) as bar:
         task = bar.add_task("writing", total=None)
         for found in client.follow_export(export_id):
@@ -96,9 +94,7 @@ def _follow(client: Client, export_id: int, *, hidden: bool) -> Export:
 
 
 def _download(client: Client, found: Export, to: Path, *, hidden: bool) -> None:
-    """Every file into place; the manifest last, so that a directory with one is whole."""
-    from flywheel.cli import show
-
+    """Fetch every file into place; the manifest last, so that a directory with one is whole."""
     to.mkdir(parents=True, exist_ok=True)
     (to / MANIFEST).unlink(missing_ok=True)
     root = to.resolve()

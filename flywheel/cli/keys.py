@@ -1,12 +1,17 @@
-"""keys: who may use the API, and for what."""
+"""keys create, list, revoke: API keys and their scopes."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.cli import show
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, DataDir
+
+if TYPE_CHECKING:
+    from flywheel.wire import KeyInfo, NewKey
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
@@ -26,14 +31,13 @@ def create(
     """Make a key. It is shown once."""
     from datetime import UTC, datetime, timedelta
 
-    from flywheel.cli import show
-
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     with connect(data_dir) as client:
         made = client.create_key(name, scope, expires)
-    if as_json:
-        show.print_json(made)
-        return
+    show.answer(made, lambda: _show_new(made), as_json=as_json)
+
+
+def _show_new(made: NewKey) -> None:
     show.say(made.key)
     show.note("keep it: it is not stored and cannot be shown again")
 
@@ -41,13 +45,12 @@ def create(
 @app.command("list")
 def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the keys, without their secrets."""
-    from flywheel.cli import show
-
     with connect(data_dir) as client:
         found = client.keys()
-    if as_json:
-        show.print_json(found)
-        return
+    show.answer(found, lambda: _show_keys(found), as_json=as_json)
+
+
+def _show_keys(found: list[KeyInfo]) -> None:
     made = show.table("id", "name", "scopes", "made", "ends")
     for key in found:
         ends = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
@@ -63,11 +66,6 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """End a key, for good, within seconds."""
-    from flywheel.cli import show
-
     with connect(data_dir) as client:
         client.revoke_key(key_id)
-    if as_json:
-        show.print_json({"id": key_id, "revoked": True})
-    else:
-        show.say(f"revoked {key_id}")
+    show.answer({"id": key_id, "revoked": True}, lambda: show.say(f"revoked {key_id}"), as_json=as_json)

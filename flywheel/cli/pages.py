@@ -1,4 +1,4 @@
-"""corpora, pages, page: what there is, how it was judged and why, and one page in full."""
+"""corpora, pages, page: the corpora, the pages of one with their verdicts, and one page in full."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.cli import show
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, CorpusArgument, DataDir
+from flywheel.cli.summary import show_summary
+from flywheel.document import encode
 
 if TYPE_CHECKING:
     from flywheel.document import Label
-    from flywheel.wire import Page, PageDetail
+    from flywheel.wire import Corpus, Page, PageDetail
 
 SHOWN = 40
 
 
 def corpora(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the corpora."""
-    from flywheel.cli import show
-
     with connect(data_dir) as client:
         found = client.corpora()
-    if as_json:
-        show.print_json(found)
-        return
+    show.answer(found, lambda: _show_corpora(found), as_json=as_json)
+
+
+def _show_corpora(found: list[Corpus]) -> None:
     if not found:
         show.say("no corpus yet; `flywheel submit FILE --corpus NAME` makes one")
         return
@@ -37,7 +40,7 @@ def corpora(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 def pages(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", show_default=False)],
+    corpus: CorpusArgument,
     verdict: Annotated[
         str | None, typer.Option("--verdict", metavar="V", help="accepted, rejected or review.")
     ] = None,
@@ -55,9 +58,6 @@ def pages(
     as_json: AsJson = False,
 ) -> None:
     """Explain a corpus: its pages by state, verdict and reason, and the pages themselves."""
-    from flywheel.cli import show
-    from flywheel.cli.submit import show_summary
-
     most = limit or (None if as_json else SHOWN)
     with connect(data_dir) as client:
         summary = client.summary(corpus)
@@ -65,21 +65,16 @@ def pages(
         batch = min(most + 1, 1000) if most else 1000
         found = list(islice(client.pages(corpus, **filters, batch=batch), most + 1 if most else None))
     listed = found[:most]
-    if as_json:
-        show.print_json({"corpus": corpus, "summary": summary, "pages": listed})
-        return
-    if not any(filters.values()):
-        show_summary(summary)
-    _show_pages(listed)
-    if len(found) > len(listed):
-        show.say("[dim]there are more: --limit N, or --verdict, --reason, --state, --document to choose[/]")
-    elif listed:
-        show.say("[dim]`flywheel page ID` shows one in full[/]")
+
+    def render() -> None:
+        if not any(filters.values()):
+            show_summary(summary)
+        _show_pages(listed, more=len(found) > len(listed))
+
+    show.answer({"corpus": corpus, "summary": summary, "pages": listed}, render, as_json=as_json)
 
 
-def _show_pages(listed: list[Page]) -> None:
-    from flywheel.cli import show
-
+def _show_pages(listed: list[Page], *, more: bool) -> None:
     if not listed:
         show.say("no page fits")
         return
@@ -95,6 +90,10 @@ def _show_pages(listed: list[Page]) -> None:
             why,
         )
     show.say(made)
+    if more:
+        show.say("[dim]there are more: --limit N, or --verdict, --reason, --state, --document to choose[/]")
+    else:
+        show.say("[dim]`flywheel page ID` shows one in full[/]")
 
 
 def page(
@@ -107,26 +106,20 @@ def page(
     as_json: AsJson = False,
 ) -> None:
     """Show one page: facts, labels, where the current one came from, and its text."""
-    from flywheel.cli import show
-    from flywheel.document import encode
-
     with connect(data_dir) as client:
         found = client.page(page_id)
         label = client.page_label(page_id) if found.labels else None
         if image is not None:
             kind = "jpeg" if image.suffix.lower() in (".jpg", ".jpeg") else "png"
             image.write_bytes(client.page_image(page_id, dpi=dpi, annotated=True, format=kind))
-    if as_json:
-        show.print_json({**found.model_dump(mode="json"), "label": encode(label) if label else None})
-        return
-    _show_page(found, label)
-    if image is not None:
-        show.note(f"wrote {image}")
+    show.answer(
+        {**found.model_dump(mode="json"), "label": encode(label) if label else None},
+        lambda: _show_page(found, label, image),
+        as_json=as_json,
+    )
 
 
-def _show_page(found: PageDetail, label: Label | None) -> None:
-    from flywheel.cli import show
-
+def _show_page(found: PageDetail, label: Label | None, image: Path | None) -> None:
     show.say(show.facts_table(_facts(found), title=f"Page {found.id}"))
     if found.labels:
         made = show.table(">label", "kind", "by", "verdict", ">lines", ">confidence", "*reason", title="Labels")
@@ -141,11 +134,11 @@ def _show_page(found: PageDetail, label: Label | None) -> None:
         show.say(show.facts_table(steps, title="Lineage of *"))
     if label is not None:
         show.say("\n[bold]Text[/]\n", show.plainly(label.text) or "[dim](none)[/]", "")
+    if image is not None:
+        show.note(f"wrote {image}")
 
 
 def _facts(found: PageDetail) -> list[tuple[str, object]]:
-    from flywheel.cli import show
-
     facts = found.facts
     scripts = ", ".join(f"{script} {number}" for script, number in (facts.get("scripts") or {}).items())
     fonts = ", ".join(facts.get("fonts") or [])

@@ -1,4 +1,4 @@
-"""round start --dry-run: what a round would learn from, read anew, and take; and what its tokenizer says."""
+"""round start --dry-run: the plan of a round, with its labels, its time and its tokenizer's fit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from flywheel.cli import show
 from flywheel.cli.connection import connect
 from flywheel.states import RoundStatus
 
@@ -26,27 +27,21 @@ def plan(
     *,
     as_json: bool,
 ) -> None:
-    """Have a round planned, and show it."""
+    """Have a round planned, and show the plan. Exit code 1 when it could not be planned."""
     from rich.console import Console
-
-    from flywheel.cli import show
 
     with connect(data_dir) as client, Console(stderr=True, quiet=as_json).status("planning"):
         asked = client.plan_round(language, corpora, recipe=recipe, overrides=overrides)
         *_, found = client.follow_round(asked.id)
-    if as_json:
-        show.print_json(found)
-    elif found.status == RoundStatus.PLANNED:
-        _show(found)
-    else:
-        show.note(f"the plan could not be made: {found.detail}")
+    show.answer(found, lambda: _show(found), as_json=as_json)
     if found.status != RoundStatus.PLANNED:
         raise typer.Exit(1)
 
 
 def _show(found: RoundDetail) -> None:
-    from flywheel.cli import show
-
+    if found.status != RoundStatus.PLANNED:
+        show.note(f"the plan could not be made: {found.detail}")
+        return
     plan = found.plan
     base = plan["parent"] or ("new weights" if plan["unit"] == "line" else "the published weights")
     rows = (
@@ -65,8 +60,6 @@ def _show(found: RoundDetail) -> None:
 
 
 def _show_time(plan: dict[str, Any]) -> None:
-    from flywheel.cli import show
-
     seconds = plan["seconds"]
     unknown = "not measured yet"
     training = f"at most {show.duration(seconds['training_at_most'])}"
@@ -82,8 +75,6 @@ def _show_time(plan: dict[str, Any]) -> None:
 
 
 def _show_tokens(tokens: dict[str, Any]) -> None:
-    from flywheel.cli import show
-
     dear = (
         "  [yellow]dear: pages will meet the token limit early[/]" if tokens["tokens_per_character"] > DEAR else ""
     )
@@ -105,12 +96,8 @@ def _show_tokens(tokens: dict[str, Any]) -> None:
 
 
 def _examples(pairs: list[list[Any]]) -> str:
-    from flywheel.cli import show
-
     return show.plainly("  ".join(f"{stack} {times}" for stack, times in pairs))
 
 
 def _n(number: int) -> str:
-    from flywheel.cli import show
-
     return show.count(number)

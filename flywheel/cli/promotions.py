@@ -1,4 +1,4 @@
-"""checkpoints, promote, rollback: the readers there are, and which of them reads what."""
+"""checkpoints, promote, rollback: the readers with their scores, and the champion of each language."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.cli import show
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, DataDir, Language, RequiredLanguage
 
 if TYPE_CHECKING:
-    from flywheel.wire import PromotionInfo
-
-Language = Annotated[str | None, typer.Option("--language", "-l", metavar="TAG", help="BCP-47 tag, e.g. bo.")]
+    from flywheel.wire import Checkpoint, PromotionInfo
 
 
 def checkpoints(language: Language = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the readers with their scores; the one that reads a language now is marked."""
-    from flywheel.cli import show
-
     with connect(data_dir) as client:
         found = client.checkpoints(language=language)
-    if as_json:
-        show.print_json(found)
-        return
+    show.answer(found, lambda: _show_checkpoints(found, language), as_json=as_json)
+
+
+def _show_checkpoints(found: list[Checkpoint], language: str | None) -> None:
     if not found:
         show.say("no checkpoint" + (f" for {language}; `flywheel round start` makes one" if language else ""))
         return
@@ -50,25 +49,22 @@ def promote(
 ) -> None:
     """Make a checkpoint the one that reads its language."""
     with connect(data_dir) as client:
-        _show_decision(client.promote(checkpoint, language=language, detail=note), as_json)
+        decision = client.promote(checkpoint, language=language, detail=note)
+    show.answer(decision, lambda: _show_decision(decision), as_json=as_json)
 
 
 def rollback(
-    language: Annotated[str, typer.Option("--language", "-l", metavar="TAG", help="BCP-47 tag, e.g. bo.")],
+    language: RequiredLanguage,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Go back to the checkpoint that read a language before."""
     with connect(data_dir) as client:
-        _show_decision(client.rollback(language), as_json)
+        decision = client.rollback(language)
+    show.answer(decision, lambda: _show_decision(decision), as_json=as_json)
 
 
-def _show_decision(decision: PromotionInfo, as_json: bool) -> None:
-    from flywheel.cli import show
-
-    if as_json:
-        show.print_json(decision)
-        return
+def _show_decision(decision: PromotionInfo) -> None:
     now = decision.checkpoint_id or "the built-in reader, or nobody"
     before = f"  [dim]before: {decision.previous_id}[/]" if decision.previous_id else ""
     show.say(f"{show.coloured(decision.action)}  {decision.language} is read by [bold]{now}[/] now{before}")

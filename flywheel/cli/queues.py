@@ -1,4 +1,4 @@
-"""queues: how much work is open, once or live."""
+"""queues: the open work of every stop, once or live."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.cli import show
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, DataDir
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,12 +28,10 @@ def queues(
     as_json: AsJson = False,
 ) -> None:
     """Show the open work of every stop of the loop, in shards of pages."""
-    from flywheel.cli import show
-
     with connect(data_dir) as client:
         if not watch:
             depths = client.queues()
-            show.print_json(depths) if as_json else show.say(_render(depths))
+            show.answer(depths, lambda: show.say(_render(depths)), as_json=as_json)
             return
         with contextlib.suppress(KeyboardInterrupt):
             _watch_json(client) if as_json else _watch(client)
@@ -40,8 +40,6 @@ def queues(
 def _watch(client: Client) -> None:
     from rich.live import Live
 
-    from flywheel.cli import show
-
     with Live(_render(client.queues()), console=show.console(), auto_refresh=False) as live:
         while True:
             time.sleep(REFRESH_SECONDS)
@@ -49,17 +47,13 @@ def _watch(client: Client) -> None:
 
 
 def _watch_json(client: Client) -> None:
-    """One line a look, for a program that reads along."""
-    from flywheel.cli import show
-
+    """Print one line of JSON a second, for a program that reads along."""
     while True:
         print(json.dumps(show.plain(client.queues())), flush=True)
         time.sleep(REFRESH_SECONDS)
 
 
 def _render(depths: list[QueueDepth]) -> RenderableType:
-    from flywheel.cli import show
-
     if not depths:
         return "[green]idle[/]  nothing is queued and nothing is running"
     made = show.table("queue", "stop", ">ready", ">running", ">put off", ">pages", ">oldest waits")

@@ -1,4 +1,4 @@
-"""round start, list, show, cancel: one turn of fine-tuning."""
+"""round start, list, show, cancel: rounds of fine-tuning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect
+from flywheel.cli import show
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, DataDir, Language, RequiredLanguage
+from flywheel.cli.plans import plan
+from flywheel.cli.plot import curve
 from flywheel.loop.recipes import RECIPES
 from flywheel.states import RoundStatus
 
@@ -33,7 +37,7 @@ RoundId = Annotated[int, typer.Argument(metavar="ID", show_default=False, min=1)
     "  flywheel round start -l bo -c books -c scans --recipe line --set seconds=600"
 )
 def start(
-    language: Annotated[str, typer.Option("--language", "-l", metavar="TAG", help="BCP-47 tag, e.g. bo.")],
+    language: RequiredLanguage,
     corpus: Annotated[
         list[str] | None, typer.Option("--corpus", "-c", help="Learn from these only; again for more.")
     ] = None,
@@ -49,12 +53,8 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start a round: train on the accepted labels, compare with the champion, promote, relabel."""
-    from flywheel.cli import show
-
     overrides = dict(_setting(text) for text in override or [])
     if dry_run:
-        from flywheel.cli.plans import plan
-
         plan(data_dir, language, corpus or (), recipe, overrides, as_json=as_json)
         return
     with connect(data_dir) as client:
@@ -63,12 +63,8 @@ def start(
             if not as_json:
                 show.note(f"round {found.id}")
             found = _follow(client, found.id, hidden=as_json)
-    if as_json:
-        show.print_json(found)
-    elif wait:
-        show_round(found)
-    else:
-        show.say(f"round {found.id} has begun; `flywheel round show {found.id}` follows it")
+    begun = f"round {found.id} has begun; `flywheel round show {found.id}` follows it"
+    show.answer(found, lambda: _show_round(found) if wait else show.say(begun), as_json=as_json)
     if wait and found.status not in SUCCEEDED:
         raise typer.Exit(1)
 
@@ -115,8 +111,6 @@ def _follow(client: Client, round_id: int, *, hidden: bool) -> RoundDetail:
 
 
 def _rate_and_rest(progress: dict[str, Any]) -> str:
-    from flywheel.cli import show
-
     speed, rest, cer = (progress.get(name) for name in ("lines_per_second", "remaining_seconds", "cer"))
     parts = [
         f"{speed:.0f} lines/s" if speed else "",
@@ -127,21 +121,14 @@ def _rate_and_rest(progress: dict[str, Any]) -> str:
 
 
 @app.command("list")
-def list_rounds(
-    language: Annotated[
-        str | None, typer.Option("--language", "-l", metavar="TAG", help="Of one language.")
-    ] = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
+def list_rounds(language: Language = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List rounds, newest first."""
-    from flywheel.cli import show
-
     with connect(data_dir) as client:
         found = client.rounds(language=language)
-    if as_json:
-        show.print_json(found)
-        return
+    show.answer(found, lambda: _show_rounds(found), as_json=as_json)
+
+
+def _show_rounds(found: list[Round]) -> None:
     if not found:
         show.say("no round yet; `flywheel round start --language TAG` starts one")
         return
@@ -167,23 +154,15 @@ def _cer(row: Round, when: str) -> float | None:
     return scores.get("cer") if isinstance(scores, dict) else None
 
 
-@app.command()
-def show(round_id: RoundId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+@app.command("show")
+def show_one(round_id: RoundId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show a round: where it stands, its learning curve, its scores and the decision."""
-    from flywheel.cli.show import print_json
-
     with connect(data_dir) as client:
         found = client.round(round_id)
-    if as_json:
-        print_json(found)
-    else:
-        show_round(found)
+    show.answer(found, lambda: _show_round(found), as_json=as_json)
 
 
-def show_round(found: RoundDetail) -> None:
-    """A round in full."""
-    from flywheel.cli import show
-
+def _show_round(found: RoundDetail) -> None:
     show.say(show.facts_table(_facts(found), title=f"Round {found.id}"))
     if drawn := _curve(found):
         show.say("\n[bold]CER on the validation lines[/]\n", *drawn)
@@ -194,8 +173,6 @@ def show_round(found: RoundDetail) -> None:
 
 
 def _facts(found: RoundDetail) -> list[tuple[str, object]]:
-    from flywheel.cli import show
-
     counts = found.dataset.counts if found.dataset else {}
     parts = [f"{name} {_number(value)}" for name, value in counts.items() if name != "dropped"]
     rows: list[tuple[str, object]] = [
@@ -215,17 +192,12 @@ def _facts(found: RoundDetail) -> list[tuple[str, object]]:
 
 
 def _number(value: Any) -> str:
-    from flywheel.cli import show
-
     if isinstance(value, dict):
         return ", ".join(f"{key} {_number(item)}" for key, item in value.items()) or "-"
     return show.count(value) if isinstance(value, int) else str(value)
 
 
 def _curve(found: RoundDetail) -> list[str]:
-    from flywheel.cli import show
-    from flywheel.cli.plot import curve
-
     points = [
         (float(point["seconds"]), float(point["cer"]))
         for point in found.curve
@@ -240,8 +212,6 @@ def _curve(found: RoundDetail) -> list[str]:
 
 def _scores(found: RoundDetail) -> Any:
     """Before and after on the held-out lines, side by side."""
-    from flywheel.cli import show
-
     made = show.table("reader", ">CER", "95 % interval", ">WER", ">lines", ">characters", title="Held-out lines")
     readers = {"before": found.scores.get("before_reader", "before"), "after": found.checkpoint_id or "after"}
     for when, reader in readers.items():
@@ -259,11 +229,7 @@ def _scores(found: RoundDetail) -> Any:
 @app.command()
 def cancel(round_id: RoundId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Stop a round at once; whoever works on it notices within seconds."""
-    from flywheel.cli.show import coloured, print_json, say
-
     with connect(data_dir) as client:
         found = client.cancel_round(round_id)
-    if as_json:
-        print_json(found)
-    else:
-        say(f"round {round_id} is {coloured(found.status)}")
+    cancelled = f"round {round_id} is {show.coloured(found.status)}"
+    show.answer(found, lambda: show.say(cancelled), as_json=as_json)

@@ -1,49 +1,69 @@
-"""How things look: tables, counts, shares, progress; and JSON instead of all of it."""
+"""Output of the commands: JSON, or tables, counts, shares and progress bars.
+
+Rich and pydantic are imported where they are used, so that any command module can import this
+one at its top and `flywheel --help` still answers at once.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
+from flywheel.document import Outcome
 from flywheel.reasons import Reason
+from flywheel.states import DocumentState, PageState, PromotionAction, RequestStatus, RoundStatus
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress
     from rich.table import Table
 
-COLOURS = {
-    "accepted": "green",
-    "labelled": "green",
-    "finished": "green",
-    "promote": "green",
-    "ready": "green",
-    "submitted": "green",
+
+class SubmissionStatus(StrEnum):
+    """Status of one file of a submission."""
+
+    SUBMITTED = "submitted"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+
+
+COLOURS: dict[str, str] = {
+    Outcome.ACCEPTED: "green",
+    PageState.LABELLED: "green",
+    DocumentState.READY: "green",
+    SubmissionStatus.SUBMITTED: "green",
+    RequestStatus.FINISHED: "green",
+    PromotionAction.PROMOTE: "green",
     "running": "green",
-    "rejected": "red",
-    "refused": "red",
-    "failed": "red",
-    "quarantined": "red",
-    "review": "yellow",
-    "waiting": "yellow",
-    "duplicate": "yellow",
-    "rollback": "yellow",
-    "pending": "cyan",
+    Outcome.REJECTED: "red",
+    SubmissionStatus.REFUSED: "red",
+    RoundStatus.REFUSED: "red",
+    RequestStatus.FAILED: "red",
+    PageState.QUARANTINED: "red",
+    Outcome.REVIEW: "yellow",
+    PageState.WAITING: "yellow",
+    SubmissionStatus.DUPLICATE: "yellow",
+    PromotionAction.ROLLBACK: "yellow",
+    PageState.PENDING: "cyan",
 }
 
 
-def print_json(value: Any) -> None:
-    """Models, dataclasses' dictionaries and lists of them, indented."""
-    json.dump(plain(value), sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")
+def answer(data: Any, render: Callable[[], object], *, as_json: bool) -> None:
+    """Print a command's result: `data` as JSON, or else what `render` prints."""
+    if as_json:
+        json.dump(plain(data), sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+    else:
+        render()
 
 
 def plain(value: Any) -> Any:
-    """The JSON form of models, at any depth."""
+    """The JSON form of models, and of mappings and lists of them, at any depth."""
+    from pydantic import BaseModel
+
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
@@ -60,12 +80,12 @@ def console() -> Console:
 
 
 def say(*parts: RenderableType) -> None:
-    """To standard output, each part on lines of its own."""
+    """Print to standard output, each part on lines of its own."""
     console().print(*parts, sep="\n")
 
 
 def note(text: str) -> None:
-    """To standard error: what is not the result."""
+    """Print to standard error, for all that is not the result."""
     from rich.console import Console
 
     Console(stderr=True, highlight=False).print(text, style="dim", markup=False)
@@ -103,13 +123,14 @@ def coloured(word: str | None) -> str:
 
 
 def plainly(text: object) -> str:
-    """Text from outside, with nothing in it taken for markup."""
+    """Escape text from outside, so that nothing in it is taken for markup."""
     from rich.markup import escape
 
     return escape(str(text))
 
 
 def count(number: int | None) -> str:
+    """A whole number with its thousands apart: 12500 -> "12 500"."""
     return "-" if number is None else f"{number:,}".replace(",", " ")
 
 
@@ -146,16 +167,16 @@ def duration(seconds: float | None) -> str:
 
 
 def explanation(reason: str) -> str:
-    """What a reason's code means."""
+    """Explanation of a reason's code for people; empty for a code of another version."""
     try:
         return Reason(reason).explanation  # type: ignore[call-arg]
     except ValueError:
         return ""
 
 
-def reasons_table(counts: Mapping[str, int], title: str) -> Table:
-    """Counts by reason, with what each means."""
-    made = table(">pages", "reason", "*what it means", title=title)
+def reasons_table(counts: Mapping[str, int], counted: str, *, title: str) -> Table:
+    """Counts by reason, each reason with its explanation; `counted` heads the column of numbers."""
+    made = table(f">{counted}", "reason", "*what it means", title=title)
     for reason, number in counts.items():
         made.add_row(count(number), reason, f"[dim]{explanation(reason)}[/]")
     return made

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect, data_directory
+from flywheel.cli import show
+from flywheel.cli.connection import connect, data_directory
+from flywheel.cli.options import AsJson, DataDir
 from flywheel.errors import SetupError
 
 if TYPE_CHECKING:
@@ -25,15 +29,14 @@ def up(
 ) -> None:
     """Start PostgreSQL, Redis, the API and the workers in one directory."""
     from flywheel import local
-    from flywheel.cli import show
 
     directory = data_directory(data_dir)
     stack = _start(directory, detach, as_json)
-    if as_json:
-        show.print_json(_public(stack.status))
-    else:
-        show.say(f"[green]ready[/]  {stack.api_url}  [dim]key in {stack.status.key_file}[/]")
-        show.say(f"        [dim]API text at {stack.api_url}/docs, logs in {directory / 'logs'}[/]")
+    ready = (
+        f"[green]ready[/]  {stack.api_url}  [dim]key in {stack.status.key_file}[/]",
+        f"        [dim]API text at {stack.api_url}/docs, logs in {directory / 'logs'}[/]",
+    )
+    show.answer(_public(stack.status), lambda: show.say(*ready), as_json=as_json)
     if detach:
         return
     show.note("Ctrl-C ends it")
@@ -60,31 +63,25 @@ def _start(directory: Path, detach: bool, quiet: bool) -> Stack:
 def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Stop the embedded stack, and whatever a killed one left behind."""
     from flywheel import local
-    from flywheel.cli import show
 
     directory = data_directory(data_dir)
     stopped = local.stop(directory)
-    if as_json:
-        show.print_json({"stopped": stopped, "data_dir": str(directory)})
-    else:
-        show.say(f"stopped the stack in {directory}" if stopped else f"nothing ran in {directory}")
+    said = f"stopped the stack in {directory}" if stopped else f"nothing ran in {directory}"
+    data = {"stopped": stopped, "data_dir": str(directory)}
+    show.answer(data, lambda: show.say(said), as_json=as_json)
 
 
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """What runs, since when, where its logs are, and what the workers do. Exit code 1 when nothing runs."""
+    """Show the stack's programs with their logs, and what the workers do. Exit code 1 when nothing runs."""
     if os.environ.get("FLYWHEEL_API_URL") and data_dir is None:
         _cluster_status(as_json)
         return
     from flywheel import local
-    from flywheel.cli import show
 
     found = local.status(data_directory(data_dir))
     workers = _workers(found)
-    if as_json:
-        show.print_json({**_public(found), "workers": workers})
-    else:
-        _show_status(found)
-        _show_workers(workers)
+    data = {**_public(found), "workers": workers}
+    show.answer(data, lambda: _show_status(found, workers), as_json=as_json)
     if found.state != "ready":
         raise typer.Exit(1)
 
@@ -98,21 +95,19 @@ def _workers(found: StackStatus) -> list[Worker]:
 
 
 def _cluster_status(as_json: bool) -> None:
-    """A cluster's programs are its operator's; its workers say of themselves."""
-    from flywheel.cli import show
-
+    """Show a cluster's workers; its other programs are its operator's to watch."""
     with connect(None) as client:
         workers = client.workers()
-    if as_json:
-        show.print_json({"api_url": os.environ["FLYWHEEL_API_URL"], "workers": workers})
-    else:
-        show.say(f"{show.coloured('ready')}  {os.environ['FLYWHEEL_API_URL']}")
+    api_url = os.environ["FLYWHEEL_API_URL"]
+
+    def render() -> None:
+        show.say(f"[green]ready[/]  {api_url}")
         _show_workers(workers)
+
+    show.answer({"api_url": api_url, "workers": workers}, render, as_json=as_json)
 
 
 def _show_workers(workers: list[Worker]) -> None:
-    from flywheel.cli import show
-
     if not workers:
         return
     made = show.table("worker", "device", ">memory", ">in use", "*doing", title="Workers")
@@ -128,11 +123,7 @@ def _show_workers(workers: list[Worker]) -> None:
     show.say(made)
 
 
-def _show_status(found: StackStatus) -> None:
-    import time
-
-    from flywheel.cli import show
-
+def _show_status(found: StackStatus, workers: list[Worker]) -> None:
     show.say(f"{show.coloured(found.state)}  {found.message}  [dim]{found.data_dir}[/]")
     if found.state != "ready":
         show.say(f"[dim]start it with `flywheel up --data-dir {found.data_dir} --detach`[/]")
@@ -144,12 +135,11 @@ def _show_status(found: StackStatus) -> None:
         state = show.coloured(program.state)
         made.add_row(program.name, state, str(program.pid or "-"), str(program.restarts), age, program.log)
     show.say(made)
+    _show_workers(workers)
 
 
 def _public(found: StackStatus) -> dict[str, object]:
     """The status without the URLs that hold passwords."""
-    from dataclasses import asdict
-
     fields = asdict(found)
     for secret in ("database_url", "redis_url", "store_url"):
         fields.pop(secret)

@@ -1,4 +1,4 @@
-"""evaluate --modes: how far a page can be compressed into vision tokens and still be read.
+"""evaluate --modes: a study of pages compressed into vision tokens, and of their text as read from them.
 
 The DeepSeek-OCR paper's table on the Fox benchmark (section 4.1): pages grouped by how many text tokens
 their truth has, and for each mode the precision (1 - CER, no lower than 0) and the compression (text
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from flywheel.cli import show
 
 if TYPE_CHECKING:
     from flywheel.wire import Trial
@@ -36,10 +38,8 @@ class Point:
         return self.text_tokens / self.vision_tokens
 
 
-def tell(checkpoint: str, runs: Mapping[str, Sequence[Trial]], plot: Path | None, *, as_json: bool) -> None:
+def report(checkpoint: str, runs: Mapping[str, Sequence[Trial]], plot: Path | None, *, as_json: bool) -> None:
     """Print the study, and draw it. Exit code 1 when a file could not be read."""
-    from flywheel.cli import show
-
     points = [point for mode, found in runs.items() for trial in found if (point := _point(mode, trial))]
     unread = [
         f"{trial.name} in {mode} mode"
@@ -50,15 +50,17 @@ def tell(checkpoint: str, runs: Mapping[str, Sequence[Trial]], plot: Path | None
     rows = _rows(points, list(runs))
     if plot is not None:
         plot.write_text(picture(points, checkpoint), encoding="utf-8")
-    if as_json:
-        files = [{**asdict(point), "compression": point.compression} for point in points]
-        show.print_json({"checkpoint": checkpoint, "files": files, "groups": rows, "unread": unread})
-    else:
+    files = [{**asdict(point), "compression": point.compression} for point in points]
+
+    def render() -> None:
         _show(checkpoint, rows, list(runs))
         for name in unread:
             show.note(f"not read: {name}")
         if plot is not None:
             show.note(f"drawn in {plot}")
+
+    data = {"checkpoint": checkpoint, "files": files, "groups": rows, "unread": unread}
+    show.answer(data, render, as_json=as_json)
     if unread:
         raise typer.Exit(1)
 
@@ -97,8 +99,6 @@ def _mean(points: Sequence[Point]) -> dict[str, float] | None:
 
 
 def _show(checkpoint: str, rows: list[dict[str, Any]], modes: Sequence[str]) -> None:
-    from flywheel.cli import show
-
     title = f"{checkpoint}: precision, and text tokens for each vision token"
     made = show.table(">text tokens", ">files", *(f">{mode}" for mode in modes), title=title)
     for row in rows:

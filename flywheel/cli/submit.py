@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,25 +10,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect
-from flywheel.states import PageState
+from flywheel.cli import show
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, DataDir
+from flywheel.cli.parallel import in_parallel
+from flywheel.cli.show import SubmissionStatus
+from flywheel.cli.summary import show_summary
+from flywheel.errors import ApiError
+from flywheel.intake import SUFFIXES
 
 if TYPE_CHECKING:
     from flywheel.client import Client
     from flywheel.wire import Summary
 
-SUFFIXES = {".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zip"}
 AT_ONCE = 4  # uploads in flight
 SHOWN = 25  # rows of what simply went in
 INPUT_AT_FAULT = (413, 415, 422)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one document. `status`: submitted, duplicate or refused; `detail`: why."""
+class Submission:
+    """Result for one file. `reason` and `detail` say why it was refused."""
 
     file: str
-    status: str
+    status: SubmissionStatus
     document_id: int | None = None
     reason: str | None = None
     detail: str = ""
@@ -47,26 +53,22 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit documents to a corpus."""
-    from flywheel.cli import show
-
     files = list(_files(paths))
     if not files:
         raise typer.BadParameter(f"no {', '.join(sorted(SUFFIXES))} under {', '.join(map(str, paths))}")
     with connect(data_dir) as client:
         rows = _send(client, files, corpus, language, hidden=as_json)
         if not as_json:
-            _show_rows(rows)
+            _show_rows(rows)  # at once, before the waiting
         summary = _wait(client, corpus, hidden=as_json) if wait else None
-    if as_json:
-        show.print_json({"corpus": corpus, "files": [asdict(row) for row in rows], "summary": summary})
-    elif summary is not None:
-        show_summary(summary)
-    if any(row.status == "refused" for row in rows):
+    data = {"corpus": corpus, "files": [asdict(row) for row in rows], "summary": summary}
+    show.answer(data, lambda: show_summary(summary) if summary else None, as_json=as_json)
+    if any(row.status is SubmissionStatus.REFUSED for row in rows):
         raise typer.Exit(1)
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
-    """Named files as they are; of a folder, everything with a known suffix, hidden files left out."""
+    """Yield named files as they are, and of a folder all with a known suffix but for hidden ones."""
     for path in paths:
         if not path.is_dir():
             yield path
@@ -77,83 +79,72 @@ def _files(paths: list[Path]) -> Iterator[Path]:
                 yield found
 
 
-def _send(client: Client, files: list[Path], corpus: str, language: str | None, *, hidden: bool) -> list[Outcome]:
-    """A few at once. What is refused is a row; when the server itself fails, the rest is not tried."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from flywheel.cli import show
-
+def _send(
+    client: Client, files: list[Path], corpus: str, language: str | None, *, hidden: bool
+) -> list[Submission]:
+    """Send the files a few at once. A refused one is a row; when the server fails, the rest is not tried."""
     total = sum(file.stat().st_size for file in files)
-    with (
-        show.progress("files", hidden=hidden or total < 1 << 20, by_bytes=True) as bar,
-        ThreadPoolExecutor(AT_ONCE) as pool,
-    ):
+    with show.progress("files", hidden=hidden or total < 1 << 20, by_bytes=True) as bar:
         task = bar.add_task(f"sending {len(files)} files" if len(files) > 1 else "sending", total=total)
 
-        def advance(sent: int) -> None:
-            bar.advance(task, sent)
+        def send(file: Path) -> list[Submission]:
+            return _send_one(client, file, corpus, language, lambda sent: bar.advance(task, sent))
 
-        waiting = [pool.submit(_send_one, client, file, corpus, language, advance) for file in files]
-        try:
-            return [row for future in waiting for row in future.result()]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return [row for rows in in_parallel(send, files, at_once=AT_ONCE) for row in rows]
 
 
 def _send_one(
     client: Client, file: Path, corpus: str, language: str | None, advance: Callable[[int], None]
-) -> list[Outcome]:
-    from flywheel.errors import ApiError
-
+) -> list[Submission]:
     try:
         upload = client.submit(corpus, file, language=language, on_bytes=advance)
     except ApiError as error:
         if error.status not in INPUT_AT_FAULT or error.code == "invalid_request":
             raise
-        return [Outcome(str(file), "refused", reason=error.code, detail=error.detail)]
+        return [Submission(str(file), SubmissionStatus.REFUSED, reason=error.code, detail=error.detail)]
     except OSError as error:
-        return [Outcome(str(file), "refused", reason="unreadable", detail=str(error))]
-    inside = f"{file}: " if len(upload.documents) + len(upload.refused) > 1 else ""
-    rows = [
-        Outcome(
-            f"{inside}{item.name}" if inside else str(file),
-            "duplicate" if item.duplicate else "submitted",
+        return [Submission(str(file), SubmissionStatus.REFUSED, reason="unreadable", detail=str(error))]
+    several = len(upload.documents) + len(upload.refused) > 1
+    taken = [
+        Submission(
+            f"{file}: {item.name}" if several else str(file),
+            SubmissionStatus.DUPLICATE if item.duplicate else SubmissionStatus.SUBMITTED,
             item.document_id,
         )
         for item in upload.documents
     ]
-    refused = [Outcome(f"{file}: {r.name}", "refused", reason=r.reason, detail=r.detail) for r in upload.refused]
-    return rows + refused
+    refused = [
+        Submission(f"{file}: {item.name}", SubmissionStatus.REFUSED, reason=item.reason, detail=item.detail)
+        for item in upload.refused
+    ]
+    return taken + refused
 
 
-def _show_rows(rows: list[Outcome]) -> None:
-    from flywheel.cli import show
-
+def _show_rows(rows: list[Submission]) -> None:
+    """Print every duplicate and refusal, the first of those that went in, and the sums."""
+    taken = [row for row in rows if row.status is SubmissionStatus.SUBMITTED]
+    others = [row for row in rows if row.status is not SubmissionStatus.SUBMITTED]
+    listed = others + taken[: max(0, SHOWN - len(others))]
     made = show.table("file", "", ">document", "*why")
-    hidden = 0
-    for number, row in enumerate(sorted(rows, key=lambda row: row.status == "submitted")):
-        if row.status == "submitted" and number >= SHOWN:
-            hidden += 1
-            continue
-        why = "the corpus holds these bytes already" if row.status == "duplicate" else ""
-        if row.reason:
-            said = row.detail or show.explanation(row.reason)
-            why = f"{row.reason}: {show.plainly(said)}"
+    for row in listed:
         made.add_row(
-            show.plainly(row.file), show.coloured(row.status), show.count(row.document_id), f"[dim]{why}[/]"
+            show.plainly(row.file), show.coloured(row.status), show.count(row.document_id), f"[dim]{_why(row)}[/]"
         )
     show.say(made)
-    if hidden:
+    if hidden := len(rows) - len(listed):
         show.say(f"[dim]and {hidden} more, submitted[/]")
-    tally = {status: sum(row.status == status for row in rows) for status in ("submitted", "duplicate", "refused")}
-    show.say("  ".join(f"{number} {show.coloured(status)}" for status, number in tally.items() if number))
+    tally = Counter(row.status for row in rows)
+    show.say("  ".join(f"{tally[status]} {show.coloured(status)}" for status in SubmissionStatus if tally[status]))
+
+
+def _why(row: Submission) -> str:
+    if row.status is SubmissionStatus.DUPLICATE:
+        return "the corpus holds these bytes already"
+    return f"{row.reason}: {show.plainly(row.detail or show.explanation(row.reason))}" if row.reason else ""
 
 
 def _wait(client: Client, corpus: str, *, hidden: bool) -> Summary:
     """Follow the corpus until it has settled."""
-    from flywheel.cli import show
-
     with show.progress("pages", hidden=hidden) as bar:
         task = bar.add_task("labelling", total=None)
         for summary in client.follow_corpus(corpus):
@@ -162,26 +153,3 @@ def _wait(client: Client, corpus: str, *, hidden: bool) -> Summary:
             what = f"labelling ({opening} to open)" if opening else "labelling"
             bar.update(task, description=what, completed=settled, total=summary.pages.submitted or None)
     return summary
-
-
-def show_summary(summary: Summary) -> None:
-    """Pages by state, verdict and reason, with what the reasons mean."""
-    from flywheel.cli import show
-
-    pages, documents = summary.pages, summary.documents
-    by_state = (PageState.LABELLED, PageState.WAITING, PageState.QUARANTINED, PageState.PENDING)
-    states = [f"{show.count(getattr(pages, state))} {show.coloured(state)}" for state in by_state]
-    verdicts = [f"{show.count(number)} {show.coloured(verdict)}" for verdict, number in pages.by_verdict.items()]
-    rows: list[tuple[str, object]] = [
-        ("documents", f"{show.count(documents.submitted)}  ({show.count(documents.quarantined)} quarantined)"),
-        ("pages", f"{show.count(pages.submitted)}: " + ", ".join(states)),
-    ]
-    if verdicts:
-        rows.append(("labels", ", ".join(verdicts)))
-    show.say(show.facts_table(rows, title=f"Corpus {show.plainly(summary.corpus)}"))
-    if pages.by_reason:
-        show.say(show.reasons_table(pages.by_reason, "Pages by reason"))
-    if documents.by_reason:
-        show.say(show.reasons_table(documents.by_reason, "Documents in quarantine"))
-    if pages.waiting:
-        show.say("[dim]what waits has no reader yet: `flywheel round start --language TAG` trains one[/]")

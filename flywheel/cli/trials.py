@@ -1,4 +1,4 @@
-"""read and evaluate: files read now, outside any corpus, and scored where the truth is known."""
+"""read, evaluate: files read at once, outside any corpus, and scored where their text is known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flywheel.cli.connection import AsJson, DataDir, connect
-from flywheel.document import Outcome
+from flywheel.cli import show, study
+from flywheel.cli.connection import connect
+from flywheel.cli.options import AsJson, DataDir, Language
+from flywheel.cli.parallel import in_parallel
+from flywheel.document import Outcome, decode_label
+from flywheel.intake import READABLE_SUFFIXES
 from flywheel.loop.readers import AUTO, BUILTIN_READERS, MODES
 from flywheel.states import RequestStatus
 
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
     from flywheel.client import Client
     from flywheel.wire import Trial
 
-SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 IN_FLIGHT = 4
 
 Checkpoint = Annotated[
@@ -32,7 +35,6 @@ Mode = Annotated[
     str | None,
     typer.Option("--mode", metavar="MODE", help=f"How a page reader looks: {', '.join((AUTO, *MODES))}."),
 ]
-Language = Annotated[str | None, typer.Option("--language", "-l", metavar="TAG", help="BCP-47 tag, e.g. bo.")]
 
 
 def read(
@@ -45,8 +47,6 @@ def read(
     as_json: AsJson = False,
 ) -> None:
     """Label one PDF or image now, without a corpus. Prints its text, or its labels with --json."""
-    from flywheel.cli import show
-
     if reader is not None and checkpoint is not None:
         raise typer.BadParameter("--reader and --checkpoint say the same: give one of them")
     if reader is not None and reader not in BUILTIN_READERS:
@@ -57,19 +57,13 @@ def read(
             task = bar.add_task(f"reading {file.name}", total=1)
             *_, found = client.follow_trial(started.id)
             bar.update(task, completed=1)
-    if as_json:
-        show.print_json(found)
-    else:
-        _print_text(found)
+    show.answer(found, lambda: _print_text(found), as_json=as_json)
     if found.status != RequestStatus.FINISHED or any(page.label is None for page in found.pages):
         raise typer.Exit(1)
 
 
 def _print_text(found: Trial) -> None:
-    """Text to standard output, pages parted by form feeds; what could not be read to standard error."""
-    from flywheel.cli import show
-    from flywheel.document import decode_label
-
+    """Print text to standard output, pages parted by form feeds, and faults to standard error."""
     if found.status == RequestStatus.FAILED:
         show.note(f"{found.name}: {found.reason}: {found.detail or show.explanation(found.reason or '')}")
     for number, page in enumerate(found.pages):
@@ -102,8 +96,6 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint on pages whose text is known: CER and WER a file, and in all."""
-    from flywheel.cli import show, study
-
     pairs = list(_pairs(truth_dir))
     if not pairs:
         raise typer.BadParameter(f"{truth_dir} holds no pair of a page and its text, like a.png and a.txt")
@@ -115,15 +107,13 @@ def evaluate(
     with connect(data_dir) as client:
         if chosen:
             runs = {m: _read_all(client, pairs, checkpoint, language, mode=m, hidden=as_json) for m in chosen}
-            study.tell(checkpoint, runs, plot, as_json=as_json)
+            study.report(checkpoint, runs, plot, as_json=as_json)
             return
         found = _read_all(client, pairs, checkpoint, language, hidden=as_json)
     rows = [_row(page, trial) for (page, _), trial in zip(pairs, found, strict=True)]
     total = _total(rows)
-    if as_json:
-        show.print_json({"checkpoint": checkpoint, "files": rows, "total": total})
-    else:
-        _show_scores(rows, total, checkpoint)
+    data = {"checkpoint": checkpoint, "files": rows, "total": total}
+    show.answer(data, lambda: _show_scores(rows, total, checkpoint), as_json=as_json)
     if any(row["cer"] is None for row in rows):
         raise typer.Exit(1)
 
@@ -132,7 +122,7 @@ def _pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
     """(page, text) for every page file with a .txt of the same name beside it."""
     for page in sorted(directory.rglob("*")):
         text = page.with_suffix(".txt")
-        if page.suffix.lower() in SUFFIXES and text.is_file():
+        if page.suffix.lower() in READABLE_SUFFIXES and text.is_file():
             yield page, text
 
 
@@ -145,10 +135,7 @@ def _read_all(
     mode: str | None = None,
     hidden: bool,
 ) -> list[Trial]:
-    """A few at once, so that no reader waits for an upload."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from flywheel.cli import show
+    """Read the pages a few at once, so that no reader waits for an upload."""
 
     def one(pair: tuple[Path, Path]) -> Trial:
         truth = pair[1].read_text(encoding="utf-8-sig")
@@ -156,16 +143,12 @@ def _read_all(
         *_, found = client.follow_trial(started.id)
         return found
 
-    with show.progress("files", hidden=hidden) as bar, ThreadPoolExecutor(IN_FLIGHT) as pool:
+    with show.progress("files", hidden=hidden) as bar:
         task = bar.add_task(f"reading in {mode} mode" if mode else "reading", total=len(pairs))
         found = []
-        try:
-            for trial in pool.map(one, pairs):
-                found.append(trial)
-                bar.advance(task)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for trial in in_parallel(one, pairs, at_once=IN_FLIGHT):
+            found.append(trial)
+            bar.advance(task)
     return found
 
 
@@ -193,8 +176,6 @@ def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _show_scores(rows: list[dict[str, Any]], total: dict[str, Any], checkpoint: str) -> None:
-    from flywheel.cli import show
-
     made = show.table("file", ">CER", ">WER", ">edits", ">characters", "*", title=f"Read with {checkpoint}")
     for row in rows:
         made.add_row(

@@ -17,7 +17,7 @@ import numpy as np
 
 from flywheel.document import Box, Character, PageFacts
 from flywheel.errors import Rejected
-from flywheel.intake import sniff
+from flywheel.intake import IMAGES, JPEG, PDF, PNG, READABLE, SNIFFED, TIFF, media_type, sniff
 from flywheel.pdf.arrangement import arranged
 from flywheel.pdf.frames import Frame, Lost
 from flywheel.pdf.process import PdfChild
@@ -27,11 +27,9 @@ from flywheel.reasons import Reason
 from flywheel.text.cleaning import clean
 
 Result = TypeVar("Result")
-SNIFFED_BYTES = 4096
 METADATA_LENGTH = 300
 DETAIL_LENGTH = 500
-PDF = "application/pdf"
-IMAGES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/tiff": "TIFF"}
+FORMATS = {PNG: "PNG", JPEG: "JPEG", TIFF: "TIFF"}  # names for people
 
 
 class Sandbox:
@@ -240,24 +238,21 @@ def _decoded(decode: Callable[[int, Frame], Result], number: int, frame: Frame) 
 
 
 def _media_type(path: Path, name: str | None = None) -> str:
-    """The file's media type by its first bytes; raises Rejected for what no reader here opens.
+    """The file's media type by its bytes; raises Rejected for what no reader here opens.
 
     Without a name the caller is past inspection, and what is not an image is opened as a PDF.
     """
+    if name is not None:
+        media = media_type(path, name)
+        if media not in READABLE:
+            raise Rejected(Reason.UNSUPPORTED_TYPE, media)
+        return media
     with path.open("rb") as file:
-        start = file.read(SNIFFED_BYTES)
+        start = file.read(SNIFFED)
     if not start:
         raise Rejected(Reason.EMPTY_FILE)
-    media = sniff(start)
-    if media in IMAGES and not (name and name.lower().endswith(".pdf")):
-        return media
-    if name is None or media == PDF:
-        return PDF
-    if not name.lower().endswith(".pdf"):
-        raise Rejected(Reason.UNSUPPORTED_TYPE, f"{media or 'unknown bytes'}")
-    if media is not None:
-        raise Rejected(Reason.NOT_PDF, f"the bytes are {media}")
-    return PDF  # damaged beyond recognition, perhaps: MuPDF decides
+    found = sniff(start)
+    return found if found in IMAGES else PDF
 
 
 def _unreadable(media: str) -> Reason:
@@ -270,7 +265,7 @@ def _document_facts(head: dict[str, Any], media: str) -> DocumentFacts:
         is_pdf=media == PDF,
         repaired=bool(head["repaired"]),
         owner_locked=bool(head["owner_locked"]),
-        format=IMAGES.get(media) or clean(str(head["format"]))[:100],
+        format=FORMATS.get(media) or clean(str(head["format"]))[:100],
         title=clean(str(head["title"]))[:METADATA_LENGTH],
         producer=clean(str(head["producer"]))[:METADATA_LENGTH],
     )
