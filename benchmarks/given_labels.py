@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow
 from flywheel.document import Box, Kind, Label, Line, PageFacts, Region
 from flywheel.gate import Gate
-from flywheel.labels import Result
+from flywheel.labels.recording import LabelledPage, finish_labelling
+from flywheel.labels.storage import store_labels
 from flywheel.loop import relabel, submission
 from flywheel.pdf.coarse import RawCounts
 from flywheel.settings import settings
@@ -45,23 +45,21 @@ def given(page_id: int) -> tuple[Label, PageFacts]:
 
 
 @stop_task("ingest")
-def ingest(run: Attempt) -> None:
+def ingest(attempt: Attempt) -> None:
     with transaction() as session:
-        document = session.get_one(DocumentRow, run.claim.document_id)
-        submission.admit(session, run.claim, int(document.name), {})
-        ledger.finish(session, run.claim)
+        document = session.get_one(DocumentRow, attempt.claim.document_id)
+        submission.insert_pages(session, attempt.claim, int(document.name), {})
+        ledger.finish(session, attempt.claim)
 
 
 @stop_task("coarse")
-def coarse(run: Attempt) -> None:
-    results = []
-    for page_id in run.claim.page_ids:
+def coarse(attempt: Attempt) -> None:
+    pages = []
+    for page_id in attempt.claim.page_ids:
         label, facts = given(page_id)
-        results.append(
-            Result(page_id, label, GATE.judge_coarse(label, facts, RawCounts(facts.characters), "en"), facts)
-        )
-    packed = labels.keep(store(), [r.label for r in results])
+        verdict = GATE.judge_coarse(label, facts, RawCounts(facts.characters), "en")
+        pages.append(LabelledPage(page_id, label, verdict, facts))
+    frames = store_labels(store(), [page.label for page in pages])
     with transaction() as session:
-        labels.record(session, run.claim, results, packed, "given")
-        relabel.assign_readers(session, [r.page_id for r in results if not r.verdict.accepted])
-        ledger.finish(session, run.claim)
+        finish_labelling(session, attempt.claim, pages, frames, [], "given")
+        relabel.assign_readers(session, [page.page_id for page in pages if not page.verdict.accepted])

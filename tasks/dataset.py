@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from flywheel.database import transaction
 from flywheel.database.tables import DatasetRow, RoundRow
 from flywheel.loop import dataset as datasets
-from flywheel.loop import promotion, rounds
+from flywheel.loop import promotion
 from flywheel.loop.recipes import unit_of
+from flywheel.loop.round_machine import enter
 from flywheel.states import RoundStatus
 from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
@@ -37,5 +38,8 @@ def dataset(attempt: Attempt) -> None:
         values = {"hash": frozen.hash, "language": row.language, "manifest_key": key, "counts": frozen.counts}
         session.execute(insert(DatasetRow).values(values).on_conflict_do_nothing(index_elements=["hash"]))
         dataset_id = session.execute(select(DatasetRow.id).where(DatasetRow.hash == frozen.hash)).scalar_one()
-        rounds.step(session, row.id, RoundStatus.TRAINING, "training", dataset_id=dataset_id, parent_id=parent)
+        session.execute(
+            update(RoundRow).where(RoundRow.id == row.id).values(dataset_id=dataset_id, parent_id=parent)
+        )
+        enter(session, row.id, RoundStatus.TRAINING)
         ledger.finish(session, attempt.claim)

@@ -12,7 +12,6 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from flywheel import export as exporting
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import (
     CheckpointRow,
@@ -27,11 +26,12 @@ from flywheel.database.tables import (
 from flywheel.document import Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.export import ExportedPage, Lineage
+from flywheel.labels.standing import current_labels
+from flywheel.labels.storage import load_label
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.settings import settings
 from flywheel.states import RequestStatus
 from flywheel.work import ledger
-from flywheel.work.ledger import current_labels
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, scratch, store
 
@@ -140,7 +140,7 @@ def export_rows(
                             continue
                         row, page = part[image.number]
                         try:
-                            label = labels.load(store(), row)
+                            label = load_label(store(), row)
                         except (BlobMissing, BlobCorrupt) as error:
                             log.warning("page left out of the export", page=page.id, why=str(error))
                             continue

@@ -1,4 +1,4 @@
-"""Ingest: open a submitted file in the sandbox, learn its pages, send them on."""
+"""Ingest: pages of a submitted file, opened in the sandbox, and their coarse shards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def ingest(attempt: Attempt) -> None:
         facts = sandbox().inspect(path, name=document.name)
     attempt.check()
     with transaction() as session:
-        submission.admit(
+        submission.insert_pages(
             session,
             attempt.claim,
             facts.pages,

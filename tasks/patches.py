@@ -19,19 +19,21 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from flywheel import labels, markup
+from flywheel import markup
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow
 from flywheel.document import Box, Kind, Label, Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
+from flywheel.labels.standing import current_labels
+from flywheel.labels.storage import load_label
 from flywheel.loop import rounds
 from flywheel.loop.recipes import Unit, unit_of
 from flywheel.markup import MarkupError
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
+from flywheel.text.tags import covers
 from flywheel.work import ledger
-from flywheel.work.ledger import current_labels
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, scratch, store, subject
 from tasks.worker.readers import line_detector
@@ -77,7 +79,7 @@ def teaching(
 ) -> dict[int, LabelRow]:
     """Page id -> the accepted label that teaches, for pages that were not cut before. Of other languages only
     text layers and people teach."""
-    own = document.language == row.language or (document.language or "").startswith(f"{row.language}-")
+    own = covers(row.language, document.language)
     generations = rounds.generations_of(row.overrides) if own else 0
     statement = current_labels(generations=generations).where(LabelRow.page_id.in_(attempt.claim.page_ids))
     current = [label for label in session.execute(statement).scalars() if label.verdict == Outcome.ACCEPTED]
@@ -117,7 +119,7 @@ def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow,
     """What a page gives to learn from. A page that cannot be rendered any more, or whose label's blob is lost,
     gives nothing: there is only nothing to learn from it."""
     try:
-        label = labels.load(store(), row)
+        label = load_label(store(), row)
     except BlobMissing:
         return PagePatches(row, [], Counter({Reason.BLOB_MISSING.value: 1}))
     except BlobCorrupt:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, update
+from sqlalchemy import update
 
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import LabelRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing
+from flywheel.labels.storage import load_label
 from flywheel.loop import planning as plans
 from flywheel.loop import promotion
 from flywheel.loop.planning import Outlook
 from flywheel.loop.recipes import Unit, unit_of
+from flywheel.loop.round_machine import enter
 from flywheel.states import RoundStatus
 from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
@@ -47,9 +48,9 @@ def planning(attempt: Attempt) -> None:
     }
     with transaction() as session:
         ledger.guard(session, attempt.claim)
-        values = {"plan": plan, "status": RoundStatus.PLANNED, "finished_at": func.now()}
-        session.execute(update(RoundRow).where(RoundRow.id == row.id).values(values))
+        session.execute(update(RoundRow).where(RoundRow.id == row.id).values(plan=plan))
         ledger.finish(session, attempt.claim)
+        enter(session, row.id, RoundStatus.PLANNED)
 
 
 def texts(attempt: Attempt, rows: list[LabelRow], unit: Unit) -> list[str]:
@@ -58,7 +59,7 @@ def texts(attempt: Attempt, rows: list[LabelRow], unit: Unit) -> list[str]:
     for row in rows:
         attempt.check()
         try:
-            label = labels.load(store(), row)
+            label = load_label(store(), row)
         except (BlobMissing, BlobCorrupt):
             continue
         found += [line.text for line in label.lines] if unit == "line" else [label.text]

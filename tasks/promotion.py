@@ -1,11 +1,11 @@
-"""Promotion: hold the round's checkpoint against the champion, and write the decision down."""
+"""Promotion: the decision about a round's checkpoint, held against the champion."""
 
 from __future__ import annotations
 
 from flywheel.database import transaction
 from flywheel.database.tables import RoundRow
 from flywheel.loop import promotion as promotions
-from flywheel.loop import rounds
+from flywheel.loop.round_machine import enter
 from flywheel.states import PromotionAction, RoundStatus
 from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
@@ -36,7 +36,5 @@ def promotion(attempt: Attempt) -> None:
             scores=row.scores,
         )
         ledger.finish(session, attempt.claim)
-        if decision.promote:
-            rounds.step(session, row.id, RoundStatus.RELABELLING, "relabel", detail=decision.detail)
-        else:
-            ledger.end_round(session, row.id, RoundStatus.REFUSED, decision.detail)
+        following = RoundStatus.RELABELLING if decision.promote else RoundStatus.REFUSED
+        enter(session, row.id, following, decision.detail)

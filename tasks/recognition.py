@@ -1,4 +1,4 @@
-"""Recognition: a checkpoint reads a shard's page images; the gate judges what it read.
+"""Recognition: labels of a shard's pages as a checkpoint reads their images, each with the gate's verdict.
 
 While the reader has one batch of pages, the next is rendered.
 """
@@ -16,23 +16,21 @@ from zlib import crc32
 
 from sqlalchemy.orm import Session
 
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, LabelRow, PageRow
 from flywheel.document import PageReading
 from flywheel.gate import Gate
-from flywheel.labels import Result
+from flywheel.labels.recording import LabelledPage, finish_labelling, settings_hash
+from flywheel.labels.standing import UnreadablePage, current_labels
+from flywheel.labels.storage import store_labels
 from flywheel.pdf import PageFailure, PageImage
-from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.work import ledger
-from flywheel.work.ledger import Claim, current_labels
+from flywheel.work.ledger import Claim
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import ahead, document_file, facts_of, sandbox, store, subject
 from tasks.worker.readers import OpenReader, open_reader
 
 GATE = Gate()
-Failures = list[tuple[int, Reason, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Rendered:
     """Some pages of a shard with their images, and those that cannot be rendered."""
 
     pages: list[tuple[PageRow, PageImage]]
-    failures: Failures
+    unreadable: list[UnreadablePage]
 
 
 @stop_task("recognition")
@@ -48,23 +46,21 @@ def recognition(attempt: Attempt) -> None:
     with transaction() as session:
         document, pages = subject(session, attempt.claim)
         parents, generation = lineage(session, attempt.claim)
-    failures: Failures = []
-    results: list[Result] = []
+    unreadable: list[UnreadablePage] = []
+    labelled: list[LabelledPage] = []
     with (
         document_file(document) as path,
         open_reader(attempt, str(attempt.claim.checkpoint_id)) as hand,
-        closing(rendered(attempt, path, pages, hand.batch)) as parts,
+        closing(render_ahead(attempt, path, pages, hand.batch)) as parts,
     ):
         for part in parts:
-            failures += part.failures
+            unreadable += part.unreadable
             readings = read(hand, document.language, part.pages)
-            results += judged(part.pages, readings, document.language, parents, generation)
-    packed = labels.keep(store(), [r.label for r in results])
+            labelled += judge_readings(part.pages, readings, document.language, parents, generation)
+    frames = store_labels(store(), [page.label for page in labelled])
+    key = settings_hash(dpi=settings().render_dpi, mode=hand.mode)
     with transaction() as session:
-        key = labels.settings_hash(dpi=settings().render_dpi, mode=hand.mode)
-        labels.record(session, attempt.claim, results, packed, key)
-        ledger.quarantine(session, failures)
-        ledger.finish(session, attempt.claim)
+        finish_labelling(session, attempt.claim, labelled, frames, unreadable, key)
 
 
 def lineage(session: Session, claim: Claim) -> tuple[dict[int, int], int]:
@@ -73,7 +69,7 @@ def lineage(session: Session, claim: Claim) -> tuple[dict[int, int], int]:
     return {row.page_id: row.id for row in rows}, session.get_one(CheckpointRow, claim.checkpoint_id).generation
 
 
-def rendered(attempt: Attempt, path: Path, pages: Sequence[PageRow], size: int) -> Generator[Rendered]:
+def render_ahead(attempt: Attempt, path: Path, pages: Sequence[PageRow], size: int) -> Generator[Rendered]:
     """The pages in batches of `size`, each handed out with the next one in the making. Raises what `attempt.check`
     and rendering raise. Close it: the PDF child is then at rest."""
     batches = deque(pages[start : start + size] for start in range(0, len(pages), size))
@@ -98,7 +94,7 @@ def render(path: Path, pages: Sequence[PageRow], ended: Event) -> Rendered:
     for image in sandbox().render(path, list(by_number), settings().render_dpi):
         page = by_number[image.number]
         if isinstance(image, PageFailure):
-            part.failures.append((page.id, image.reason, image.detail))
+            part.unreadable.append(UnreadablePage(page.id, image.reason, image.detail))
         else:
             part.pages.append((page, image))
         if ended.is_set():
@@ -107,7 +103,7 @@ def render(path: Path, pages: Sequence[PageRow], ended: Event) -> Rendered:
 
 
 def read(hand: OpenReader, language: str | None, pages: Sequence[tuple[PageRow, PageImage]]) -> list[PageReading]:
-    """What the reader makes of some pages. Of those that answer in markup, some are asked whether they recite."""
+    """Readings of some pages. Of readers that answer in markup, some pages are probed for recitation."""
     from models.readers.protocol import PageInput
 
     inputs = [PageInput(i.image, i.dpi, i.width, i.height, language) for _, i in pages]
@@ -120,16 +116,16 @@ def read(hand: OpenReader, language: str | None, pages: Sequence[tuple[PageRow, 
     return probe(hand.reader, inputs, readings, seed=crc32(hand.reader.checkpoint.encode()))
 
 
-def judged(
+def judge_readings(
     pages: Sequence[tuple[PageRow, PageImage]],
     readings: Sequence[PageReading],
     language: str | None,
     parents: Mapping[int, int],
     generation: int,
-) -> list[Result]:
-    """Labels of some pages, judged one by one."""
+) -> list[LabelledPage]:
+    """Some pages with their labels, each judged by the gate."""
     return [
-        Result(
+        LabelledPage(
             page_id=page.id,
             label=reading.label,
             verdict=GATE.judge_reading(reading, facts_of(page), language),

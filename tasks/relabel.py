@@ -1,4 +1,4 @@
-"""Relabel: plan what the round's new champion should read."""
+"""Relabel: recognition work for every page that the round's new champion is to read again."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DatasetRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Transient
-from flywheel.loop import rounds
+from flywheel.loop.round_machine import enter
 from flywheel.states import RoundStatus
 from flywheel.store.tree import read_manifest
 from flywheel.text.scripts import expected
@@ -237,15 +237,16 @@ def record_checkpoint(
     )
     session.add(checkpoint)
     session.flush()
-    rounds.step(
-        session,
-        row.id,
-        RoundStatus.PROMOTING,
-        "promotion",
-        checkpoint_id=checkpoint.id,
-        scores=scores,
-        curve=list(result.curve),
-        progress=result.progress.as_dict(),
-        trained_seconds=result.seconds,
-        resume_key=None,
+    session.execute(
+        update(RoundRow)
+        .where(RoundRow.id == row.id)
+        .values(
+            checkpoint_id=checkpoint.id,
+            scores=scores,
+            curve=list(result.curve),
+            progress=result.progress.as_dict(),
+            trained_seconds=result.seconds,
+            resume_key=None,
+        )
     )
+    enter(session, row.id, RoundStatus.PROMOTING)

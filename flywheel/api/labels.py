@@ -7,13 +7,15 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from flywheel import labels, wire
+from flywheel import wire
 from flywheel.api.access import Id, Reader, Reviewer, store
 from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import pages
 from flywheel.database import transaction
 from flywheel.document import Kind, Label, Line, Region, decode_label, encode
+from flywheel.labels.review import review_page
+from flywheel.labels.storage import load_label
 from flywheel.states import ReviewVerdict
 from flywheel.text.cleaning import clean
 
@@ -29,14 +31,14 @@ CATEGORIES = frozenset(
 def show_label(_: Reader, label_id: Id) -> dict[str, Any]:
     with transaction() as session:
         row = pages.label_row(session, label_id)
-    return encode(labels.load(store(), row))
+    return encode(load_label(store(), row))
 
 
 @router.post("/pages/{page_id}/labels", status_code=201, summary="A person's own label for a page")
 def correct_page(holder: Reviewer, page_id: Id, ask: wire.Correction) -> wire.Reviewed:
     label = _human(ask.label)
     with transaction() as session:
-        label_id = labels.review(
+        label_id = review_page(
             session,
             store(),
             page_id,
@@ -60,7 +62,7 @@ def reject_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Revi
 
 def _judge(page_id: int, action: ReviewVerdict, reviewer: str, note: str) -> wire.Reviewed:
     with transaction() as session:
-        label_id = labels.review(session, store(), page_id, action=action, reviewer=reviewer, note=note)
+        label_id = review_page(session, store(), page_id, action=action, reviewer=reviewer, note=note)
     return wire.Reviewed(page_id=page_id, label_id=label_id)
 
 

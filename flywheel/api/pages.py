@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from flywheel import labels, reasons, wire
+from flywheel import reasons, wire
 from flywheel.api.access import CorpusPath, Cursor, Id, Limit, Reader, store
 from flywheel.api.rendering import Format, Picture, page_image
 from flywheel.api.strict import StrictRoute
@@ -16,6 +16,8 @@ from flywheel.database import transaction
 from flywheel.database.tables import LabelRow
 from flywheel.document import Outcome, Verdict, encode
 from flywheel.errors import NotFound
+from flywheel.labels.standing import current_label
+from flywheel.labels.storage import load_label
 from flywheel.states import PageState
 
 router = APIRouter(route_class=StrictRoute)
@@ -54,10 +56,10 @@ def show_page(_: Reader, page_id: Id) -> wire.PageDetail:
 def show_page_label(_: Reader, page_id: Id) -> dict[str, Any]:
     with transaction() as session:
         pages.page_and_document(session, page_id)
-        row = pages.current_label(session, page_id)
+        row = current_label(session, page_id)
     if row is None:
         raise NotFound(f"page {page_id} has no label yet")
-    return encode(labels.load(store(), row))
+    return encode(load_label(store(), row))
 
 
 @router.get(
@@ -76,12 +78,12 @@ def show_page_image(
 ) -> Response:
     with transaction() as session:
         page, document = pages.page_and_document(session, page_id)
-        row = pages.label_row(session, label) if label else pages.current_label(session, page_id)
+        row = pages.label_row(session, label) if label else current_label(session, page_id)
     if row is not None and row.page_id != page_id:
         raise NotFound(f"label {label} is not of page {page_id}")
     picture = Picture(document.blob_key, page.number, dpi, format)
     if annotated and row is not None:
-        drawn = labels.load(store(), row)
+        drawn = load_label(store(), row)
         picture = replace(picture, label=drawn, verdict=_verdict(row), document=document.name)
     image = page_image(picture)
     return Response(image, media_type=f"image/{format}", headers={"Cache-Control": "private, max-age=60"})

@@ -26,7 +26,6 @@ from flywheel.work.ledger import Work, enqueue
 
 router = APIRouter(route_class=StrictRoute)
 
-URGENT = -10  # before the shards of corpora: someone is looking at the screen
 Checkpoint = Annotated[
     str | None, Query(max_length=200, description="or a reader's name; default: the language's champion")
 ]
@@ -80,7 +79,7 @@ def _start(upload: Received, language: str | None, checkpoint: str | None, mode:
         )
         session.add(row)
         session.flush()
-        enqueue(session, [Work("trial", trial_id=row.id, checkpoint_id=checkpoint, priority=URGENT)])
+        enqueue(session, [Work("trial", trial_id=row.id, checkpoint_id=checkpoint)])
         return records.trial(session, row.id)
 
 

@@ -13,8 +13,8 @@ from flywheel.catalog import cursor
 from flywheel.catalog.corpora import columns, corpus_row
 from flywheel.database import tables
 from flywheel.errors import NotFound
+from flywheel.labels.standing import current_label
 from flywheel.reasons import Reason
-from flywheel.work import ledger
 
 LINEAGE_STEPS = 100  # labels walked back at most
 
@@ -113,11 +113,6 @@ def page(session: Session, page_id: int) -> wire.PageDetail:
             "reviews": [columns(row) for row in reviews],
         }
     )
-
-
-def current_label(session: Session, page_id: int) -> tables.LabelRow | None:
-    """The label that speaks for the page, if it has any."""
-    return session.scalars(ledger.current_labels(alive=False).where(tables.PageRow.id == page_id)).one_or_none()
 
 
 def label_row(session: Session, label_id: int) -> tables.LabelRow:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flywheel import wire
 from flywheel.catalog.corpora import columns
 from flywheel.database import tables
 from flywheel.errors import NotFound
-from flywheel.states import NAMES_CHAMPION
+from flywheel.loop import promotion
 
 
 def rounds(
@@ -69,18 +69,9 @@ def _checkpoint(row: tables.CheckpointRow, reigns: list[wire.Champion]) -> wire.
 
 
 def champions(session: Session) -> list[wire.Champion]:
-    """Who reads each language now: what its newest promotion or rollback names."""
-    newest = (
-        select(func.max(tables.PromotionRow.id))
-        .where(tables.PromotionRow.action.in_(NAMES_CHAMPION))
-        .group_by(tables.PromotionRow.language)
-    )
-    rows = session.execute(
-        select(tables.PromotionRow.language, tables.PromotionRow.checkpoint_id)
-        .where(tables.PromotionRow.id.in_(newest), tables.PromotionRow.checkpoint_id.is_not(None))
-        .order_by(tables.PromotionRow.language)
-    )
-    return [wire.Champion(language=language, checkpoint_id=str(id_)) for language, id_ in rows]
+    """The checkpoint that reads each language now, by language."""
+    found = promotion.champions(session)
+    return [wire.Champion(language=language, checkpoint_id=id_) for language, id_ in sorted(found.items())]
 
 
 def promotions(session: Session, *, language: str | None = None, limit: int = 100) -> list[wire.PromotionInfo]:

@@ -7,13 +7,14 @@ had, or that breaks, surfaces as `DatabaseUnavailable`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, exc
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Engine, bindparam, create_engine, exc
 from sqlalchemy.orm import Session
 
 from flywheel.errors import DatabaseUnavailable
@@ -61,6 +62,11 @@ def transaction(url: str | None = None) -> Iterator[Session]:
             yield session
     except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
         raise DatabaseUnavailable(str(error.__cause__ or error)) from error
+
+
+def array_of(ids: Sequence[int]) -> ColumnElement[Any]:
+    """Any number of ids as one bound array: an IN list ends at 65,535 parameters."""
+    return bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True)
 
 
 def alembic_config(url: str) -> Config:

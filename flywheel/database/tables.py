@@ -1,7 +1,7 @@
 """The rows. Postgres is the truth; everything else can be made again from here and the blobs.
 
 Corpora hold documents, documents pages, pages labels (append-only; which one is
-current is a query, `ledger.current_labels`). A shard is a unit of work for one
+current is a query, `flywheel.labels.standing.current_labels`). A shard is a unit of work for one
 stop; its lease is a row of its own, small and often rewritten, that exists only
 while the shard is open: so the table of leases is also the outbox.
 """

@@ -21,10 +21,11 @@ from sqlalchemy.orm import Session
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow
 from flywheel.document import Outcome
 from flywheel.errors import Rejected
+from flywheel.labels.standing import current_labels
+from flywheel.loop.languages import in_language
 from flywheel.loop.recipes import Unit
-from flywheel.loop.rounds import GENERATIONS, is_in, spread, teaching_labels
+from flywheel.loop.teaching import GENERATIONS, spread, teaching_labels
 from flywheel.reasons import Reason
-from flywheel.work.ledger import current_labels
 
 HELD_OUT, VALIDATION = 0.12, 0.08  # shares of the documents; the rest is for training
 
@@ -74,7 +75,7 @@ def replay(session: Session, language: str, count: int, *, unit: Unit = "page") 
     and of no document that an exam of its own language could hold."""
     cut = select(PatchSetRow.label_id).where(PatchSetRow.unit == unit, PatchSetRow.lines > 0)
     labels = current_labels(generations=0).where(
-        DocumentRow.language.is_not(None), ~is_in(language), LabelRow.page_id.in_(_pages_of(cut))
+        DocumentRow.language.is_not(None), ~in_language(language), LabelRow.page_id.in_(_pages_of(cut))
     )
     found: dict[str, list[PatchSource]] = {}
     newest_first = sorted(_sources(session, labels, unit), key=lambda s: (s.language, -s.label_id))

@@ -19,13 +19,12 @@ from sqlalchemy.orm import Session
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow, ShardRow
 from flywheel.document import Kind, Outcome
 from flywheel.errors import Conflict
-from flywheel.loop import promotion, relabel, rounds
+from flywheel.loop import promotion, relabel, rounds, teaching
 from flywheel.loop.recipes import unit_of
+from flywheel.loop.round_machine import open_round
 from flywheel.states import RoundStatus, ShardState
 from flywheel.text.tags import canonical
-from flywheel.work import ledger
 
-URGENT = -10  # someone looks at the screen
 SAMPLE_TEXTS = 400  # labels a tokenizer is tried on, spread over all
 MEASURED_ROUNDS = 5  # the newest finished ones tell how fast things go
 
@@ -61,22 +60,24 @@ def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str,
     language = canonical(language)
     unit_of(recipe)
     rounds.check_corpora(session, corpora)
-    if not rounds.trainable(session, language, corpora, rounds.generations_of(overrides)):
+    if not teaching.trainable(session, language, corpora, rounds.generations_of(overrides)):
         raise Conflict(f"no accepted label with language {language!r} to train on")
-    row = RoundRow(
-        language=language, recipe=recipe, corpora=list(corpora), overrides=overrides, status=RoundStatus.PLANNING
+    row = open_round(
+        session,
+        RoundStatus.PLANNING,
+        language=language,
+        corpora=corpora,
+        recipe=recipe,
+        overrides=overrides,
     )
-    session.add(row)
-    session.flush()
-    ledger.enqueue(session, [ledger.Work("planning", round_id=row.id, priority=URGENT)])
     return row.id
 
 
 def outlook(session: Session, row: RoundRow) -> Outlook:
     """What there is to learn from and to read anew, and how fast that went before."""
-    labels = rounds.trainable(session, row.language, row.corpora, rounds.generations_of(row.overrides))
+    labels = teaching.trainable(session, row.language, row.corpora, rounds.generations_of(row.overrides))
     pages = [page_id for page_id, _ in labels]
-    cut = rounds.cut_already(session, pages, rounds.generations_of(row.overrides), unit_of(row.recipe))
+    cut = teaching.cut_already(session, pages, rounds.generations_of(row.overrides), unit_of(row.recipe))
     total = select(func.coalesce(func.sum(LabelRow.lines), 0)).where(LabelRow.id.in_(_teaching(row)))
     return Outlook(
         documents=len({document_id for _, document_id in labels}),
@@ -108,7 +109,7 @@ def sample(session: Session, row: RoundRow) -> tuple[list[LabelRow], list[LabelR
 
 def _teaching(row: RoundRow) -> Select[Any]:
     """The ids of the accepted labels that would teach the round."""
-    current = rounds.teaching_labels(row.language, row.corpora, rounds.generations_of(row.overrides)).subquery()
+    current = teaching.teaching_labels(row.language, row.corpora, rounds.generations_of(row.overrides)).subquery()
     return select(current.c.id).where(current.c.verdict == Outcome.ACCEPTED, current.c.lines > 0)
 
 

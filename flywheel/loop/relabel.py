@@ -1,25 +1,27 @@
-"""Which pages are read again, and by whom.
+"""Recognition work: pages for the reader of their language, and pages for a new champion to read again.
 
 Pages that the coarse stop could not accept go to the reader of their language
-(`assign`); where there is none they wait. After a promotion the new champion
+(`assign_readers`); where there is none they wait. After a promotion the new champion
 reads every page of its language that waits, or whose label is not accepted, or
-that an earlier checkpoint read (`plan`). A person's label is left alone.
+that an earlier checkpoint read (`enqueue_relabelling`). A person's label is left alone.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from flywheel.database import array_of
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow
-from flywheel.document import Kind, Outcome
+from flywheel.labels import standing
 from flywheel.loop import promotion
+from flywheel.loop.languages import in_language
 from flywheel.loop.submission import shards
-from flywheel.reasons import Reason
-from flywheel.states import SETTLED_PAGES, PageState, RoundStatus
+from flywheel.states import PageState, RoundStatus
+from flywheel.text.tags import covers
 from flywheel.work import ledger
 from flywheel.work.ledger import Work
 
@@ -33,9 +35,11 @@ def assign_readers(session: Session, page_ids: Sequence[int]) -> None:
     """
     for (document_id, language, script), pages in _by_document(session, page_ids).items():
         reader = promotion.reader_for(session, language, script)
-        moved = _set_state(session, pages, PageState.WAITING if reader is None else PageState.PENDING)
-        if reader is not None:
-            ledger.enqueue(session, recognition_works(document_id, moved, reader))
+        if reader is None:
+            standing.leave_waiting(session, pages)
+        else:
+            sent = standing.send_to_reader(session, pages)
+            ledger.enqueue(session, recognition_works(document_id, sent, reader))
 
 
 def recognition_works(
@@ -60,20 +64,22 @@ def enqueue_relabelling(session: Session, language: str, checkpoint: str, round_
 
 
 def wake_waiting(session: Session) -> int:
-    """Send waiting pages on whose language has a reader by now (a promotion and a page's arrival can
-    cross); returns their number. Languages whose round is about to do so itself are left to it."""
+    """Send waiting pages to a reader that their language has by now; returns their number.
+
+    A promotion and a page's arrival can cross. Languages whose round is about to do so itself are left to it.
+    """
     kinds = session.execute(
         select(DocumentRow.language, PageRow.script)
         .join(PageRow, PageRow.document_id == DocumentRow.id)
         .where(PageRow.state == PageState.WAITING)
         .distinct()
     ).all()
-    busy = select(RoundRow.language).where(RoundRow.status.in_((RoundStatus.PROMOTING, RoundStatus.RELABELLING)))
-    taken = set(session.execute(busy).scalars())
+    soon = RoundRow.status.in_((RoundStatus.PROMOTING, RoundStatus.RELABELLING))
+    relabelled = set(session.execute(select(RoundRow.language).where(soon)).scalars())
     moved = 0
     for language, script in kinds:
         reader = promotion.reader_for(session, language, script)
-        if reader is None or (language or "").split("-")[0] in taken or language in taken:
+        if reader is None or any(covers(busy, language) for busy in relabelled):
             continue
         same = DocumentRow.language.is_not_distinct_from(language) & PageRow.script.is_not_distinct_from(script)
         moved += _enqueue(session, (PageRow.state == PageState.WAITING) & same & _unread_by(reader), reader, None)
@@ -87,17 +93,8 @@ def count(session: Session, language: str) -> int:
 
 
 def wanted(language: str) -> ColumnElement[bool]:
-    """Which pages a new champion of a language reads: those that wait, those whose label is not accepted, and
-    those that an earlier checkpoint read; not those that a person labelled."""
-    base = or_(DocumentRow.language == language, DocumentRow.language.like(f"{language}-%"))
-    mine = (
-        select(LabelRow.id).where(LabelRow.page_id == PageRow.id).correlate(PageRow)
-    )  # whatever the query is about
-    older = mine.where(LabelRow.kind == Kind.FINE).exists()
-    unaccepted = PageRow.verdict.is_distinct_from(Outcome.ACCEPTED)
-    human = mine.where(LabelRow.kind == Kind.HUMAN).exists()
-    settled = PageRow.state.in_(SETTLED_PAGES)
-    return base & settled & (unaccepted | older) & ~human
+    """Condition on PageRow and DocumentRow: a new champion of a language reads the page."""
+    return in_language(language) & standing.worth_reading_again()
 
 
 def _unread_by(checkpoint: str) -> ColumnElement[bool]:
@@ -117,7 +114,7 @@ def _enqueue(session: Session, which: ColumnElement[bool], checkpoint: str, roun
         w for document_id, ids in rows for w in recognition_works(document_id, sorted(ids), checkpoint, round_id)
     ]
     ledger.enqueue(session, works)
-    _set_state(session, [page_id for _, ids in rows for page_id in ids], PageState.PENDING)
+    standing.send_to_reader(session, [page_id for _, ids in rows for page_id in ids])
     return sum(len(ids) for _, ids in rows)
 
 
@@ -125,26 +122,10 @@ def _by_document(session: Session, page_ids: Sequence[int]) -> dict[tuple[int, s
     rows = session.execute(
         select(PageRow.id, PageRow.document_id, DocumentRow.language, PageRow.script)
         .join(DocumentRow, DocumentRow.id == PageRow.document_id)
-        .where(PageRow.id == func.any(ledger.array_of(page_ids)))
+        .where(PageRow.id == func.any(array_of(page_ids)))
         .order_by(PageRow.document_id, PageRow.number)
     ).all()
     grouped: dict[tuple[int, str | None, str | None], list[int]] = defaultdict(list)
     for page_id, document_id, language, script in rows:
         grouped[document_id, language, script].append(page_id)
     return grouped
-
-
-def _set_state(session: Session, page_ids: Iterable[int], state: PageState) -> list[int]:
-    """Move pages; returns those that moved. Not those with an accepted label, nor those a person judged:
-    they keep their standing while they are read again."""
-    rows = session.execute(
-        update(PageRow)
-        .where(
-            PageRow.id == func.any(ledger.array_of(list(page_ids))),
-            PageRow.verdict.is_distinct_from(Outcome.ACCEPTED),
-            PageRow.reason.is_distinct_from(Reason.REFUSED.value),
-        )
-        .values(state=state, updated_at=func.now())
-        .returning(PageRow.id)
-    )
-    return sorted(rows.scalars())

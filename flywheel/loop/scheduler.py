@@ -1,6 +1,6 @@
-"""Beat: starts the rounds that are due, at each tick of the clock, cut to whole minutes.
+"""The scheduler: starts a round for every language that needs one, at each full minute.
 
-One unique row a (job, tick) decides which beat does the work, so that two beats,
+One unique row a (job, tick) decides which scheduler does the work, so that two of them,
 or one killed across a tick, do no harm.
 """
 
@@ -30,21 +30,21 @@ def tick_at(moment: datetime) -> datetime:
     return moment - timedelta(seconds=moment.timestamp() % PERIOD.total_seconds())
 
 
-def tick(session: Session, job: str, moment: datetime) -> bool:
-    """True for the one caller who gets this job's tick."""
+def claim_tick(session: Session, job: str, moment: datetime) -> bool:
+    """True for the first caller in this job's tick, False for all others."""
     statement = insert(TickRow).values(job=job, tick=tick_at(moment)).on_conflict_do_nothing()
     return session.execute(statement.returning(TickRow.job)).first() is not None
 
 
-def start_due_rounds(moment: datetime) -> list[int]:
-    """Start a round for every language that is due, in the tick's own transaction; returns their ids."""
+def start_rounds(moment: datetime) -> list[int]:
+    """Start a round for every language that needs one, in the tick's own transaction; returns their ids."""
     if not settings().rounds_automatic:
         return []
     with transaction() as session:
-        if not tick(session, "rounds", moment):
+        if not claim_tick(session, "rounds", moment):
             return []
         started = []
-        for language in rounds.languages_due(session, settings()):
+        for language in rounds.languages_to_train(session, settings()):
             try:
                 with session.begin_nested():
                     started.append(rounds.start(session, language=language))
@@ -61,7 +61,7 @@ def main() -> None:
     while not ending.is_set():
         now = datetime.now(UTC)
         try:
-            for round_id in start_due_rounds(now):
+            for round_id in start_rounds(now):
                 log.info("round started", round=round_id)
         except Transient as error:
             log.warning("database unavailable", error=str(error))

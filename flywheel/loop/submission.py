@@ -1,4 +1,4 @@
-"""Files come in: a blob, a document row, and a shard for the ingest stop.
+"""Submission of files: a blob, a document row, and a shard for the ingest stop; then the document's pages.
 
 Nothing is opened here. The bytes are hashed on their way into the store, so a
 file that the corpus holds already is reported and not stored twice.
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import CorpusRow, DocumentRow, PageRow, ShardRow
+from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.states import DocumentState
 from flywheel.store import Store
@@ -67,7 +68,7 @@ def submit(
 
 
 def _try_again(session: Session, document: DocumentRow) -> None:
-    """A file that could not be opened was sent again: perhaps what was wrong was ours and is mended."""
+    """Ingest a quarantined document anew: its file was sent again, and the fault may have been ours."""
     tries = session.execute(
         select(func.count()).where(ShardRow.document_id == document.id, ShardRow.stop == "ingest")
     ).scalar_one()
@@ -85,8 +86,8 @@ def ensure_corpus(session: Session, name: str) -> int:
     return session.execute(select(CorpusRow.id).where(CorpusRow.name == name)).scalar_one()
 
 
-def admit(session: Session, held: Claim, page_count: int, facts: dict[str, object]) -> None:
-    """A document opened: its pages come into being and go on to the coarse stop. Raises LeaseLost."""
+def insert_pages(session: Session, held: Claim, page_count: int, facts: dict[str, object]) -> None:
+    """Insert the pages of a document that could be opened, and send them to the coarse stop. Raises LeaseLost."""
     ledger.guard(session, held)
     session.execute(
         text(
@@ -106,6 +107,15 @@ def admit(session: Session, held: Claim, page_count: int, facts: dict[str, objec
         update(DocumentRow)
         .where(DocumentRow.id == held.document_id)
         .values(state=DocumentState.READY, page_count=page_count, facts=facts, reason=None, detail=None)
+    )
+
+
+def quarantine_document(session: Session, document_id: int, reason: Reason, detail: str) -> None:
+    """Give up a document of which no page can be had."""
+    session.execute(
+        update(DocumentRow)
+        .where(DocumentRow.id == document_id)
+        .values(state=DocumentState.QUARANTINED, reason=reason.value, detail=detail)
     )
 
 

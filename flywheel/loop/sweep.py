@@ -1,7 +1,7 @@
 """The sweep: a loop in a process of its own that keeps everything moving.
 
-It frees leases that ran out, publishes hints for what is due (never more than a
-queue can use soon), moves rounds on, and wakes pages whose reader has arrived.
+It frees leases that ran out, publishes hints for shards that are ready (never more than a
+queue can use soon), moves rounds on, and sends waiting pages to readers that have arrived.
 Work that was just committed wakes it by NOTIFY; otherwise it looks every few
 seconds. Any number may run at once, and any may be killed.
 """
@@ -18,7 +18,7 @@ from redis import Redis
 
 from flywheel.database import CHANNEL, transaction
 from flywheel.errors import BrokerUnavailable, Transient
-from flywheel.loop import relabel, rounds
+from flywheel.loop import exhaustion, relabel, round_machine
 from flywheel.settings import settings
 from flywheel.work import broker, ledger, workers
 from flywheel.work.route import QUEUES, Queue
@@ -34,24 +34,27 @@ HOUSEKEEPING_SECONDS = 10.0
 
 @dataclass
 class Sweep:
-    """One sweeper. `turn` does everything once."""
+    """One sweeper."""
 
     redis: Redis = field(default_factory=broker.redis_client)
     broker_down: int = 0
     _done_at: dict[str, float] = field(default_factory=dict)
 
-    def turn(self) -> int:
-        """Returns how many things were done. Raises DatabaseUnavailable.
+    def sweep_once(self) -> int:
+        """Do everything there is to do; returns how many things that was. Raises DatabaseUnavailable.
 
-        Every commit of work wakes a turn; what need not answer at once is done now and then.
+        Every commit of work wakes a sweep; what need not answer at once is done now and then.
         """
         done = 0
         if self._is_time("expire", EXPIRE_SECONDS):
             with transaction() as session:
-                done += ledger.expire(session)
+                expired = ledger.expire(session)
+                for shard in expired.spent:
+                    exhaustion.give_up(session, shard)
+                done += expired.leases
         if self._is_time("advance", ADVANCE_SECONDS):
             with transaction() as session:
-                done += rounds.advance(session)
+                done += round_machine.advance(session)
         if self._is_time("waiting", HOUSEKEEPING_SECONDS):
             with transaction() as session:
                 relabel.wake_waiting(session)
@@ -78,9 +81,7 @@ class Sweep:
             if room <= 0:
                 return 0
             with transaction() as session:
-                hints = ledger.take_due_hints(
-                    session, queue, room, STALE_SECONDS if waiting else IDLE_STALE_SECONDS
-                )
+                hints = ledger.take_hints(session, queue, room, STALE_SECONDS if waiting else IDLE_STALE_SECONDS)
             if hints:
                 broker.publish(hints)
         except BrokerUnavailable as error:
@@ -102,7 +103,7 @@ def main() -> None:
             if listener is None or listener.closed:
                 listener = psycopg.connect(settings().database_url, autocommit=True, connect_timeout=5)
                 listener.execute(f"LISTEN {CHANNEL}")
-            if sweep.turn() == 0:
+            if sweep.sweep_once() == 0:
                 wait(listener)
         except (Transient, psycopg.Error) as error:
             log.warning("database unavailable", error=str(error))
@@ -111,7 +112,7 @@ def main() -> None:
 
 
 def wait(listener: psycopg.Connection) -> None:
-    """Until someone commits work, or it is time to look anyway."""
+    """Return when someone commits work, or when it is time to sweep anyway."""
     for _ in listener.notifies(timeout=settings().sweep_seconds, stop_after=1):
         pass
 

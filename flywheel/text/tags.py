@@ -9,6 +9,11 @@ def canonical(tag: str) -> str:
     return "-".join([first.lower(), *map(_subtag, rest)])
 
 
+def covers(language: str, tag: str | None) -> bool:
+    """True when `tag` is the language, or a script's or region's form of it: "zh" covers "zh-Hans-CN"."""
+    return tag is not None and (tag == language or tag.startswith(f"{language}-"))
+
+
 def _subtag(part: str) -> str:
     if len(part) == 4 and part.isalpha():
         return part.title()

@@ -1,4 +1,4 @@
-"""The work ledger: who may work on what, and what became of it.
+"""The work ledger: shards of work, and the leases of the workers that hold them.
 
 A shard is enqueued once (its work id is a hash of what it is), claimed under a
 lease on the database's clock, and finished, given back, or failed. Attempts
@@ -9,8 +9,10 @@ presumed dead writes nothing.
     ready --claim--> leased --finish--> finished
       ^                 |--release (asked to stop: attempt not charged)--> ready
       |                 |--defer (surroundings at fault: not charged)--> ready, later
-      `--expire/fail----'--attempts spent--> split into pages, or exhausted with a reason
+      `--expire/fail----'--attempts spent--> split into pages, or failed and handed to the caller
 
+Nothing is known here of what a shard is about: pages, documents, rounds are numbers. A failed shard is returned
+(`SpentShard`) to a caller who knows what that means for them (flywheel/loop/exhaustion.py).
 Functions take a session and never commit. Times are the database's.
 """
 
@@ -23,26 +25,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, bindparam, case, func, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import ColumnElement, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from flywheel.database import CHANNEL
-from flywheel.database.tables import (
-    DocumentRow,
-    ExportRow,
-    LabelRow,
-    LeaseRow,
-    PageRow,
-    RoundRow,
-    ShardRow,
-    TrialRow,
-)
-from flywheel.document import Kind, Outcome
+from flywheel.database import CHANNEL, array_of
+from flywheel.database.tables import LeaseRow, ShardRow
 from flywheel.errors import LeaseLost
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.states import DocumentState, PageState, RequestStatus, RoundStatus, ShardState
+from flywheel.states import ShardState
 from flywheel.work.route import ROUTE
 
 DEFER_SECONDS = 60  # longest pause between tries while the surroundings are at fault
@@ -59,7 +51,6 @@ class Work:
     trial_id: int | None = None
     checkpoint_id: str | None = None
     page_ids: tuple[int, ...] = ()
-    priority: int = 0
     salt: str = ""
 
     @property
@@ -80,7 +71,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A shard in this worker's hands, and the token that proves it."""
+    """A shard that a worker holds, and the token that proves it."""
 
     shard_id: int
     stop: str
@@ -96,8 +87,31 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class SpentShard:
+    """A shard that was given up, with the reason: its attempts are spent, or another would end alike."""
+
+    shard_id: int
+    stop: str
+    reason: Reason
+    detail: str
+    document_id: int | None = None
+    round_id: int | None = None
+    export_id: int | None = None
+    trial_id: int | None = None
+    page_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The leases that ran out, in number, and the shards that are given up for it."""
+
+    leases: int
+    spent: tuple[SpentShard, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How much of a stop is ready, running and put off, and how long the oldest ready shard has waited."""
+    """Shards of a stop that are ready, running and put off, and how long the oldest ready one has waited."""
 
     queue: str
     stop: str
@@ -112,46 +126,40 @@ def enqueue(session: Session, works: Iterable[Work]) -> int:
     """Open shards for works not known yet; returns how many were new. Wakes the sweep at commit."""
     rows = [
         {
-            "work_id": w.work_id,
-            "stop": w.stop,
-            "document_id": w.document_id,
-            "round_id": w.round_id,
-            "export_id": w.export_id,
-            "trial_id": w.trial_id,
-            "checkpoint_id": w.checkpoint_id,
-            "page_ids": list(w.page_ids),
+            "work_id": work_id,
+            "stop": work.stop,
+            "document_id": work.document_id,
+            "round_id": work.round_id,
+            "export_id": work.export_id,
+            "trial_id": work.trial_id,
+            "checkpoint_id": work.checkpoint_id,
+            "page_ids": list(work.page_ids),
         }
-        for w in works_by_id(works)
+        for work_id, work in {work.work_id: work for work in works}.items()
     ]
     if not rows:
         return 0
-    priorities = {w.work_id: w.priority for w in works_by_id(works)}
     statement = insert(ShardRow).on_conflict_do_nothing(index_elements=["work_id"])
-    new = session.execute(statement.returning(ShardRow.id, ShardRow.stop, ShardRow.work_id), rows).all()
+    new = session.execute(statement.returning(ShardRow.id, ShardRow.stop), rows).all()
     if new:
         session.execute(
             insert(LeaseRow),
             [
-                {"shard_id": id_, "queue": ROUTE[stop].queue, "priority": priorities[work_id]}
-                for id_, stop, work_id in new
+                {"shard_id": shard_id, "queue": ROUTE[stop].queue, "priority": ROUTE[stop].priority}
+                for shard_id, stop in new
             ],
         )
         wake(session)
     return len(new)
 
 
-def works_by_id(works: Iterable[Work]) -> list[Work]:
-    """`works` without repeats."""
-    return list({w.work_id: w for w in works}.values())
-
-
 def wake(session: Session) -> None:
-    """Tell the sweep, at commit, that there is something to publish."""
+    """Notify the sweep, at commit, that there is something to publish."""
     session.execute(text(f"NOTIFY {CHANNEL}"))
 
 
 def claim(session: Session, shard_id: int, worker: str) -> Claim | None:
-    """Take the shard if it is to be had; None when another holds it or it is done."""
+    """Take the shard if it is free; None when another holds it, it is put off, or it is done."""
     free = (
         select(LeaseRow.shard_id)
         .where(LeaseRow.shard_id == shard_id, LeaseRow.worker.is_(None), LeaseRow.run_after <= func.now())
@@ -232,8 +240,13 @@ def _close(
         .where(ShardRow.id == shard_id)
         .values(state=state, reason=reason, detail=detail or None, finished_at=func.now())
     )
-    session.execute(LeaseRow.__table__.delete().where(LeaseRow.shard_id == shard_id))  # type: ignore[attr-defined]
+    _drop_leases(session, [shard_id])
     wake(session)
+
+
+def _drop_leases(session: Session, shard_ids: Sequence[int]) -> None:
+    statement = delete(LeaseRow).where(LeaseRow.shard_id == func.any(array_of(shard_ids)))
+    session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def release(session: Session, held: Claim) -> None:
@@ -243,7 +256,7 @@ def release(session: Session, held: Claim) -> None:
 
 
 def defer(session: Session, held: Claim, detail: str) -> None:
-    """Give the shard back uncharged, to be had again after a growing pause."""
+    """Give the shard back uncharged, free again after a growing pause."""
     pause = func.least(DEFER_SECONDS, func.power(2, func.least(LeaseRow.deferrals, 10)))
     freed = _free(
         session,
@@ -267,69 +280,72 @@ def _free(session: Session, held: Claim, **values: Any) -> bool:
     return done.first() is not None
 
 
-def fail(session: Session, held: Claim, reason: Reason, detail: str, *, retry: bool) -> None:
-    """The attempt failed. With `retry` the shard comes back until its attempts are spent."""
+def fail(session: Session, held: Claim, reason: Reason, detail: str, *, retry: bool) -> SpentShard | None:
+    """The attempt failed. With `retry` the shard comes back until its attempts are spent.
+
+    Returns the shard when it is given up; None when it comes back, whole or page by page. Raises LeaseLost.
+    """
     guard(session, held)
     if retry and held.attempt < ROUTE[held.stop].attempts:
         _free(session, held, run_after=func.now() + text("interval '1 second'"))
         session.execute(
             update(ShardRow).where(ShardRow.id == held.shard_id).values(reason=reason.value, detail=detail)
         )
-        return
-    exhaust(session, held.shard_id, reason, detail)
+        return None
+    return _exhaust(session, held.shard_id, reason, detail)
 
 
-def expire(session: Session, limit: int = 500) -> int:
-    """Free every lease that ran out, exhausting those without attempts left; returns how many."""
+def expire(session: Session, limit: int = 500) -> Expired:
+    """Free every lease that ran out, and give up the shards without attempts left."""
     rows = session.execute(
-        select(LeaseRow, ShardRow.stop)
+        select(LeaseRow.shard_id, LeaseRow.worker, LeaseRow.attempts, ShardRow.stop)
         .join(ShardRow, ShardRow.id == LeaseRow.shard_id)
         .where(LeaseRow.worker.is_not(None), LeaseRow.expires_at < func.now())
         .limit(limit)
         .with_for_update(of=LeaseRow, skip_locked=True)
     ).all()
-    for lease, stop in rows:
-        if lease.attempts >= ROUTE[stop].attempts:
-            detail = f"the worker was lost {lease.attempts} times; last {lease.worker}"
-            exhaust(session, lease.shard_id, Reason.ATTEMPTS_EXHAUSTED, detail)
-        else:
-            lease.worker = lease.expires_at = lease.published_at = None
-    session.flush()
-    if rows:
-        wake(session)
-    return len(rows)
+    if not rows:
+        return Expired(0, ())
+    lost = [row for row in rows if row.attempts >= ROUTE[row.stop].attempts]
+    freed = [row.shard_id for row in rows if row.attempts < ROUTE[row.stop].attempts]
+    if freed:
+        session.execute(
+            update(LeaseRow)
+            .where(LeaseRow.shard_id == func.any(array_of(freed)))
+            .values(worker=None, expires_at=None, published_at=None)
+        )
+    spent = [
+        _exhaust(
+            session,
+            row.shard_id,
+            Reason.ATTEMPTS_EXHAUSTED,
+            f"the worker was lost {row.attempts} times; last {row.worker}",
+        )
+        for row in lost
+    ]
+    wake(session)
+    return Expired(len(rows), tuple(shard for shard in spent if shard is not None))
 
 
-def exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> None:
-    """Attempts are spent: split the shard into its pages, or give its subject up with the reason."""
+def _exhaust(session: Session, shard_id: int, reason: Reason, detail: str) -> SpentShard | None:
+    """Attempts are spent: a shard of many pages is split and None returned, any other fails and is returned."""
     shard = session.get_one(ShardRow, shard_id)
     if len(shard.page_ids) > 1:
         enqueue(session, _split(shard))
         _close(session, shard_id, ShardState.SPLIT, reason.value, detail)
-        return
+        return None
     _close(session, shard_id, ShardState.FAILED, reason.value, detail)
-    if shard.stop in {"coarse", "recognition"}:
-        quarantine(session, [(page_id, reason, detail) for page_id in shard.page_ids])
-    elif shard.stop == "ingest" and shard.document_id is not None:
-        quarantine_document(session, shard.document_id, reason, detail)
-    elif shard.stop == "patches":
-        return  # the page's label stands; the round learns from the others
-    elif shard.round_id is not None:
-        end_round(session, shard.round_id, RoundStatus.FAILED, f"{shard.stop}: {reason.value}: {detail}")
-    elif shard.export_id is not None:
-        _set(
-            session, ExportRow, shard.export_id, status=RequestStatus.FAILED, detail=detail, finished_at=func.now()
-        )
-    elif shard.trial_id is not None:
-        _set(
-            session,
-            TrialRow,
-            shard.trial_id,
-            status=RequestStatus.FAILED,
-            reason=reason.value,
-            detail=detail,
-            finished_at=func.now(),
-        )
+    return SpentShard(
+        shard_id=shard.id,
+        stop=shard.stop,
+        reason=reason,
+        detail=detail,
+        document_id=shard.document_id,
+        round_id=shard.round_id,
+        export_id=shard.export_id,
+        trial_id=shard.trial_id,
+        page_ids=tuple(shard.page_ids),
+    )
 
 
 def _split(shard: ShardRow) -> list[Work]:
@@ -346,104 +362,25 @@ def _split(shard: ShardRow) -> list[Work]:
     ]
 
 
-def _set(session: Session, table: type[Any], row_id: int, **values: Any) -> None:
-    session.execute(update(table).where(table.id == row_id).values(**values))
+def cancel_shards(session: Session, round_id: int, detail: str) -> dict[str, list[int]]:
+    """Close every open shard of a round; returns the pages they were about, by stop.
 
-
-def quarantine(session: Session, pages: Sequence[tuple[int, Reason, str]]) -> None:
-    """Pages that no stop can work on, each with its reason. A page that has an accepted label, one under
-    review or a person's keeps its standing: a failed relabel takes nothing away."""
-    worth = (LabelRow.kind == Kind.HUMAN) | LabelRow.verdict.in_((Outcome.ACCEPTED, Outcome.REVIEW))
-    labelled = select(LabelRow.id).where(LabelRow.page_id == PageRow.id, worth).exists()
-    for page_id, reason, detail in pages:
-        settled = session.execute(
-            update(PageRow)
-            .where(PageRow.id == page_id, ~labelled)
-            .values(
-                state=PageState.QUARANTINED,
-                reason=reason.value,
-                detail=detail,
-                verdict=None,
-                updated_at=func.now(),
-            )
-            .returning(PageRow.id)
-        )
-        if settled.first() is None:
-            session.execute(update(PageRow).where(PageRow.id == page_id).values(state=PageState.LABELLED))
-
-
-def quarantine_document(session: Session, document_id: int, reason: Reason, detail: str) -> None:
-    """A document of which no page can be had."""
-    _set(session, DocumentRow, document_id, state=DocumentState.QUARANTINED, reason=reason.value, detail=detail)
-
-
-def end_round(session: Session, round_id: int, status: RoundStatus, detail: str) -> None:
-    """Close a round and whatever of it is still open; pages it meant to read go back to where they stood.
-
-    Leases go first, as every stop locks its lease before the round's row.
+    Leases go first, as every stop locks its lease before anything else.
     """
-    open_shards = (ShardRow.round_id == round_id) & (ShardRow.state == ShardState.OPEN)
-    _drop_leases(session, session.execute(select(ShardRow.id).where(open_shards)).scalars().all())
+    still_open = (ShardRow.round_id == round_id) & (ShardRow.state == ShardState.OPEN)
+    _drop_leases(session, session.execute(select(ShardRow.id).where(still_open)).scalars().all())
     closed = session.execute(
         update(ShardRow)
-        .where(open_shards)
+        .where(still_open)
         .values(state=ShardState.CANCELLED, detail=detail, finished_at=func.now())
         .returning(ShardRow.id, ShardRow.stop, ShardRow.page_ids)
     ).all()
     # Once more: a stop that was just finishing may have opened the next one's shard meanwhile.
     _drop_leases(session, [row.id for row in closed])
-    _give_back(session, [page for row in closed if row.stop == "recognition" for page in row.page_ids])
-    session.execute(
-        update(RoundRow)
-        .where(RoundRow.id == round_id)
-        .values(status=status, detail=detail, finished_at=func.now())
-    )
-
-
-def _drop_leases(session: Session, shard_ids: Sequence[int]) -> None:
-    session.execute(
-        LeaseRow.__table__.delete().where(LeaseRow.shard_id == func.any(array_of(shard_ids)))  # type: ignore[attr-defined]
-    )
-
-
-def _give_back(session: Session, page_ids: Sequence[int]) -> None:
-    """Pages that will not be read after all: labelled when someone read them before, else waiting."""
-    read = select(LabelRow.id).where(LabelRow.page_id == PageRow.id, LabelRow.kind != Kind.COARSE).exists()
-    session.execute(
-        update(PageRow)
-        .where(PageRow.id == func.any(array_of(page_ids)), PageRow.state == PageState.PENDING)
-        .values(
-            state=case(((PageRow.verdict == Outcome.ACCEPTED) | read, PageState.LABELLED), else_=PageState.WAITING)
-        )
-    )
-
-
-def array_of(ids: Sequence[int]) -> ColumnElement[Any]:
-    """Any number of ids as one bound array: an IN list ends at 65,535 parameters."""
-    return bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True)
-
-
-def current_labels(*, alive: bool = True, generations: int | None = None) -> Select[LabelRow]:
-    """The label that speaks for each page: the newest of a person's; without one, a machine's, accepted
-    before review before rejected, then the newest. Add `.where(...)` on Page or Document; both are joined.
-
-    With `generations`, labels of later generations are passed over, and an earlier one speaks.
-    """
-    human = LabelRow.kind == Kind.HUMAN
-    rank = case(
-        (human, 0),
-        else_=func.array_position(text("ARRAY['accepted', 'review', 'rejected']"), LabelRow.verdict),
-    )
-    statement = (
-        select(LabelRow)
-        .join(PageRow, PageRow.id == LabelRow.page_id)
-        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
-        .ext(distinct_on(LabelRow.page_id))
-        .order_by(LabelRow.page_id, human.desc(), rank, LabelRow.id.desc())
-    )
-    if generations is not None:
-        statement = statement.where(LabelRow.generation <= generations)
-    return statement.where(PageRow.state != PageState.QUARANTINED) if alive else statement
+    pages: dict[str, list[int]] = {}
+    for row in closed:
+        pages.setdefault(row.stop, []).extend(row.page_ids)
+    return pages
 
 
 def queue_depths(session: Session) -> list[QueueDepth]:
@@ -466,9 +403,11 @@ def queue_depths(session: Session) -> list[QueueDepth]:
     return [QueueDepth(str(q), str(s), int(a), int(b), int(c), float(d), int(e)) for q, s, a, b, c, d, e in rows]
 
 
-def take_due_hints(session: Session, queue: str, limit: int, stale_seconds: float) -> list[tuple[int, str]]:
-    """Shards of a queue whose hint was never sent or was sent longer than `stale_seconds` ago; marks
-    them sent. Returns (shard id, stop), most urgent first. Locks them until the transaction ends."""
+def take_hints(session: Session, queue: str, limit: int, stale_seconds: float) -> list[tuple[int, str]]:
+    """Mark as sent the hints of a queue that were never sent, or longer than `stale_seconds` ago.
+
+    Returns (shard id, stop), most urgent first. Locks them until the transaction ends.
+    """
     stale = LeaseRow.published_at < func.now() - text(f"interval '{stale_seconds:.3f} seconds'")
     rows = session.execute(
         select(LeaseRow.shard_id, ShardRow.stop)

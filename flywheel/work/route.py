@@ -1,12 +1,11 @@
-"""The loop, as one literal: stop -> task, queue, what may follow.
+"""Route of the work, as one literal: each stop with its queue, its limits, and the stops that follow it.
 
-    PDF -> pages -> coarse label -> recognition -> patches -> dataset -> training
-                        ^                                                  |
-                        +------ relabel <------ promotion <----------------+
-                                                                  -> export
+    ingest -> coarse -> recognition -> patches -> dataset -> training -> promotion -> relabel
+                            ^                                                            |
+                            +------------------------------------------------------------+
 
-Each stop has one noun, alike for its module in tasks/, its Celery task, the
-`stop` column of its shards, its queue metric and its test.
+Trials, plans and exports are asked for by people and lead nowhere. Each stop has one noun, alike for its module
+in tasks/, its Celery task, the `stop` column of its shards, its queue metric and its test.
 """
 
 from __future__ import annotations
@@ -17,21 +16,27 @@ from typing import Literal, get_args
 Queue = Literal["cpu", "gpu", "train", "control"]
 QUEUES: tuple[Queue, ...] = get_args(Queue)
 
+HOUR = 3600
+URGENT = -10  # before the shards of corpora: someone is looking at the screen
+
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One stop of the loop.
+    """One stop of the route.
 
+    `follows`: the stops that take up what this one leaves, by its own hand or when a round starts.
     `lease` is how long, in seconds, a claim lasts without a heartbeat; `attempts` how often
-    a shard may be claimed before it is split or fails; `limit` the longest one attempt may take.
+    a shard may be claimed before it is split or fails; `limit` the longest one attempt may take, in seconds;
+    `priority` the place of its shards in their queue, the lowest first.
     """
 
     name: str
     queue: Queue
-    follows: tuple[str, ...]
+    follows: tuple[str, ...] = ()
     lease: int = 60
     attempts: int = 3
-    limit: int = 3600
+    limit: int = HOUR
+    priority: int = 0
 
     @property
     def task(self) -> str:
@@ -42,15 +47,15 @@ ROUTE: dict[str, Stop] = {
     stop.name: stop
     for stop in (
         Stop("ingest", "cpu", follows=("coarse",)),
-        Stop("coarse", "cpu", follows=("recognition",)),
-        Stop("recognition", "gpu", follows=()),
+        Stop("coarse", "cpu", follows=("recognition", "patches")),
+        Stop("recognition", "gpu", follows=("patches",)),
         Stop("patches", "cpu", follows=("dataset",)),
         Stop("dataset", "cpu", follows=("training",)),
-        Stop("training", "train", follows=("promotion",), attempts=10, limit=14 * 24 * 3600),
+        Stop("training", "train", follows=("promotion",), attempts=10, limit=14 * 24 * HOUR),
         Stop("promotion", "control", follows=("relabel",)),
         Stop("relabel", "control", follows=("recognition",)),
-        Stop("trial", "gpu", follows=()),
-        Stop("planning", "gpu", follows=()),
-        Stop("export", "cpu", follows=(), limit=24 * 3600),
+        Stop("trial", "gpu", priority=URGENT),
+        Stop("planning", "gpu", priority=URGENT),
+        Stop("export", "cpu", limit=24 * HOUR),
     )
 }

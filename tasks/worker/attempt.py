@@ -33,6 +33,7 @@ from flywheel.errors import (
     Stopping,
     Transient,
 )
+from flywheel.loop.exhaustion import give_up
 from flywheel.reasons import Reason
 from flywheel.work import ledger
 from flywheel.work.broker import app
@@ -199,7 +200,9 @@ def _defer(claim: Claim, error: Exception) -> AttemptOutcome:
 
 def _fail(claim: Claim, reason: Reason, detail: str, *, retry: bool) -> AttemptOutcome:
     with transaction() as session:
-        ledger.fail(session, claim, reason, detail.replace("\x00", ""), retry=retry)
+        spent = ledger.fail(session, claim, reason, detail.replace("\x00", ""), retry=retry)
+        if spent is not None:
+            give_up(session, spent)
     return AttemptOutcome.FAILED
 
 

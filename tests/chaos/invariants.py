@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, LeaseRow, PageRow, ShardRow
+from flywheel.labels.storage import load_label
 from flywheel.store import Store
 from tests.chaos.cluster import Cluster
 
@@ -55,7 +55,7 @@ def every_page_ended_once(session: Session) -> None:
 def every_blob_sound(session: Session, store: Store) -> None:
     """Every referenced blob matches its hash and every label can be read; but for documents known to be bad."""
     for row in session.execute(select(LabelRow)).scalars():
-        assert labels.load(store, row).producer == row.producer
+        assert load_label(store, row).producer == row.producer
     keys = set(session.execute(select(LabelRow.blob_key)).scalars())
     keys |= set(session.execute(select(DocumentRow.blob_key).where(DocumentRow.state == "ready")).scalars())
     for key in keys:

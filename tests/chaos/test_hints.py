@@ -18,8 +18,8 @@ from tests.flywheel.rows import give_labels, make_document
 
 ONE_TICK = """
 from datetime import UTC, datetime
-from flywheel.loop.scheduler import start_due_rounds
-print("[1 round]" if len(start_due_rounds(datetime(2030, 1, 1, tzinfo=UTC))) == 1 else "[]")
+from flywheel.loop.scheduler import start_rounds
+print("[1 round]" if len(start_rounds(datetime(2030, 1, 1, tzinfo=UTC))) == 1 else "[]")
 """
 
 

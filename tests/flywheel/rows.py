@@ -6,11 +6,11 @@ import hashlib
 
 from sqlalchemy import select
 
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DocumentRow, LabelRow, PageRow, ShardRow
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
-from flywheel.labels import Result
+from flywheel.labels.recording import LabelledPage, finish_labelling
+from flywheel.labels.storage import store_labels
 from flywheel.loop import submission
 from flywheel.reasons import Reason
 from flywheel.settings import settings
@@ -57,9 +57,15 @@ def make_label(
     return Label(kind, "test", 100, 200, regions, script="Tibt", language="bo", checkpoint=checkpoint)
 
 
-def claim(stop: str, page_ids: tuple[int, ...], checkpoint: str | None = None, salt: str = "") -> Claim:
+def claim(
+    stop: str,
+    page_ids: tuple[int, ...] = (),
+    checkpoint: str | None = None,
+    salt: str = "",
+    document_id: int | None = None,
+) -> Claim:
     """A shard of these pages, enqueued and taken."""
-    work = Work(stop, page_ids=page_ids, checkpoint_id=checkpoint, salt=salt)
+    work = Work(stop, document_id=document_id, page_ids=page_ids, checkpoint_id=checkpoint, salt=salt)
     with transaction() as session:
         ledger.enqueue(session, [work])
         shard_id = session.execute(select(ShardRow.id).where(ShardRow.work_id == work.work_id)).scalar_one()
@@ -81,15 +87,14 @@ def give_labels(
     kind = Kind.COARSE if stop == "coarse" else Kind.FINE
     reason = Reason.ACCEPTED if outcome is Outcome.ACCEPTED else Reason.GARBLED_CHARACTERS
     made = [make_label(kind=kind, checkpoint=checkpoint, lines=lines) for _ in page_ids]
-    packed = labels.keep(store(), made)
-    results = [
-        Result(page_id, label, Verdict(outcome, reason, "seen"), generation=generation)
+    frames = store_labels(store(), made)
+    labelled = [
+        LabelledPage(page_id, label, Verdict(outcome, reason, "seen"), generation=generation)
         for page_id, label in zip(page_ids, made, strict=True)
     ]
     held = claim(stop, page_ids, checkpoint)
     with transaction() as session:
-        labels.record(session, held, results, packed, "settings")
-        ledger.finish(session, held)
+        finish_labelling(session, held, labelled, frames, [], "settings")
     with transaction() as session:
         query = select(LabelRow.id).where(LabelRow.shard_id == held.shard_id).order_by(LabelRow.page_id)
         return list(session.execute(query).scalars())

@@ -6,7 +6,7 @@ from sqlalchemy import func, select, update
 
 from flywheel.database import transaction
 from flywheel.database.tables import LeaseRow, ShardRow
-from flywheel.loop import rounds
+from flywheel.loop import round_machine
 from flywheel.work.route import ROUTE
 from tasks.app import app
 
@@ -16,7 +16,7 @@ def drain(*, only: str | None = None, most: int = 500) -> int:
     for done in range(most):
         with transaction() as session:
             session.execute(update(LeaseRow).where(LeaseRow.worker.is_(None)).values(run_after=func.now()))
-            rounds.advance(session)
+            round_machine.advance(session)
         with transaction() as session:
             query = (
                 select(ShardRow.id, ShardRow.stop)

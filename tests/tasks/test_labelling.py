@@ -19,10 +19,12 @@ from fpdf.enums import EncryptionMethod
 from PIL import Image, ImageDraw, ImageFont
 from sqlalchemy import select, update
 
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, ExportRow, LabelRow, LeaseRow, PageRow, ShardRow, TrialRow
 from flywheel.document import Box, Label, Line
+from flywheel.labels.review import review_page
+from flywheel.labels.standing import current_label
+from flywheel.labels.storage import load_label, store_labels
 from flywheel.local.processes import spawn
 from flywheel.local.programs import PROGRAMS, argv_values
 from flywheel.loop import submission
@@ -86,7 +88,7 @@ def said(document_id: int, stop: str = "coarse") -> list[str]:
             .where(PageRow.document_id == document_id, LabelRow.stop == stop)
             .order_by(PageRow.number)
         )
-        return [labels.load(store(), row).text for row in session.execute(query).scalars()]
+        return [load_label(store(), row).text for row in session.execute(query).scalars()]
 
 
 def nothing_is_open() -> bool:
@@ -270,7 +272,7 @@ def test_an_english_scan_is_read_by_the_reader_that_comes_with_the_service(tmp_p
         row = session.execute(select(LabelRow).where(LabelRow.stop == "recognition")).scalar_one()
         parent = session.get_one(LabelRow, row.parent_id)
     assert (row.kind, row.producer, row.checkpoint_id, row.generation) == ("fine", "ppocr", "ppocr-v6-small", 1)
-    assert labels.load(store(), row).checkpoint == row.checkpoint_id
+    assert load_label(store(), row).checkpoint == row.checkpoint_id
     assert (parent.stop, parent.reason) == ("coarse", "no_text_layer")
     assert row.confidence is not None
     assert row.confidence > 0.9
@@ -337,14 +339,14 @@ def test_a_text_layers_label_is_cut_by_its_characters_also_after_a_person_accept
     drain(only="coarse")
     with transaction() as session:
         page = session.execute(select(PageRow).where(PageRow.document_id == document_id)).scalar_one()
-        machine = labels.current(session, page.id)
+        machine = current_label(session, page.id)
     assert machine is not None
-    tall = labels.keep(store(), [with_tall_boxes(labels.load(store(), machine))])
+    [tall] = store_labels(store(), [with_tall_boxes(load_label(store(), machine))])
     with transaction() as session:
-        span = {"blob_offset": tall.spans[0][0], "blob_length": tall.spans[0][1]}
-        session.execute(update(LabelRow).values(blob_key=tall.key, **span))
-        labels.review(session, store(), page.id, action=ReviewVerdict.ACCEPT, reviewer="somebody")
-        person = labels.current(session, page.id)
+        place = {"blob_key": tall.key, "blob_offset": tall.offset, "blob_length": tall.length}
+        session.execute(update(LabelRow).values(place))
+        review_page(session, store(), page.id, action=ReviewVerdict.ACCEPT, reviewer="somebody")
+        person = current_label(session, page.id)
     assert person is not None
     assert (person.kind, person.blob_key) == ("human", tall.key)
     given = cut_patches(path, document(document_id), page, person, "line")
@@ -361,7 +363,7 @@ def test_a_page_whose_label_is_lost_or_damaged_gives_no_patches_and_says_why(tmp
     drain(only="coarse")
     with transaction() as session:
         page = session.execute(select(PageRow).where(PageRow.document_id == document_id)).scalar_one()
-        row = labels.current(session, page.id)
+        row = current_label(session, page.id)
     assert row is not None
     spoil(row.blob_key)
     assert cut_patches(path, document(document_id), page, row, unit) == PagePatches(

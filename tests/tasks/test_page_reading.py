@@ -24,17 +24,18 @@ import torch
 from fpdf import FPDF
 from sqlalchemy import select
 
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, LabelRow, LeaseRow, PageRow, ShardRow, TrialRow
 from flywheel.errors import SetupError, Stopping, Transient
+from flywheel.labels.recording import settings_hash
+from flywheel.labels.storage import load_label
 from flywheel.loop import promotion, relabel, submission
 from flywheel.pdf import Sandbox
 from flywheel.settings import settings
 from flywheel.work import ledger
 from flywheel.work.ledger import Work
 from tasks.app import app
-from tasks.recognition import rendered
+from tasks.recognition import render_ahead
 from tasks.worker import process, readers
 from tasks.worker.attempt import Attempt
 from tasks.worker.readers import page_reader, weights
@@ -131,8 +132,8 @@ def test_scans_are_read_by_the_page_reader_that_was_made_champion_of_their_langu
     assert [(row.kind, row.producer, row.checkpoint_id, row.generation) for row in rows] == [
         ("fine", "deepseek-ocr", "deepseek-ocr", 1)
     ] * 3
-    assert {row.settings_hash for row in rows} == {labels.settings_hash(dpi=150, mode="tiny")}
-    assert labels.load(store(), rows[0]).text
+    assert {row.settings_hash for row in rows} == {settings_hash(dpi=150, mode="tiny")}
+    assert load_label(store(), rows[0]).text
     with transaction() as session:
         assert set(session.execute(select(PageRow.state)).scalars()) == {"labelled"}
         assert session.execute(select(LeaseRow)).first() is None
@@ -361,20 +362,20 @@ def test_while_one_batch_is_read_the_next_is_rendered_and_no_more(
     path, pages = scans(tmp_path / "scan.pdf", 4), drawn_pages(4)
     with Sandbox(on_page=visit) as sandbox:
         monkeypatch.setattr("tasks.recognition.sandbox", lambda: sandbox)
-        parts = rendered(Attempt(a_claim()), path, pages, 1)
+        parts = render_ahead(Attempt(a_claim()), path, pages, 1)
         assert [page.number for page, _ in next(parts).pages] == [0]
         assert second.wait(30)
         assert [page.number for page, _ in next(parts).pages] == [1]
         assert visits[:2] == [0, 1]
         parts.close()
         assert 3 not in visits
-        assert [page.number for page, _ in next(rendered(Attempt(a_claim()), path, pages[3:], 1)).pages] == [3]
+        assert [page.number for page, _ in next(render_ahead(Attempt(a_claim()), path, pages[3:], 1)).pages] == [3]
 
 
 def test_a_worker_that_ends_leaves_the_pdf_child_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, pages = scans(tmp_path / "scan.pdf", 6), drawn_pages(6)
     run = Attempt(a_claim())
-    parts = rendered(run, path, pages, 2)
+    parts = render_ahead(run, path, pages, 2)
     next(parts)
 
     def stopping() -> None:

@@ -21,7 +21,7 @@ import torch
 from fpdf import FPDF
 from sqlalchemy import select
 
-from flywheel import labels, markup
+from flywheel import markup
 from flywheel.database import transaction
 from flywheel.database.tables import (
     CheckpointRow,
@@ -34,13 +34,13 @@ from flywheel.database.tables import (
     ShardRow,
 )
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
-from flywheel.labels import Result
-from flywheel.loop import promotion, relabel, rounds, submission
+from flywheel.labels.recording import LabelledPage, finish_labelling
+from flywheel.labels.storage import store_labels
+from flywheel.loop import promotion, relabel, rounds, submission, teaching
 from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
 from flywheel.loop.recipes import RECIPES
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from flywheel.work import ledger
 from models.training.recipe import PageRecipe, load_recipe
 from tasks.patches import grounded
 from tasks.worker import process, readers
@@ -135,10 +135,9 @@ def add(path: Path, language: str, lines: Sequence[str] = ()) -> str:
 def give(page_id: int, label: Label) -> None:
     """An accepted label for a page, through the front door."""
     held = claim("coarse", (page_id,))
-    result = Result(page_id, label, Verdict(Outcome.ACCEPTED, Reason.ACCEPTED))
+    page = LabelledPage(page_id, label, Verdict(Outcome.ACCEPTED, Reason.ACCEPTED))
     with transaction() as session:
-        labels.record(session, held, [result], labels.keep(store(), [label]), "settings")
-        ledger.finish(session, held)
+        finish_labelling(session, held, [page], store_labels(store(), [label]), [], "settings")
 
 
 def english(directory: Path) -> str:
@@ -333,8 +332,8 @@ def test_a_page_whose_label_says_nothing_teaches_nothing(born: dict[str, str]) -
     silent = Label(Kind.COARSE, "t", 595, 842, (Region("text", Box(0, 0, 9, 9), (Line(" ", Box(0, 0, 9, 9)),)),))
     with transaction() as session:
         row = session.execute(select(LabelRow).order_by(LabelRow.id).limit(1)).scalar_one()
-        packed = labels.keep(store(), [silent])
-        row.blob_key, (row.blob_offset, row.blob_length) = packed.key, packed.spans[0]
+        [frame] = store_labels(store(), [silent])
+        row.blob_key, row.blob_offset, row.blob_length = frame.key, frame.offset, frame.length
         first = row.id
     start()
     drain(only="patches")
@@ -362,5 +361,5 @@ def test_a_label_is_grounded_where_it_knows_where_things_stand() -> None:
 def test_what_the_service_says_of_recipes_is_what_their_files_say() -> None:
     found = {name: load_recipe(name) for name in RECIPES}
     assert {name: recipe.unit for name, recipe in found.items()} == RECIPES
-    assert {recipe.generations for recipe in found.values()} == {rounds.GENERATIONS}
+    assert {recipe.generations for recipe in found.values()} == {teaching.GENERATIONS}
     assert {r.replay_share for r in found.values() if isinstance(r, PageRecipe)} == {rounds.REPLAY_SHARE}

@@ -149,7 +149,7 @@ def test_a_plan_does_not_count_as_the_last_round(client: Client, monkeypatch: py
     monkeypatch.setenv("FLYWHEEL_ROUND_MIN_LINES", "50")
     settings.cache_clear()
     with transaction() as session:
-        assert rounds.languages_due(session, settings()) == ["bo"]
+        assert rounds.languages_to_train(session, settings()) == ["bo"]
 
 
 def truth(tmp_path: Path, *names: str) -> Path:

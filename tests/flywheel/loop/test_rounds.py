@@ -7,13 +7,15 @@ import hashlib
 import pytest
 from sqlalchemy import func, insert, literal, select, update
 
-from flywheel import labels
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, LeaseRow, PageRow, PatchSetRow, RoundRow, ShardRow
 from flywheel.document import Outcome
 from flywheel.errors import Conflict, NotFound, Rejected
-from flywheel.loop import dataset, promotion, relabel, rounds
+from flywheel.labels.review import review_page
+from flywheel.labels.standing import current_label
+from flywheel.loop import dataset, promotion, relabel, round_machine, rounds
 from flywheel.loop.dataset import PatchSource
+from flywheel.loop.exhaustion import give_up
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.states import ReviewVerdict
@@ -71,10 +73,10 @@ def test_a_round_moves_on_when_its_last_patches_are_cut_however_many_sweeps_look
     round_id = start()
     assert open_stops() == ["patches"] * 3
     with transaction() as session:
-        assert rounds.advance(session) == 0
+        assert round_machine.advance(session) == 0
     close_shards()
     with transaction() as one, transaction() as two:
-        assert rounds.advance(one) + rounds.advance(two) == 1
+        assert round_machine.advance(one) + round_machine.advance(two) == 1
     assert open_stops() == ["dataset"]
     with transaction() as session:
         assert session.get_one(RoundRow, round_id).status == "freezing"
@@ -159,15 +161,15 @@ def test_a_round_is_due_after_enough_new_lines_and_not_while_one_runs() -> None:
     give_labels(pages, lines=10)
     config = settings().model_copy(update={"round_min_lines": 20})
     with transaction() as session:
-        assert rounds.languages_due(session, config) == ["bo"]
-        assert rounds.languages_due(session, config.model_copy(update={"round_min_lines": 21})) == []
+        assert rounds.languages_to_train(session, config) == ["bo"]
+        assert rounds.languages_to_train(session, config.model_copy(update={"round_min_lines": 21})) == []
     round_id = start()
     with transaction() as session:
-        assert rounds.languages_due(session, config) == []
+        assert rounds.languages_to_train(session, config) == []
         rounds.cancel(session, round_id)
     with transaction() as session:
-        assert rounds.languages_due(session, config) == []
-        assert rounds.languages_due(session, config.model_copy(update={"round_interval_hours": 1.0})) == []
+        assert rounds.languages_to_train(session, config) == []
+        assert rounds.languages_to_train(session, config.model_copy(update={"round_interval_hours": 1.0})) == []
 
 
 @pytest.mark.usefixtures("environment")
@@ -177,7 +179,7 @@ def test_what_a_champion_read_makes_no_round_due() -> None:
     give_labels(pages, stop="recognition", checkpoint="c1", lines=50, generation=1)
     config = settings().model_copy(update={"round_min_lines": 1})
     with transaction() as session:
-        assert rounds.languages_due(session, config) == []
+        assert rounds.languages_to_train(session, config) == []
 
 
 @pytest.mark.usefixtures("environment")
@@ -208,7 +210,7 @@ def test_a_page_a_person_corrected_meanwhile_is_not_sent_to_a_reader() -> None:
     _, pages = make_document(1)
     give_labels(pages, Outcome.REJECTED)
     with transaction() as session:
-        labels.review(
+        review_page(
             session, store(), pages[0], action=ReviewVerdict.CORRECT, reviewer="tenzin", label=make_label()
         )
         relabel.assign_readers(session, pages)
@@ -225,7 +227,9 @@ def test_patches_that_cannot_be_cut_take_nothing_from_the_page_or_its_document()
         shard_id = session.execute(select(ShardRow.id).where(ShardRow.state == "open")).scalar_one()
         held = ledger.claim(session, shard_id, "w")
         assert held is not None
-        ledger.fail(session, held, Reason.INTERNAL_ERROR, "broken", retry=False)
+        spent = ledger.fail(session, held, Reason.INTERNAL_ERROR, "broken", retry=False)
+        assert spent is not None
+        give_up(session, spent)
     with transaction() as session:
         assert session.get_one(DocumentRow, document_id).state == "ready"
         assert session.execute(select(PageRow.verdict)).scalar_one() == "accepted"
@@ -335,7 +339,7 @@ def test_what_is_replayed_has_a_page_to_learn_from_and_is_of_no_exam_of_its_own_
 
 def current(page_id: int) -> int:
     with transaction() as session:
-        row = labels.current(session, page_id)
+        row = current_label(session, page_id)
     assert row is not None
     return row.id
 

@@ -12,9 +12,8 @@ from flywheel.database.tables import CorpusRow, DocumentRow, LeaseRow, PageRow, 
 from flywheel.errors import LeaseLost
 from flywheel.reasons import Reason
 from flywheel.work import ledger
-from flywheel.work.ledger import Claim, Work
+from flywheel.work.ledger import Claim, Expired, Work
 from flywheel.work.route import ROUTE
-from tests.flywheel.rows import give_labels, make_document
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -48,7 +47,7 @@ def take(shard_id: int, worker: str = "w") -> Claim | None:
         return ledger.claim(session, shard_id, worker)
 
 
-def run_out(shard_id: int) -> None:
+def run_out(shard_id: int) -> Expired:
     """Let the lease run out, by the database's clock."""
     with transaction() as session:
         session.execute(
@@ -57,7 +56,7 @@ def run_out(shard_id: int) -> None:
             .values(expires_at=func.now() - text("interval '1 second'"))
         )
     with transaction() as session:
-        ledger.expire(session)
+        return ledger.expire(session)
 
 
 def test_the_same_work_is_enqueued_once() -> None:
@@ -132,66 +131,80 @@ def test_deferred_work_waits_longer_each_time_and_is_not_charged() -> None:
     assert waits == [1, 2, 4]
 
 
-def test_a_shard_that_spends_its_attempts_is_split_and_a_page_that_does_is_quarantined() -> None:
+def test_a_shard_that_spends_its_attempts_is_split_and_one_of_a_single_page_is_handed_to_the_caller() -> None:
     shard_id = open_shard(count=3)
     for _ in range(ROUTE["coarse"].attempts):
         assert take(shard_id) is not None
-        run_out(shard_id)
+        assert run_out(shard_id).spent == ()
     with transaction() as session:
         assert session.get_one(ShardRow, shard_id).state == "split"
-        singles = session.execute(select(ShardRow.id).where(ShardRow.state == "open")).scalars().all()
+        singles = session.execute(select(ShardRow).where(ShardRow.state == "open")).scalars().all()
     assert len(singles) == 3
-    for _ in range(ROUTE["coarse"].attempts):
-        assert take(singles[0]) is not None
-        run_out(singles[0])
+    for attempt in range(1, ROUTE["coarse"].attempts + 1):
+        assert take(singles[0].id) is not None
+        expired = run_out(singles[0].id)
+        assert expired.leases == 1
+        assert len(expired.spent) == (attempt == ROUTE["coarse"].attempts)
+    [spent] = expired.spent
+    assert (spent.shard_id, spent.stop, spent.reason) == (singles[0].id, "coarse", Reason.ATTEMPTS_EXHAUSTED)
+    assert (spent.document_id, list(spent.page_ids)) == (singles[0].document_id, singles[0].page_ids)
     with transaction() as session:
-        states = session.execute(select(PageRow.state, PageRow.reason).order_by(PageRow.id)).all()
-    assert [tuple(row) for row in states] == [
-        ("quarantined", "attempts_exhausted"),
-        ("pending", None),
-        ("pending", None),
-    ]
+        assert session.get_one(ShardRow, spent.shard_id).state == "failed"
+        assert set(session.execute(select(PageRow.state)).scalars()) == {"pending"}  # no affair of the ledger's
 
 
-def test_a_refused_input_is_not_tried_again() -> None:
+def test_a_failed_attempt_comes_back_until_the_last_and_a_refused_input_is_handed_back_at_once() -> None:
     shard_id = open_shard()
-    claim = take(shard_id)
-    assert claim is not None
+    for attempt in range(1, ROUTE["coarse"].attempts + 1):
+        claim = take(shard_id)
+        assert claim is not None
+        with transaction() as session:
+            spent = ledger.fail(session, claim, Reason.INTERNAL_ERROR, "broken", retry=True)
+            session.execute(update(LeaseRow).values(run_after=func.now()))
+        assert (spent is not None) == (attempt == ROUTE["coarse"].attempts)
+    other = take_new("other")
     with transaction() as session:
-        ledger.fail(session, claim, Reason.BLOB_CORRUPT, "bits flipped", retry=False)
+        refused = ledger.fail(session, other, Reason.BLOB_CORRUPT, "bits flipped", retry=False)
+    assert refused is not None
+    assert (refused.shard_id, refused.reason, refused.detail) == (other.shard_id, "blob_corrupt", "bits flipped")
     with transaction() as session:
-        page = session.execute(select(PageRow)).scalar_one()
-        assert (page.state, page.reason, page.detail) == ("quarantined", "blob_corrupt", "bits flipped")
+        assert set(session.execute(select(ShardRow.state)).scalars()) == {"failed"}
+        assert session.execute(select(func.count()).select_from(LeaseRow)).scalar_one() == 0
 
 
-def test_a_page_that_was_accepted_stays_so_when_reading_it_again_fails() -> None:
-    document_id, pages = make_document(1)
-    give_labels(pages)
+def take_new(salt: str) -> Claim:
+    """A claimed shard of one page."""
+    work = Work("coarse", page_ids=(1,), salt=salt)
     with transaction() as session:
-        ledger.enqueue(session, [Work("recognition", document_id=document_id, page_ids=pages)])
-        shard_id = session.execute(select(ShardRow.id).where(ShardRow.stop == "recognition")).scalar_one()
+        ledger.enqueue(session, [work])
+        shard_id = session.execute(select(ShardRow.id).where(ShardRow.work_id == work.work_id)).scalar_one()
     claim = take(shard_id)
     assert claim is not None
+    return claim
+
+
+def test_work_that_people_wait_for_is_offered_before_the_shards_of_corpora() -> None:
     with transaction() as session:
-        ledger.fail(session, claim, Reason.PAGE_TIMEOUT, "", retry=False)
+        ledger.enqueue(session, [Work("recognition", page_ids=(n,)) for n in range(3)])
+        ledger.enqueue(session, [Work("trial"), Work("planning")])
     with transaction() as session:
-        page = session.execute(select(PageRow)).scalar_one()
-        assert (page.state, page.verdict) == ("labelled", "accepted")
+        stops = [stop for _, stop in ledger.take_hints(session, "gpu", 5, 60)]
+    assert stops == ["trial", "planning", *["recognition"] * 3]
 
 
 def test_two_sweeps_never_offer_the_same_shard_and_a_lost_hint_is_offered_again() -> None:
     with transaction() as session:
         ledger.enqueue(session, [Work("coarse", page_ids=(n,)) for n in range(20)])
     with transaction() as one, transaction() as two:
-        first = ledger.take_due_hints(one, "cpu", 12, 60)
-        second = ledger.take_due_hints(two, "cpu", 12, 60)
+        first = ledger.take_hints(one, "cpu", 12, 60)
+        second = ledger.take_hints(two, "cpu", 12, 60)
     assert len(first) + len(second) == 20
     assert not set(first) & set(second)
     with transaction() as session:
-        assert ledger.take_due_hints(session, "cpu", 12, 60) == []
+        assert ledger.take_hints(session, "cpu", 12, 60) == []
     with transaction() as session:
         session.execute(update(LeaseRow).values(published_at=func.now() - text("interval '61 seconds'")))
-        assert len(ledger.take_due_hints(session, "cpu", 50, 60)) == 20
+        assert len(ledger.take_hints(session, "cpu", 50, 60)) == 20
 
 
 def test_depths_count_ready_running_and_delayed() -> None:

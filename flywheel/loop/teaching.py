@@ -1,0 +1,116 @@
+"""Selection of the labels that teach a round, and the work of cutting them into patches.
+
+The accepted labels of a language's pages teach, up to a generation from a text layer or a person; a round of pages
+also replays some of other languages, from text layers and people alone, against forgetting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from flywheel.database import array_of
+from flywheel.database.tables import CorpusRow, DocumentRow, LabelRow, PageRow, PatchSetRow
+from flywheel.document import Outcome
+from flywheel.labels.standing import current_labels
+from flywheel.loop.languages import in_language
+from flywheel.loop.recipes import Unit
+from flywheel.loop.submission import shards
+from flywheel.states import PageState
+from flywheel.work.ledger import Work
+
+T = TypeVar("T")
+PATCH_PAGES = 8  # in one shard
+GENERATIONS = 1  # readings of a first champion may teach, readings of its pupils not
+
+
+def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> Select[LabelRow]:
+    """The labels that speak for a language's pages, none beyond `generations` from a text layer or a person."""
+    labels = current_labels(generations=generations).where(in_language(language))
+    if corpora:
+        labels = labels.join(CorpusRow, CorpusRow.id == DocumentRow.corpus_id).where(CorpusRow.name.in_(corpora))
+    return labels
+
+
+def trainable(
+    session: Session, language: str, corpora: Sequence[str] = (), generations: int = GENERATIONS
+) -> list[tuple[int, int]]:
+    """(page id, document id) of pages that have something to teach, by document and number."""
+    found = _pages_to_learn_from(session, teaching_labels(language, corpora, generations))
+    return [(page_id, document_id) for page_id, document_id, _ in found]
+
+
+def replayable(session: Session, language: str, count: int) -> list[tuple[int, int]]:
+    """(page id, document id) of up to `count` pages of other languages, accepted from text layers or by
+    people: of each language as many, its newest."""
+    spoken = (
+        select(DocumentRow.language).where(DocumentRow.language.is_not(None), ~in_language(language)).distinct()
+    )
+    others = session.execute(spoken).scalars().all() if count else []
+    found = {str(other): _newest(session, str(other), count) for other in sorted(map(str, others))}
+    return sorted(spread(found, count), key=lambda pair: (pair[1], pair[0]))
+
+
+def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]]:
+    """(page id, document id) of the newest pages of exactly this language that people or text layers told."""
+    told = (LabelRow.generation == 0) & (LabelRow.verdict == Outcome.ACCEPTED) & (LabelRow.lines > 0)
+    accepted = (
+        select(PageRow.id)
+        .join(DocumentRow, DocumentRow.id == PageRow.document_id)
+        .where(
+            DocumentRow.language == language,
+            PageRow.state == PageState.LABELLED,
+            PageRow.verdict == Outcome.ACCEPTED,
+        )
+        .where(select(LabelRow.id).where(LabelRow.page_id == PageRow.id, told).exists())
+        .order_by(PageRow.id.desc())
+        .limit(count)
+    )
+    labels = current_labels(generations=0).where(LabelRow.page_id.in_(accepted))
+    found = _pages_to_learn_from(session, labels)
+    return sorted(((page_id, document_id) for page_id, document_id, _ in found), reverse=True)
+
+
+def _pages_to_learn_from(session: Session, labels: Select[LabelRow]) -> list[tuple[int, int, int]]:
+    """(page id, document id, number) of the accepted ones among these labels that have lines."""
+    current = labels.subquery()
+    found = session.execute(
+        select(current.c.page_id, PageRow.document_id, PageRow.number)
+        .join(PageRow, PageRow.id == current.c.page_id)
+        .where(current.c.verdict == Outcome.ACCEPTED, current.c.lines > 0)
+        .order_by(PageRow.document_id, PageRow.number)
+    ).all()
+    return [(int(page_id), int(document_id), int(number)) for page_id, document_id, number in found]
+
+
+def spread(found: Mapping[str, Sequence[T]], count: int) -> list[T]:
+    """Up to `count` of the found: the first of each key, the second of each, and so on."""
+    depth = max(map(len, found.values()), default=0)
+    return [items[place] for place in range(depth) for items in found.values() if place < len(items)][:count]
+
+
+def patch_works(
+    session: Session, round_id: int, pages: Sequence[tuple[int, int]], generations: int, unit: Unit
+) -> list[Work]:
+    """Work of cutting (page id, document id) for a round, but for the pages that were cut before."""
+    by_document: dict[int, list[int]] = {}
+    cut = cut_already(session, [page_id for page_id, _ in pages], generations, unit)
+    for page_id, document_id in pages:
+        if page_id not in cut:
+            by_document.setdefault(document_id, []).append(page_id)
+    return [
+        Work("patches", document_id=document_id, round_id=round_id, page_ids=part)
+        for document_id, page_ids in by_document.items()
+        for part in shards(page_ids, PATCH_PAGES)
+    ]
+
+
+def cut_already(session: Session, page_ids: Sequence[int], generations: int, unit: Unit) -> set[int]:
+    """The pages among these that have their patches already."""
+    mine = LabelRow.page_id == func.any(array_of(page_ids))
+    current = current_labels(generations=generations).where(mine).subquery()
+    cut = (PatchSetRow.label_id == current.c.id) & (PatchSetRow.unit == unit)
+    return set(session.execute(select(current.c.page_id).join(PatchSetRow, cut)).scalars())
