@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from flywheel.document import Kind, Outcome
+from flywheel.export.formats import ExportFormat
 from flywheel.states import DocumentState, PageState, PromotionAction, RequestStatus, ReviewVerdict, RoundStatus
-
-Format = Literal["parquet", "webdataset", "jsonl", "paddleocr", "alto", "labelstudio"]
 
 LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 
@@ -333,7 +332,7 @@ class Champion(Response):
 
 class ExportRequest(Request):
     corpus: CorpusName
-    format: Format
+    format: ExportFormat = Field(description="; ".join(f"{name}: {name.explanation}" for name in ExportFormat))
 
 
 class ExportFile(Response):
