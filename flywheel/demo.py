@@ -39,7 +39,7 @@ from flywheel.client import Client
 from flywheel.document import Label, Outcome, Verdict
 from flywheel.errors import FlywheelError
 from flywheel.pictures import SheetItem
-from flywheel.reasons import Reason
+from flywheel.reasons import Reason, explanation
 from flywheel.states import PageState, RoundStatus
 from flywheel.wire import Page, RoundDetail, Summary
 
@@ -337,7 +337,7 @@ def verdicts(summary: Summary, title: str) -> Table:
     for reason, count in summary.documents.by_reason.items():
         rows[reason] = rows.get(reason, 0) + count
     for reason, count in sorted(rows.items(), key=lambda pair: -pair[1]):
-        table.add_row(reason, str(count), Reason.of(reason).explanation)
+        table.add_row(reason, str(count), explanation(reason))
     return table
 
 

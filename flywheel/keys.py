@@ -1,8 +1,8 @@
 """API keys: `fw_<id>_<secret>`, shown once; the table holds the SHA-256 of a 256-bit secret.
 
-    id, plain = create(session, "ingest host", ["submit", "read"])
+    id, plain = create(session, "ingest host", [Scope.SUBMIT, Scope.READ])
     holder = verify(session, plain)          # raises KeyRefused
-    require(holder, "review")                # raises ScopeMissing
+    require(holder, Scope.REVIEW)               # raises ScopeMissing
 
 A key that was found good is remembered for a few seconds, so a request costs no
 query of its own; a revocation takes hold everywhere within CACHE_SECONDS.
@@ -19,7 +19,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -27,10 +26,8 @@ from sqlalchemy.orm import Session
 from flywheel.database import transaction
 from flywheel.database.tables import ApiKeyRow
 from flywheel.errors import FlywheelError, NotFound
+from flywheel.scopes import Scope
 from flywheel.settings import settings
-
-Scope = Literal["read", "submit", "review", "train", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PREFIX = "fw"
 CACHE_SECONDS = 5.0
@@ -38,7 +35,7 @@ CACHE_KEYS = 1024
 
 
 class KeyRefused(FlywheelError):
-    """The key is malformed, unknown, expired or revoked (API: 401). Which, is not said."""
+    """The key is malformed, unknown, expired or revoked (API: 401). The message does not tell which."""
 
 
 class ScopeMissing(FlywheelError):
@@ -58,10 +55,10 @@ _cache_lock = threading.Lock()
 def create(
     session: Session, name: str, scopes: Sequence[str], expires_at: datetime | None = None
 ) -> tuple[str, str]:
-    """A new key: (id, plain). The plain form exists only here. Raises ValueError for an unknown scope."""
-    wanted = sorted(set(scopes))
-    if not wanted or set(wanted) - set(SCOPES):
-        raise ValueError(f"scopes are some of {', '.join(SCOPES)}; not {', '.join(wanted) or 'none'}")
+    """Make a key: (id, plain). The plain form exists only here. Raises ValueError for none or an unknown scope."""
+    wanted = sorted({str(scope) for scope in scopes})
+    if not wanted or set(wanted) - set(Scope):
+        raise ValueError(f"scopes are some of {', '.join(Scope)}; not {', '.join(wanted) or 'none'}")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     session.add(
         ApiKeyRow(id=key_id, name=name, secret_sha256=_digest(secret), scopes=wanted, expires_at=expires_at)
@@ -71,9 +68,9 @@ def create(
 
 
 def create_embedded_key(database_url: str) -> str:
-    """A key for everything, for the owner of an embedded stack; returns its plain form."""
+    """Make a key of all scopes for the owner of an embedded stack; return its plain form."""
     with transaction(database_url) as session:
-        return create(session, "embedded stack", ["admin"])[1]
+        return create(session, "embedded stack", [Scope.ADMIN])[1]
 
 
 def verify(session: Session, plain: str) -> ApiKeyRow:
@@ -98,9 +95,11 @@ def verify(session: Session, plain: str) -> ApiKeyRow:
 
 
 def require(holder: ApiKeyRow, scope: Scope) -> None:
-    """Raises ScopeMissing unless the key has `scope`; admin has them all."""
-    if scope not in holder.scopes and "admin" not in holder.scopes:
-        raise ScopeMissing(f"this needs a key with the scope {scope!r}; this one has {', '.join(holder.scopes)}")
+    """Raise ScopeMissing unless the key has `scope`; admin has them all."""
+    if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:
+        raise ScopeMissing(
+            f"this needs a key with the scope {scope.value!r}; this one has {', '.join(holder.scopes)}"
+        )
 
 
 def revoke(session: Session, key_id: str) -> None:
@@ -147,7 +146,7 @@ def _remember(plain: str, row: ApiKeyRow, seconds: float) -> None:
 
 
 def main() -> None:
-    """`python -m flywheel.keys`: the first key of a cluster, for everything, to standard output."""
+    """`python -m flywheel.keys`: print a first key of all scopes for a cluster."""
     print(create_embedded_key(settings().database_url))
 
 

@@ -1,7 +1,7 @@
-"""Why a page or a document is where it is: one literal, used by gates, quarantine, API and CLI alike.
+"""Reasons for verdicts and states of pages and documents: stable codes with explanations for people.
 
-A reason's value is stable (rows, scripts and tests hold it); its explanation is
-for people and may be reworded.
+A reason is added by one line here, of the code and its explanation, and by the check that gives it. The code
+never changes (rows, scripts and tests hold it); the explanation may be reworded.
 """
 
 from __future__ import annotations
@@ -92,7 +92,6 @@ class Reason(StrEnum):
     ARCHIVE_LIMIT = "archive_limit", "the archive unpacks to too much"
     ARCHIVE_UNREADABLE = "archive_unreadable", "the archive is encrypted or damaged"
     INVALID_TEXT = "invalid_text", "a name holds characters that cannot be stored"
-    DUPLICATE = "duplicate", "the same bytes are in this corpus already"
     UNSAFE_MODEL_FORMAT = "unsafe_model_format", "weights must be safetensors"
 
     # Patches that were dropped
@@ -102,4 +101,8 @@ class Reason(StrEnum):
     PATCH_CLIPPED = "patch_clipped", "characters stick out of the detected line"
     PATCH_SMALL = "patch_small", "too small to read"
     PATCH_LONG = "patch_long", "more characters than the line's width can hold"
-    PATCH_CHARSET = "patch_charset", "characters outside the recipe's charset"
+
+
+def explanation(code: str | None) -> str:
+    """Explanation of a code for people; empty for None and for a code of another version."""
+    return Reason.of(code).explanation if code in frozenset(Reason) else ""

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from flywheel.document import Kind, Outcome
+from flywheel.export.formats import ExportFormat
+from flywheel.scopes import Scope
 from flywheel.states import DocumentState, PageState, PromotionAction, RequestStatus, ReviewVerdict, RoundStatus
-
-Format = Literal["parquet", "webdataset", "jsonl", "paddleocr", "alto", "labelstudio"]
 
 LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 
@@ -175,10 +176,19 @@ class LabelInfo(Response):
     current: bool
 
 
-class Ancestor(Response):
-    """One step back from a label: what it came from."""
+class AncestorKind(StrEnum):
+    """Kind of a step in a label's lineage."""
 
-    kind: Literal["label", "checkpoint", "round", "dataset"]
+    LABEL = "label"
+    CHECKPOINT = "checkpoint"
+    ROUND = "round"
+    DATASET = "dataset"
+
+
+class Ancestor(Response):
+    """One step of a label's lineage, from the label back."""
+
+    kind: AncestorKind
     id: str
     detail: str
 
@@ -219,7 +229,7 @@ class Reviewed(Response):
     label_id: int
 
 
-class QueueDepth(Response):
+class QueueInfo(Response):
     """Open work of one stop, in shards; `pages` in all of them."""
 
     queue: str
@@ -333,7 +343,7 @@ class Champion(Response):
 
 class ExportRequest(Request):
     corpus: CorpusName
-    format: Format
+    format: ExportFormat = Field(description="; ".join(f"{name}: {name.explanation}" for name in ExportFormat))
 
 
 class ExportFile(Response):
@@ -396,7 +406,7 @@ class Trial(Response):
 
 class KeyRequest(Request):
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    scopes: Annotated[list[Literal["read", "submit", "review", "train", "admin"]], Field(min_length=1)]
+    scopes: Annotated[list[Scope], Field(min_length=1)]
     expires_at: datetime | None = None
 
 

@@ -25,7 +25,7 @@ from flywheel.database.tables import (
 )
 from flywheel.document import Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
-from flywheel.export import ExportedPage, Lineage
+from flywheel.export import ExportedPage, ExportFormat, Lineage
 from flywheel.labels.standing import current_labels
 from flywheel.labels.storage import load_label
 from flywheel.pdf import PageFailure, PageImage
@@ -60,7 +60,7 @@ def export(attempt: Attempt) -> None:
 
     with scratch("export") as directory:
         rows = export_rows(attempt, corpus.name, entries, lineages)
-        report = exporting.write(row.format, rows, directory / "out", progress=progress)
+        report = exporting.write(ExportFormat.named(row.format), rows, directory / "out", progress=progress)
         tree_key = store().put_tree(directory / "out")
     with transaction() as session:
         ledger.guard(session, attempt.claim)

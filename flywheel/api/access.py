@@ -1,4 +1,4 @@
-"""Who asks, and what every endpoint needs: the key's holder by scope, the store, ids and limits."""
+"""Dependencies of the endpoints: the key's holder by scope, the store, ids and limits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from flywheel import keys
 from flywheel.database import transaction
 from flywheel.database.tables import ApiKeyRow
+from flywheel.scopes import Scope
 from flywheel.settings import settings
 from flywheel.store import Store, open_store
 from flywheel.wire import LANGUAGE
@@ -20,8 +21,8 @@ bearer = HTTPBearer(auto_error=False, description="An API key: fw_<id>_<secret>"
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
 
-def needs(scope: keys.Scope) -> Callable[[Credentials], ApiKeyRow]:
-    """A dependency that gives the key's row. Raises KeyRefused or ScopeMissing."""
+def needs(scope: Scope) -> Callable[[Credentials], ApiKeyRow]:
+    """Make a dependency that gives the key's row. It raises KeyRefused or ScopeMissing."""
 
     def holder(credentials: Credentials) -> ApiKeyRow:
         if credentials is None:
@@ -34,11 +35,11 @@ def needs(scope: keys.Scope) -> Callable[[Credentials], ApiKeyRow]:
     return holder
 
 
-Reader = Annotated[ApiKeyRow, Depends(needs("read"))]
-Submitter = Annotated[ApiKeyRow, Depends(needs("submit"))]
-Reviewer = Annotated[ApiKeyRow, Depends(needs("review"))]
-Trainer = Annotated[ApiKeyRow, Depends(needs("train"))]
-Admin = Annotated[ApiKeyRow, Depends(needs("admin"))]
+Reader = Annotated[ApiKeyRow, Depends(needs(Scope.READ))]
+Submitter = Annotated[ApiKeyRow, Depends(needs(Scope.SUBMIT))]
+Reviewer = Annotated[ApiKeyRow, Depends(needs(Scope.REVIEW))]
+Trainer = Annotated[ApiKeyRow, Depends(needs(Scope.TRAIN))]
+Admin = Annotated[ApiKeyRow, Depends(needs(Scope.ADMIN))]
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="results at most")]
@@ -52,7 +53,7 @@ LanguageQuery = Annotated[
 
 
 def store() -> Store:
-    """This process's store, by the settings."""
+    """Store of this process, by the settings."""
     return _store(settings().store_url)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from flywheel import wire
 from flywheel.api.access import CorpusPath, Cursor, Id, LanguageQuery, Limit, Reader, Submitter, store
-from flywheel.api.failures import Unprocessable
-from flywheel.api.strict import StrictRoute, check_text
-from flywheel.api.uploads import OPENAPI_BODY, Received, received
+from flywheel.api.strict import StrictRoute
+from flywheel.api.uploads import OPENAPI_BODY, NameQuery, Received, handle_upload, upload_responses
 from flywheel.catalog import corpora
 from flywheel.database import transaction
 from flywheel.errors import Rejected
@@ -23,11 +22,9 @@ from flywheel.loop.submission import submit
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.states import DocumentState
-from flywheel.wire import LANGUAGE
 
 router = APIRouter(route_class=StrictRoute)
 
-Name = Annotated[str | None, Query(max_length=8192, description="file name, for people; the bytes decide")]
 State = Annotated[DocumentState | None, Query()]
 
 
@@ -37,8 +34,7 @@ State = Annotated[DocumentState | None, Query()]
     summary="Submit a PDF, an image, or a ZIP of them; makes the corpus when it is new",
     responses={
         200: {"description": "Every file was in the corpus already", "model": wire.Upload},
-        413: {"description": "Larger than the limit", "model": wire.FailureBody},
-        415: {"description": "Not a PDF, PNG, JPEG, TIFF or ZIP", "model": wire.FailureBody},
+        **upload_responses("PDF, PNG, JPEG, TIFF or ZIP"),
     },
     openapi_extra=OPENAPI_BODY,
 )
@@ -47,23 +43,12 @@ async def submit_document(
     response: Response,
     _: Submitter,
     corpus: CorpusPath,
-    name: Name = None,
+    name: NameQuery = None,
     language: LanguageQuery = None,
 ) -> wire.Upload:
-    async with received(request, name) as upload:
-        result = await run_in_threadpool(take, corpus, upload, language or form_language(upload))
+    result = await handle_upload(request, name, language, partial(submit_upload, corpus))
     response.status_code = 200 if result.duplicate else 201
     return result
-
-
-def form_language(upload: Received) -> str | None:
-    """The `language` part of a form, checked like the query's."""
-    tag = upload.fields.get("language") or None
-    if tag is not None:
-        check_text(tag)
-        if not LANGUAGE.fullmatch(tag):
-            raise Unprocessable("invalid_request", "form.language: not a BCP-47 tag")
-    return tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +58,15 @@ class _File:
     media_type: str
 
 
-def take(corpus: str, upload: Received, language: str | None) -> wire.Upload:
-    """Put a received file, or each file of a received ZIP, into a corpus. Raises Rejected."""
+def submit_upload(corpus: str, upload: Received) -> wire.Upload:
+    """Submit a received file, or each file of a received ZIP, to a corpus. Raises Rejected."""
     kind = media_type(upload.path, upload.name)
     refused: list[wire.RefusedFile] = []
     if kind == ZIP:
         files, refused = _unpack(upload)
     else:
         files = [_File(upload.path, upload.name, kind)]
-    documents = [_submit(corpus, file, language) for file in files]
+    documents = [_submit(corpus, file, upload.language) for file in files]
     return wire.Upload(
         name=upload.name,
         duplicate=all(document.duplicate for document in documents),
@@ -105,7 +90,7 @@ def _submit(corpus: str, file: _File, language: str | None) -> wire.SubmittedFil
 
 
 def _unpack(upload: Received) -> tuple[list[_File], list[wire.RefusedFile]]:
-    """Every member on disk before any is submitted, so that a bad archive leaves nothing in the corpus."""
+    """Unpack all members before any is submitted, so that a bad archive leaves nothing in the corpus."""
     limits = ArchiveLimits(
         entries=settings().archive_entries,
         total_bytes=settings().archive_bytes,

@@ -9,7 +9,7 @@ from flywheel import keys, wire
 from flywheel.api.access import Admin
 from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute
-from flywheel.catalog.corpora import columns
+from flywheel.catalog.rows import columns
 from flywheel.database import transaction
 from flywheel.database.tables import ApiKeyRow
 

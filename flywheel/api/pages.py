@@ -1,4 +1,4 @@
-"""Pages: listed with verdicts and reasons; one with its labels, their origin, and its picture."""
+"""Pages: listed with verdicts and reasons; one page with its labels, their lineage and its picture."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from flywheel import reasons, wire
+from flywheel import wire
 from flywheel.api.access import CorpusPath, Cursor, Id, Limit, Reader, store
-from flywheel.api.rendering import Format, Picture, page_image
+from flywheel.api.rendering import Picture, PictureFormat, page_image
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import pages
 from flywheel.database import transaction
@@ -18,13 +18,15 @@ from flywheel.document import Outcome, Verdict, encode
 from flywheel.errors import NotFound
 from flywheel.labels.standing import current_label
 from flywheel.labels.storage import load_label
+from flywheel.reasons import Reason
 from flywheel.states import PageState
 
 router = APIRouter(route_class=StrictRoute)
 
 State = Annotated[PageState | None, Query()]
 Judged = Annotated[Outcome | None, Query()]
-Reason = Annotated[str | None, Query(pattern="^[a-z_]{1,64}$", description="a code of flywheel/reasons.py")]
+REASONS = "\n".join(f"- `{reason}`: {reason.explanation}" for reason in Reason)
+ReasonQuery = Annotated[Reason | None, Query(description=f"a reason's code\n\n{REASONS}")]
 DocumentId = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 Dpi = Annotated[float, Query(ge=20, le=400, allow_inf_nan=False)]
 LabelId = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="default: the current label")]
@@ -36,7 +38,7 @@ def list_pages(
     corpus: CorpusPath,
     state: State = None,
     verdict: Judged = None,
-    reason: Reason = None,
+    reason: ReasonQuery = None,
     document: DocumentId = None,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -66,7 +68,9 @@ def show_page_label(_: Reader, page_id: Id) -> dict[str, Any]:
     "/pages/{page_id}/image",
     summary="The page's picture, with its label drawn on it or bare",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}, "image/jpeg": {}}, "description": "The picture"}},
+    responses={
+        200: {"content": {format.media_type: {} for format in PictureFormat}, "description": "The picture"}
+    },
 )
 def show_page_image(
     _: Reader,
@@ -74,7 +78,7 @@ def show_page_image(
     dpi: Dpi = 110,
     annotated: Annotated[bool, Query(description="draw the label's boxes and text")] = False,
     label: LabelId = None,
-    format: Format = "png",
+    format: PictureFormat = PictureFormat.PNG,
 ) -> Response:
     with transaction() as session:
         page, document = pages.page_and_document(session, page_id)
@@ -86,12 +90,12 @@ def show_page_image(
         drawn = load_label(store(), row)
         picture = replace(picture, label=drawn, verdict=_verdict(row), document=document.name)
     image = page_image(picture)
-    return Response(image, media_type=f"image/{format}", headers={"Cache-Control": "private, max-age=60"})
+    return Response(image, media_type=format.media_type, headers={"Cache-Control": "private, max-age=60"})
 
 
 def _verdict(row: LabelRow) -> Verdict | None:
-    """What the gate or a person said of a label; None for a code of another version."""
+    """Verdict of the gate or of a person on a label; None where its reason is a code of another version."""
     try:
-        return Verdict(Outcome(row.verdict), reasons.Reason(row.reason), row.detail)  # type: ignore[call-arg]
+        return Verdict(row.verdict, Reason.of(row.reason), row.detail)
     except ValueError:
         return None

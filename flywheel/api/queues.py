@@ -16,6 +16,6 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/queues", summary="Open work by queue and stop, in shards")
-def list_queues(_: Reader) -> list[wire.QueueDepth]:
+def list_queues(_: Reader) -> list[wire.QueueInfo]:
     with transaction() as session:
-        return [wire.QueueDepth.model_validate(asdict(depth)) for depth in ledger.queue_depths(session)]
+        return [wire.QueueInfo.model_validate(asdict(depth)) for depth in ledger.queue_depths(session)]

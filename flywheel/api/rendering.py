@@ -11,30 +11,42 @@ import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from flywheel.api.access import store
 from flywheel.document import Label, Verdict
 from flywheel.errors import Rejected
+from flywheel.intake import JPEG, PNG
 from flywheel.settings import settings
 
 if TYPE_CHECKING:
     from flywheel.pdf import Sandbox
 
-Format = Literal["png", "jpeg"]
 JPEG_QUALITY = 88
+
+
+class PictureFormat(StrEnum):
+    """Encoding of a picture."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+
+    @property
+    def media_type(self) -> str:
+        return {PictureFormat.PNG: PNG, PictureFormat.JPEG: JPEG}[self]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What to draw: a page of a stored document at `dpi`. With `label` it is drawn on the page, under a
-    header that names the document and the verdict."""
+    """Order for a picture: a page of a stored document at `dpi`. With `label` it is drawn on the page, under
+    a header that names the document and the verdict."""
 
     blob_key: str
     number: int
     dpi: float
-    format: Format
+    format: PictureFormat
     label: Label | None = None
     verdict: Verdict | None = None
     document: str = ""
@@ -46,7 +58,7 @@ def page_image(picture: Picture) -> bytes:
 
 
 def close_renderers() -> None:
-    """Ends the children and the threads."""
+    """End the children and the threads."""
     if _threads.cache_info().currsize:
         _threads().shutdown(wait=True)
         _threads.cache_clear()
@@ -87,7 +99,7 @@ def _draw(picture: Picture) -> bytes:
             page=picture.number,
         )
     out = io.BytesIO()
-    options = {"quality": JPEG_QUALITY} if picture.format == "jpeg" else {}
+    options = {"quality": JPEG_QUALITY} if picture.format is PictureFormat.JPEG else {}
     image.save(out, picture.format.upper(), **options)
     return out.getvalue()
 

@@ -1,7 +1,8 @@
-"""Rounds: one turn of fine-tuning for a language, started, followed and cancelled."""
+"""Rounds of fine-tuning: started, planned, followed and cancelled."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,29 +13,26 @@ from flywheel.api.strict import StrictRoute
 from flywheel.catalog import rounds as catalog
 from flywheel.database import transaction
 from flywheel.loop import planning, rounds
+from flywheel.states import RoundStatus
 
 router = APIRouter(route_class=StrictRoute)
 
-Status = Annotated[str | None, Query(pattern="^[a-z]{1,20}$", description="e.g. training, finished")]
+Status = Annotated[RoundStatus | None, Query()]
 
 
 @router.post("/rounds", status_code=201, summary="Start a round; 409 while one runs for the language")
 def start_round(_: Trainer, ask: wire.RoundRequest) -> wire.RoundDetail:
-    with transaction() as session:
-        round_id = rounds.start(
-            session,
-            language=ask.language,
-            corpora=list(ask.corpora),
-            recipe=ask.recipe,
-            overrides=dict(ask.overrides),
-        )
-        return catalog.round_(session, round_id)
+    return _begin(rounds.start, ask)
 
 
 @router.post("/rounds/plan", status_code=201, summary="Plan a round, start none; GET it until it is planned")
 def plan_round(_: Trainer, ask: wire.RoundRequest) -> wire.RoundDetail:
+    return _begin(planning.ask, ask)
+
+
+def _begin(begin: Callable[..., int], ask: wire.RoundRequest) -> wire.RoundDetail:
     with transaction() as session:
-        round_id = planning.ask(
+        round_id = begin(
             session,
             language=ask.language,
             corpora=list(ask.corpora),

@@ -1,19 +1,18 @@
-"""Trials: one file read now, outside any corpus; with a true text beside it, an evaluation."""
+"""Trials: one file read at once, outside any corpus; scored when its true text is sent along."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.concurrency import run_in_threadpool
 
 from flywheel import wire
 from flywheel.api.access import Id, LanguageQuery, Reader, Submitter, store
-from flywheel.api.documents import Name, form_language
 from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute, check_text
-from flywheel.api.uploads import OPENAPI_BODY, Received, received
+from flywheel.api.uploads import OPENAPI_BODY, NameQuery, Received, handle_upload, upload_responses
 from flywheel.catalog import records
 from flywheel.catalog import rounds as checkpoints
 from flywheel.database import transaction
@@ -38,25 +37,21 @@ Mode = Annotated[
     "/trials",
     status_code=201,
     summary="Read one PDF or image now; with a `truth` part, also score it",
-    responses={
-        413: {"description": "Larger than the limit", "model": wire.FailureBody},
-        415: {"description": "Not a PDF, PNG, JPEG or TIFF", "model": wire.FailureBody},
-    },
+    responses=upload_responses("PDF, PNG, JPEG or TIFF"),
     openapi_extra=OPENAPI_BODY,
 )
 async def start_trial(
     request: Request,
     _: Submitter,
-    name: Name = None,
+    name: NameQuery = None,
     language: LanguageQuery = None,
     checkpoint: Checkpoint = None,
     mode: Mode = None,
 ) -> wire.Trial:
-    async with received(request, name) as upload:
-        return await run_in_threadpool(_start, upload, language or form_language(upload), checkpoint, mode)
+    return await handle_upload(request, name, language, partial(_start, checkpoint=checkpoint, mode=mode))
 
 
-def _start(upload: Received, language: str | None, checkpoint: str | None, mode: str | None) -> wire.Trial:
+def _start(upload: Received, *, checkpoint: str | None, mode: str | None) -> wire.Trial:
     if media_type(upload.path, upload.name) == ZIP:
         raise Rejected(Reason.UNSUPPORTED_TYPE, f"{upload.name}: send one document, not an archive")
     truth = upload.fields.get("truth")
@@ -73,7 +68,7 @@ def _start(upload: Received, language: str | None, checkpoint: str | None, mode:
             name=upload.name,
             blob_key=blob_key,
             truth_key=truth_key,
-            language=language,
+            language=upload.language,
             checkpoint_id=checkpoint,
             mode=mode,
         )

@@ -1,4 +1,4 @@
-"""Files coming in over HTTP: streamed to scratch space under a cap, told apart by their bytes.
+"""Uploads over HTTP: received into scratch space under a cap, and handed to a function in a thread.
 
 A body is either the file itself (any binary content type) or multipart/form-data
 with a part that has a file name. Nothing reaches the store before the whole body
@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from flywheel.api.failures import Unprocessable
+from flywheel.api.strict import check_text
 from flywheel.errors import Rejected
 from flywheel.intake import READABLE, ZIP, clean_name
 from flywheel.reasons import Reason
 from flywheel.settings import settings
+from flywheel.wire import LANGUAGE, FailureBody
 
 BUFFER = 1 << 20
 BINARY = {"", "application/octet-stream", "binary/octet-stream", "application/x-zip-compressed", ZIP, *READABLE}
 FORM = "multipart/form-data"
+
+NameQuery = Annotated[str | None, Query(max_length=8192, description="file name, for people; the bytes decide")]
+Result = TypeVar("Result")
 
 # For OpenAPI: FastAPI cannot see a body that the endpoint streams itself.
 OPENAPI_BODY = {
@@ -52,14 +58,35 @@ OPENAPI_BODY = {
 }
 
 
+def upload_responses(types: str) -> dict[int | str, dict[str, Any]]:
+    """Descriptions of an upload's refusals, for OpenAPI. `types` names the files that are taken."""
+    return {
+        413: {"description": "Larger than the limit", "model": FailureBody},
+        415: {"description": f"Not a {types}", "model": FailureBody},
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An upload in scratch space. `name` is fit to store; `fields` are the form's other parts."""
+    """Upload in scratch space. `name` is fit to store; `fields` are the form's other parts."""
 
     path: Path
     name: str
     size: int
     fields: dict[str, str] = field(default_factory=dict)
+    language: str | None = None
+
+
+async def handle_upload(
+    request: Request, name: str | None, language: str | None, work: Callable[[Received], Result]
+) -> Result:
+    """Receive the request's file and return what `work` makes of it, in a thread of its own.
+
+    Name and language are those given, else the form's. Raises what `received` and `work` raise.
+    """
+    async with received(request, name) as upload:
+        language = language or _form_language(upload.fields)
+        return await run_in_threadpool(work, replace(upload, language=language))
 
 
 @asynccontextmanager
@@ -144,6 +171,16 @@ def _copy(source: UploadFile, path: Path) -> int:
     with path.open("wb") as target:
         shutil.copyfileobj(source.file, target, BUFFER)
         return target.tell()
+
+
+def _form_language(fields: dict[str, str]) -> str | None:
+    """The `language` part of a form, checked like the query's."""
+    tag = fields.get("language") or None
+    if tag is not None:
+        check_text(tag)
+        if not LANGUAGE.fullmatch(tag):
+            raise Unprocessable("invalid_request", "form.language: not a BCP-47 tag")
+    return tag
 
 
 def _name(name: str | None) -> str:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from flywheel import wire
 from flywheel.api.access import Reader
 from flywheel.api.strict import StrictRoute
-from flywheel.catalog.corpora import columns
+from flywheel.catalog.rows import columns
 from flywheel.database import transaction
 from flywheel.work import workers
 

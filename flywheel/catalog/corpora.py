@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from flywheel import wire
 from flywheel.catalog import cursor
+from flywheel.catalog.rows import columns
 from flywheel.database import tables
 from flywheel.errors import NotFound
 
 
 def corpora(session: Session) -> list[wire.Corpus]:
-    """Every corpus by name, with how much it holds."""
+    """Every corpus by name, with its numbers of documents and pages."""
     documents = (
         select(tables.DocumentRow.corpus_id, func.count().label("n"))
         .group_by(tables.DocumentRow.corpus_id)
@@ -40,7 +41,7 @@ def corpora(session: Session) -> list[wire.Corpus]:
 
 
 def corpus_row(session: Session, name: str) -> tables.CorpusRow:
-    """Raises NotFound."""
+    """The corpus of this name. Raises NotFound."""
     row = session.execute(select(tables.CorpusRow).where(tables.CorpusRow.name == name)).scalar_one_or_none()
     if row is None:
         raise NotFound(f"no corpus is called {name!r}")
@@ -48,7 +49,7 @@ def corpus_row(session: Session, name: str) -> tables.CorpusRow:
 
 
 def summary(session: Session, name: str) -> wire.Summary:
-    """How far a corpus is. Raises NotFound."""
+    """Counts of a corpus's documents and pages by state, verdict and reason. Raises NotFound."""
     corpus = corpus_row(session, name)
     documents = session.execute(
         select(tables.DocumentRow.state, tables.DocumentRow.reason, func.count())
@@ -108,7 +109,7 @@ def documents(
 
 
 def document(session: Session, document_id: int) -> wire.Document:
-    """Raises NotFound."""
+    """One document. Raises NotFound."""
     found = session.execute(
         select(tables.DocumentRow, tables.CorpusRow.name)
         .join(tables.CorpusRow, tables.CorpusRow.id == tables.DocumentRow.corpus_id)
@@ -121,8 +122,3 @@ def document(session: Session, document_id: int) -> wire.Document:
 
 def _document(row: tables.DocumentRow, corpus: str) -> wire.Document:
     return wire.Document.model_validate({**columns(row), "corpus": corpus})
-
-
-def columns(row: tables.Row) -> dict[str, Any]:
-    """A row as a dictionary by attribute name."""
-    return {attribute.key: getattr(row, attribute.key) for attribute in row.__mapper__.column_attrs}

@@ -1,31 +1,33 @@
-"""Pages: listed with their verdicts, and one with all its labels and where the current one came from."""
+"""Pages: listings with verdicts, and one page with all its labels and the current one's lineage."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from flywheel import wire
 from flywheel.catalog import cursor
-from flywheel.catalog.corpora import columns, corpus_row
+from flywheel.catalog.corpora import corpus_row
+from flywheel.catalog.rows import columns, row_by_id
 from flywheel.database import tables
-from flywheel.errors import NotFound
+from flywheel.document import Outcome
 from flywheel.labels.standing import current_label
-from flywheel.reasons import Reason
+from flywheel.reasons import Reason, explanation
+from flywheel.states import PageState
 
 LINEAGE_STEPS = 100  # labels walked back at most
 
 
 @dataclass(frozen=True, slots=True)
 class PageFilter:
-    """Which pages of a corpus; None: any."""
+    """Condition on the pages of a corpus; None: any."""
 
-    state: str | None = None
-    verdict: str | None = None
-    reason: str | None = None
+    state: PageState | None = None
+    verdict: Outcome | None = None
+    reason: Reason | None = None
     document_id: int | None = None
 
 
@@ -33,13 +35,17 @@ def pages(session: Session, corpus: str, wanted: PageFilter, *, after: str | Non
     """A corpus's pages by document and number. Raises NotFound, CursorRefused."""
     row = corpus_row(session, corpus)
     filters = {"list": "pages", "corpus": row.id, **asdict(wanted)}
-    query = _with_names().where(tables.DocumentRow.corpus_id == row.id, *_conditions(wanted))
+    query = (
+        select(tables.PageRow, tables.DocumentRow)
+        .join(tables.DocumentRow, tables.DocumentRow.id == tables.PageRow.document_id)
+        .where(tables.DocumentRow.corpus_id == row.id, *_conditions(wanted))
+    )
     if after is not None:
         place = cursor.decode(after, filters, 2)
         query = query.where(tuple_(tables.PageRow.document_id, tables.PageRow.number) > tuple_(*place))
     query = query.order_by(tables.PageRow.document_id, tables.PageRow.number).limit(limit + 1)
     found = session.execute(query).all()
-    items = [_page(page, document, corpus) for page, document, _ in found[:limit]]
+    items = [_page(page, document, corpus) for page, document in found[:limit]]
     last = (items[-1].document_id, items[-1].number) if len(found) > limit else None
     return wire.Pages(items=items, next=cursor.encode(last, filters) if last else None)
 
@@ -54,14 +60,6 @@ def _conditions(wanted: PageFilter) -> list[Any]:
     return [column == value for column, value in by_column.items() if value is not None]
 
 
-def _with_names() -> Select[tables.PageRow, tables.DocumentRow, str]:
-    return (
-        select(tables.PageRow, tables.DocumentRow, tables.CorpusRow.name)
-        .join(tables.DocumentRow, tables.DocumentRow.id == tables.PageRow.document_id)
-        .join(tables.CorpusRow, tables.CorpusRow.id == tables.DocumentRow.corpus_id)
-    )
-
-
 def _page(page: tables.PageRow, document: tables.DocumentRow, corpus: str) -> wire.Page:
     return wire.Page.model_validate(_fields(page, document, corpus))
 
@@ -72,32 +70,21 @@ def _fields(page: tables.PageRow, document: tables.DocumentRow, corpus: str) -> 
         "document": document.name,
         "language": document.language,
         "corpus": corpus,
-        "explanation": explanation(page.reason),
+        "explanation": explanation(page.reason) or None,
     }
 
 
-def explanation(reason: str | None) -> str | None:
-    """What a reason's code means, for people; None for a code of another version."""
-    try:
-        return Reason(reason).explanation if reason else None  # type: ignore[call-arg]
-    except ValueError:
-        return None
-
-
 def page_and_document(session: Session, page_id: int) -> tuple[tables.PageRow, tables.DocumentRow]:
-    """Raises NotFound."""
-    found = session.execute(_with_names().where(tables.PageRow.id == page_id)).one_or_none()
-    if found is None:
-        raise NotFound(f"no page has the id {page_id}")
-    return found[0], found[1]
+    """A page's row and its document's. Raises NotFound."""
+    found = row_by_id(session, tables.PageRow, page_id, "page")
+    return found, session.get_one(tables.DocumentRow, found.document_id)
 
 
 def page(session: Session, page_id: int) -> wire.PageDetail:
     """A page with its facts, every label it had, reviews, and the lineage of the current label.
     Raises NotFound."""
-    found = session.execute(_with_names().where(tables.PageRow.id == page_id)).one_or_none()
-    if found is None:
-        raise NotFound(f"no page has the id {page_id}")
+    row, document = page_and_document(session, page_id)
+    corpus = session.get_one(tables.CorpusRow, document.corpus_id)
     rows = session.scalars(
         select(tables.LabelRow).where(tables.LabelRow.page_id == page_id).order_by(tables.LabelRow.id)
     ).all()
@@ -107,7 +94,7 @@ def page(session: Session, page_id: int) -> wire.PageDetail:
     current = current_label(session, page_id)
     return wire.PageDetail.model_validate(
         {
-            **_fields(found[0], found[1], found[2]),
+            **_fields(row, document, corpus.name),
             "labels": [{**columns(row), "current": current is not None and row.id == current.id} for row in rows],
             "lineage": lineage(session, current) if current else [],
             "reviews": [columns(row) for row in reviews],
@@ -116,20 +103,17 @@ def page(session: Session, page_id: int) -> wire.PageDetail:
 
 
 def label_row(session: Session, label_id: int) -> tables.LabelRow:
-    """Raises NotFound."""
-    row = session.get(tables.LabelRow, label_id)
-    if row is None:
-        raise NotFound(f"no label has the id {label_id}")
-    return row
+    """One label's row. Raises NotFound."""
+    return row_by_id(session, tables.LabelRow, label_id, "label")
 
 
 def lineage(session: Session, label: tables.LabelRow) -> list[wire.Ancestor]:
-    """From a label back: its checkpoint, that one's round and dataset, then the label it replaced, and so on."""
+    """Lineage of a label: its checkpoint, that one's round and dataset, then the label it replaced, and so on."""
     steps: list[wire.Ancestor] = []
     row: tables.LabelRow | None = label
     while row is not None and len(steps) < LINEAGE_STEPS:
         detail = f"{row.kind}, by {row.producer}, {row.verdict}: {row.reason}, generation {row.generation}"
-        steps.append(wire.Ancestor(kind="label", id=str(row.id), detail=detail))
+        steps.append(wire.Ancestor(kind=wire.AncestorKind.LABEL, id=str(row.id), detail=detail))
         if row.checkpoint_id is not None:
             steps.extend(_origin(session, row.checkpoint_id))
         row = session.get(tables.LabelRow, row.parent_id) if row.parent_id is not None else None
@@ -141,15 +125,17 @@ def _origin(session: Session, checkpoint_id: str) -> list[wire.Ancestor]:
     checkpoint = session.get(tables.CheckpointRow, checkpoint_id)
     if checkpoint is None:
         return []
-    steps = [wire.Ancestor(kind="checkpoint", id=checkpoint.id, detail=_describe(checkpoint))]
+    steps = [wire.Ancestor(kind=wire.AncestorKind.CHECKPOINT, id=checkpoint.id, detail=_describe(checkpoint))]
     round_ = session.get(tables.RoundRow, checkpoint.round_id) if checkpoint.round_id else None
     if round_ is not None:
         detail = f"{round_.language}, recipe {round_.recipe}, {round_.status}"
-        steps.append(wire.Ancestor(kind="round", id=str(round_.id), detail=detail))
+        steps.append(wire.Ancestor(kind=wire.AncestorKind.ROUND, id=str(round_.id), detail=detail))
     dataset = session.get(tables.DatasetRow, checkpoint.dataset_id) if checkpoint.dataset_id else None
     if dataset is not None:
         steps.append(
-            wire.Ancestor(kind="dataset", id=str(dataset.id), detail=f"{dataset.language} {dataset.hash}")
+            wire.Ancestor(
+                kind=wire.AncestorKind.DATASET, id=str(dataset.id), detail=f"{dataset.language} {dataset.hash}"
+            )
         )
     return steps
 

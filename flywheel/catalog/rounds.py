@@ -6,14 +6,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flywheel import wire
-from flywheel.catalog.corpora import columns
+from flywheel.catalog.rows import columns, row_by_id
 from flywheel.database import tables
-from flywheel.errors import NotFound
 from flywheel.loop import promotion
+from flywheel.states import RoundStatus
 
 
 def rounds(
-    session: Session, *, language: str | None = None, status: str | None = None, limit: int = 100
+    session: Session, *, language: str | None = None, status: RoundStatus | None = None, limit: int = 100
 ) -> list[wire.Round]:
     """Rounds, newest first."""
     query = select(tables.RoundRow).order_by(tables.RoundRow.id.desc()).limit(limit)
@@ -26,9 +26,7 @@ def rounds(
 
 def round_(session: Session, round_id: int) -> wire.RoundDetail:
     """One round with its curve, dataset and decisions. Raises NotFound."""
-    row = session.get(tables.RoundRow, round_id)
-    if row is None:
-        raise NotFound(f"no round has the id {round_id}")
+    row = row_by_id(session, tables.RoundRow, round_id, "round")
     dataset = session.get(tables.DatasetRow, row.dataset_id) if row.dataset_id is not None else None
     decisions = session.scalars(
         select(tables.PromotionRow)
@@ -51,27 +49,27 @@ def checkpoints(session: Session, *, language: str | None = None) -> list[wire.C
     )
     if language is not None:
         query = query.where(tables.CheckpointRow.language == language)
-    reigns = champions(session)
-    return [_checkpoint(row, reigns) for row in session.scalars(query)]
+    champions = promotion.champions(session)
+    return [_checkpoint(row, champions) for row in session.scalars(query)]
 
 
 def checkpoint(session: Session, checkpoint_id: str) -> wire.Checkpoint:
-    """Raises NotFound."""
-    row = session.get(tables.CheckpointRow, checkpoint_id)
-    if row is None:
-        raise NotFound(f"no checkpoint has the id {checkpoint_id!r}")
-    return _checkpoint(row, champions(session))
+    """One checkpoint. Raises NotFound."""
+    row = row_by_id(session, tables.CheckpointRow, checkpoint_id, "checkpoint")
+    return _checkpoint(row, promotion.champions(session))
 
 
-def _checkpoint(row: tables.CheckpointRow, reigns: list[wire.Champion]) -> wire.Checkpoint:
-    languages = [reign.language for reign in reigns if reign.checkpoint_id == row.id]
+def _checkpoint(row: tables.CheckpointRow, champions: dict[str, str]) -> wire.Checkpoint:
+    languages = [language for language, checkpoint_id in champions.items() if checkpoint_id == row.id]
     return wire.Checkpoint.model_validate({**columns(row), "champion_of": languages})
 
 
 def champions(session: Session) -> list[wire.Champion]:
-    """The checkpoint that reads each language now, by language."""
-    found = promotion.champions(session)
-    return [wire.Champion(language=language, checkpoint_id=id_) for language, id_ in sorted(found.items())]
+    """The champion of every language that has one, by language."""
+    return [
+        wire.Champion(language=language, checkpoint_id=checkpoint_id)
+        for language, checkpoint_id in promotion.champions(session).items()
+    ]
 
 
 def promotions(session: Session, *, language: str | None = None, limit: int = 100) -> list[wire.PromotionInfo]:

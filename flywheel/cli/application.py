@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from flywheel.cli import audit, demo, exports, keys, pages, promotions, queues, rounds, stack, submit, trials
+from flywheel.export import ExportFormat
 
 HELP = (
     "Labels PDFs for OCR training, and trains the recognisers that label them better.\n\n"
@@ -90,5 +91,7 @@ EXAMPLES = {
     "export": _examples(
         "flywheel export books --format parquet --to out/",
         "python -c \"import datasets; print(datasets.load_dataset('out/'))\"",
+        "",
+        *(f"{format:13}{format.explanation}" for format in ExportFormat),
     ),
 }

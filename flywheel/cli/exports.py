@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,27 +13,12 @@ from flywheel.cli import show
 from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, CorpusArgument, DataDir
 from flywheel.errors import BlobCorrupt, Conflict, FlywheelError
+from flywheel.export import MANIFEST, ExportFormat
 from flywheel.states import RequestStatus
 
 if TYPE_CHECKING:
     from flywheel.client import Client
     from flywheel.wire import Export
-
-MANIFEST = "manifest.json"
-LOADING = {
-    "parquet": "datasets.load_dataset({path!r})",
-    "webdataset": "datasets.load_dataset('webdataset', data_files={glob!r})",
-    "jsonl": "datasets.load_dataset('json', data_files={glob!r})",
-}
-
-
-class Format(StrEnum):
-    PARQUET = "parquet"
-    WEBDATASET = "webdataset"
-    JSONL = "jsonl"
-    PADDLEOCR = "paddleocr"
-    ALTO = "alto"
-    LABELSTUDIO = "labelstudio"
 
 
 class ExportFailed(FlywheelError):
@@ -46,7 +30,9 @@ def export(
     to: Annotated[
         Path, typer.Option("--to", metavar="DIR", help="Where the files go; empty, or an older export.")
     ],
-    format: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = Format.PARQUET,
+    format: Annotated[
+        ExportFormat, typer.Option("--format", "-f", metavar="NAME", help=f"{', '.join(ExportFormat)}.")
+    ] = ExportFormat.PARQUET,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,15 +49,14 @@ def export(
     show.answer({**data, "files": found.files}, lambda: _show_files(found, format, to, total), as_json=as_json)
 
 
-def _show_files(found: Export, format: Format, to: Path, total: int) -> None:
+def _show_files(found: Export, format: ExportFormat, to: Path, total: int) -> None:
     made = show.table("file", ">size", "sha256")
     for file in found.files:
         made.add_row(file.path, show.size(file.size), f"[dim]{file.sha256[:16]}[/]")
     show.say(made)
     show.say(f"[green]{show.count(found.rows)} rows[/], {show.size(total)} in {to}, every file checked")
-    glob = str(to / ("*.tar" if format is Format.WEBDATASET else "*.jsonl"))
-    if format.value in LOADING:
-        show.say(f"[dim]{LOADING[format.value].format(path=str(to), glob=glob)}[/]")
+    if format.loads:
+        show.say(f"[dim]{show.plainly(format.loads.format(directory=to))}[/]")
 
 
 def _check_target(to: Path) -> None:

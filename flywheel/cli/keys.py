@@ -9,6 +9,7 @@ import typer
 from flywheel.cli import show
 from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, DataDir
+from flywheel.scopes import Scope
 
 if TYPE_CHECKING:
     from flywheel.wire import KeyInfo, NewKey
@@ -19,7 +20,7 @@ app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 @app.command(epilog="[bold]Example[/]\n  flywheel keys create --scope read --scope submit --name scanner")
 def create(
     scope: Annotated[
-        list[str], typer.Option("--scope", "-s", help="read, submit, review, train or admin; again for more.")
+        list[Scope], typer.Option("--scope", "-s", metavar="S", help=f"{', '.join(Scope)}; again for more.")
     ],
     name: Annotated[str, typer.Option("--name", help="Whose it is, for people.")] = "made with the command line",
     days: Annotated[

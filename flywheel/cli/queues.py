@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from flywheel.client import Client
-    from flywheel.wire import QueueDepth
+    from flywheel.wire import QueueInfo
 
 REFRESH_SECONDS = 1.0
 
@@ -53,7 +53,7 @@ def _watch_json(client: Client) -> None:
         time.sleep(REFRESH_SECONDS)
 
 
-def _render(depths: list[QueueDepth]) -> RenderableType:
+def _render(depths: list[QueueInfo]) -> RenderableType:
     if not depths:
         return "[green]idle[/]  nothing is queued and nothing is running"
     made = show.table("queue", "stop", ">ready", ">running", ">put off", ">pages", ">oldest waits")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from flywheel.document import Outcome
-from flywheel.reasons import Reason
+from flywheel.reasons import explanation
 from flywheel.states import DocumentState, PageState, PromotionAction, RequestStatus, RoundStatus
 
 if TYPE_CHECKING:
@@ -164,14 +164,6 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def explanation(reason: str) -> str:
-    """Explanation of a reason's code for people; empty for a code of another version."""
-    try:
-        return Reason(reason).explanation  # type: ignore[call-arg]
-    except ValueError:
-        return ""
 
 
 def reasons_table(counts: Mapping[str, int], counted: str, *, title: str) -> Table:

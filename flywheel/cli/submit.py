@@ -18,6 +18,7 @@ from flywheel.cli.show import SubmissionStatus
 from flywheel.cli.summary import show_summary
 from flywheel.errors import ApiError
 from flywheel.intake import SUFFIXES
+from flywheel.reasons import explanation
 
 if TYPE_CHECKING:
     from flywheel.client import Client
@@ -140,7 +141,7 @@ def _show_rows(rows: list[Submission]) -> None:
 def _why(row: Submission) -> str:
     if row.status is SubmissionStatus.DUPLICATE:
         return "the corpus holds these bytes already"
-    return f"{row.reason}: {show.plainly(row.detail or show.explanation(row.reason))}" if row.reason else ""
+    return f"{row.reason}: {show.plainly(row.detail or explanation(row.reason))}" if row.reason else ""
 
 
 def _wait(client: Client, corpus: str, *, hidden: bool) -> Summary:

@@ -16,6 +16,7 @@ from flywheel.cli.parallel import in_parallel
 from flywheel.document import Outcome, decode_label
 from flywheel.intake import READABLE_SUFFIXES
 from flywheel.loop.readers import AUTO, BUILTIN_READERS, MODES
+from flywheel.reasons import explanation
 from flywheel.states import RequestStatus
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def read(
 def _print_text(found: Trial) -> None:
     """Print text to standard output, pages parted by form feeds, and faults to standard error."""
     if found.status == RequestStatus.FAILED:
-        show.note(f"{found.name}: {found.reason}: {found.detail or show.explanation(found.reason or '')}")
+        show.note(f"{found.name}: {found.reason}: {found.detail or explanation(found.reason)}")
     for number, page in enumerate(found.pages):
         if number:
             sys.stdout.write("\f")

@@ -143,8 +143,8 @@ class Client:
 
     # Work
 
-    def queues(self) -> list[wire.QueueDepth]:
-        return self._http.listed("/v1/queues", wire.QueueDepth)
+    def queues(self) -> list[wire.QueueInfo]:
+        return self._http.listed("/v1/queues", wire.QueueInfo)
 
     def workers(self) -> list[wire.Worker]:
         """Worker processes seen lately."""

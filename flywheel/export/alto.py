@@ -1,7 +1,7 @@
 """ALTO 4.4 (Library of Congress): one XML file a page beside its image, for libraries and for eScriptorium.
 
 Coordinates are pixels of the image. Categories become structure tags; a line is one String,
-since neither Tibetan nor Chinese separates words by spaces. The lineage is the processing step's settings,
+since neither Tibetan nor Chinese separates words by spaces. The page's origin is the processing step's settings,
 as JSON; labels written by a person carry the correction status.
 """
 
@@ -22,7 +22,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Writes images/NNNNN/key.jpg and key.xml beside it."""
+    """Write images/NNNNN/key.jpg and key.xml beside it."""
     for number, row in enumerate(rows):
         image = place_image(row, number, directory)
         tree = ET.ElementTree(_alto(row, image.name))
@@ -58,8 +58,7 @@ def _describe(description: ET.Element, row: ExportedPage, image: str) -> None:
     step = ET.SubElement(description, "Processing", {"ID": "step"})
     ET.SubElement(step, "processingCategory").text = "contentGeneration"
     ET.SubElement(step, "processingStepDescription").text = _clean(f"{row.verdict}: {row.reason}")
-    settings = {"corpus": row.corpus, "document": row.document, "lineage": row.lineage}
-    ET.SubElement(step, "processingStepSettings").text = _clean(json.dumps(settings, ensure_ascii=False))
+    ET.SubElement(step, "processingStepSettings").text = _clean(json.dumps(row.origin, ensure_ascii=False))
     software = ET.SubElement(step, "processingSoftware")
     ET.SubElement(software, "softwareName").text = _clean(row.label.producer)
 

@@ -23,7 +23,7 @@ FINE_PROMPT = "<image>\n<|grounding|>Convert the document to markdown."
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Writes train.jsonl and images/NNNNN/key.jpg."""
+    """Write train.jsonl and images/NNNNN/key.jpg."""
     with (directory / "train.jsonl").open("w", encoding="utf-8") as file:
         for number, row in enumerate(rows):
             image = place_image(row, number, directory)
@@ -42,11 +42,5 @@ def _sample(row: ExportedPage, image: Path) -> dict[str, Any]:
         "boxes": boxes,
         "language": label.language,
         "script": label.script,
-        "corpus": row.corpus,
-        "document": row.document,
-        "sha256": row.sha256,
-        "page": row.page,
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "lineage": row.lineage,
+        **row.origin,
     }

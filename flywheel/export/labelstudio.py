@@ -22,7 +22,7 @@ SERVED = "/data/local-files/?d="
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Writes tasks.json, config.xml and images/."""
+    """Write tasks.json, config.xml and images/."""
     (directory / "config.xml").write_text(_config(), encoding="utf-8")
     with (directory / "tasks.json").open("w", encoding="utf-8") as file:
         file.write("[")
@@ -51,13 +51,7 @@ def _task(row: ExportedPage, image: Path) -> dict[str, Any]:
     data = {
         "ocr": SERVED + image.as_posix(),
         "key": row.key,
-        "corpus": row.corpus,
-        "document": row.document,
-        "sha256": row.sha256,
-        "page": row.page,
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "lineage": row.lineage,
+        **row.origin,
     }
     if row.label.kind is Kind.HUMAN:
         return {"data": data, "annotations": [{"result": results, "ground_truth": True}]}

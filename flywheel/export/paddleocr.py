@@ -2,8 +2,8 @@
 
     det.txt              image<TAB>[{"transcription": text, "points": [[x, y] * 4]}, ...]
     rec.txt              picture of a line<TAB>text
-    images/ lines/       what they name
-    lineage.jsonl        where each image's label came from
+    images/ lines/       the pictures that they name
+    lineage.jsonl        the origin of each image's label
 
 Points are pixels, clockwise from the top left. A line without text has the transcription
 "###", which PaddleOCR's detector skips, and no picture.
@@ -28,7 +28,7 @@ JPEG_QUALITY = 90
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Writes the two lists and what they name."""
+    """Write det.txt, rec.txt, lineage.jsonl, images/ and lines/."""
     with (
         (directory / "det.txt").open("w", encoding="utf-8") as pages,
         (directory / "rec.txt").open("w", encoding="utf-8") as lines,
@@ -40,8 +40,7 @@ def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
             marks = [{"transcription": text or "###", "points": _corners(box)} for text, box in found]
             pages.write(f"{image}\t{json.dumps(marks, ensure_ascii=False)}\n")
             _write_lines(row, Path("lines") / f"{row.key}", found, directory, lines)
-            origin = {"image": image, "reason": row.reason, "verdict": row.verdict, "lineage": row.lineage}
-            lineage.write(json.dumps(origin, ensure_ascii=False) + "\n")
+            lineage.write(json.dumps({"image": image, **row.origin}, ensure_ascii=False) + "\n")
 
 
 def _lines(row: ExportedPage) -> Iterator[tuple[str, Box]]:

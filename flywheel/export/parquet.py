@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints, is_typeddict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flywheel.export.rows import ExportedPage
+from flywheel.export.rows import ExportedPage, Origin
 from flywheel.markup import fine
 
 SHARD_BYTES, SHARD_ROWS, GROUP_ROWS = 500_000_000, 10_000, 100
@@ -23,14 +23,17 @@ SHARD_BYTES, SHARD_ROWS, GROUP_ROWS = 500_000_000, 10_000, 100
 _BOX = pa.list_(pa.float32())  # x0, y0, x1, y1 in points
 _LINE = pa.struct([("text", pa.string()), ("box", _BOX), ("confidence", pa.float32())])
 _REGION = pa.struct([("category", pa.string()), ("box", _BOX), ("lines", pa.list_(_LINE))])
-_LINEAGE = pa.struct(
-    [
-        *((name, pa.string()) for name in ("label_id", "kind", "producer", "checkpoint", "round")),
-        ("dataset_hash", pa.string()),
-        ("parent_label", pa.string()),
-        ("generation", pa.int32()),
+
+
+def _columns(record: type) -> list[tuple[str, pa.DataType]]:
+    """Column names and types of a TypedDict of integers, strings and other such records."""
+    kinds = get_type_hints(record)
+    return [
+        (name, pa.struct(_columns(kind)) if is_typeddict(kind) else pa.int32() if kind is int else pa.string())
+        for name, kind in kinds.items()
     ]
-)
+
+
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -42,20 +45,14 @@ SCHEMA = pa.schema(
         ("height", pa.float32()),
         ("language", pa.string()),
         ("script", pa.string()),
-        ("corpus", pa.string()),
-        ("document", pa.string()),
-        ("sha256", pa.string()),
-        ("page", pa.int32()),
-        ("verdict", pa.string()),
-        ("reason", pa.string()),
-        ("lineage", _LINEAGE),
+        *_columns(Origin),
     ],
     metadata={"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})},
 )
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Writes train-00000-of-0000N.parquet; without rows, one file with the columns and no row."""
+    """Write train-00000-of-0000N.parquet; without rows, one file with the columns and no row."""
     groups = _groups(rows)
     shards, group = 0, next(groups, [])
     while group or not shards:
@@ -68,7 +65,7 @@ def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
 def _shard(
     path: Path, group: list[dict[str, Any]], groups: Iterator[list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
-    """Fills one shard, beginning with `group`; returns the group that begins the next, empty at the end."""
+    """Fill one shard, beginning with `group`; return the group that begins the next, empty at the end."""
     size = count = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         while group and size < SHARD_BYTES and count < SHARD_ROWS:
@@ -112,13 +109,7 @@ def _record(row: ExportedPage) -> dict[str, Any]:
         "height": label.height,
         "language": label.language,
         "script": label.script,
-        "corpus": row.corpus,
-        "document": row.document,
-        "sha256": row.sha256,
-        "page": row.page,
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "lineage": dict(row.lineage),
+        **row.origin,
     }
 
 

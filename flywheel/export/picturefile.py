@@ -1,4 +1,4 @@
-"""Where a row's image goes on disk, and its size, for the formats that keep images beside their text."""
+"""Image files of rows, for the formats that keep images beside their text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER_ROWS = 1000
 
 
 def place_image(row: ExportedPage, number: int, directory: Path) -> Path:
-    """Writes the JPEG to images/NNNNN/key.jpg, a thousand to a folder; returns that path, relative."""
+    """Write the JPEG to images/NNNNN/key.jpg, a thousand to a folder; return that path, relative."""
     name = Path("images") / f"{number // FOLDER_ROWS:05d}" / f"{row.key}.jpg"
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_bytes(row.image)

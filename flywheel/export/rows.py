@@ -1,4 +1,4 @@
-"""What goes into an export and what comes back, alike for every format."""
+"""Rows that go into an export of any format, and the report that comes back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flywheel.document import Label
 
 
 class Lineage(TypedDict):
-    """Where a label came from. `generation` counts the models between it and a text layer or a person."""
+    """Origin of a label. `generation` counts the models between it and a text layer or a person."""
 
     label_id: str
     kind: str
@@ -20,6 +20,18 @@ class Lineage(TypedDict):
     dataset_hash: str | None
     parent_label: str | None
     generation: int
+
+
+class Origin(TypedDict):
+    """Columns that every row of every format carries: the page in its corpus, its verdict, its lineage."""
+
+    corpus: str
+    document: str
+    sha256: str
+    page: int
+    verdict: str
+    reason: str
+    lineage: Lineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,22 @@ class ExportedPage:
         """Unique and safe as a file name: the document's hash and the page."""
         return f"{self.sha256[:24]}-{self.page:05d}"
 
+    @property
+    def origin(self) -> Origin:
+        return Origin(
+            corpus=self.corpus,
+            document=self.document,
+            sha256=self.sha256,
+            page=self.page,
+            verdict=self.verdict,
+            reason=self.reason,
+            lineage=self.lineage,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written: files in order (manifest last), rows in all, bytes in all."""
+    """Files that were written, in order (manifest last), with the sums of rows and bytes."""
 
     format: str
     directory: Path

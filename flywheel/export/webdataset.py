@@ -19,7 +19,7 @@ SHARD_BYTES, SHARD_ROWS = 500_000_000, 10_000
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Writes train-000000.tar and on; without rows, one empty archive."""
+    """Write train-000000.tar and on; without rows, one empty archive."""
     pending, number = iter(rows), 0
     row = next(pending, None)
     while row or not number:
@@ -28,7 +28,7 @@ def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
 
 
 def _shard(path: Path, row: ExportedPage | None, rows: Iterator[ExportedPage]) -> ExportedPage | None:
-    """Fills one shard, beginning with `row`; returns the row that begins the next, None at the end."""
+    """Fill one shard, beginning with `row`; return the row that begins the next, None at the end."""
     size = count = 0
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
         while row and size < SHARD_BYTES and count < SHARD_ROWS:
@@ -43,16 +43,7 @@ def _shard(path: Path, row: ExportedPage | None, rows: Iterator[ExportedPage]) -
 
 
 def _members(row: ExportedPage) -> tuple[tuple[str, bytes], ...]:
-    described = {
-        "corpus": row.corpus,
-        "document": row.document,
-        "sha256": row.sha256,
-        "page": row.page,
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "label": encode(row.label),
-        "lineage": row.lineage,
-    }
+    described = {**row.origin, "label": encode(row.label)}
     return (
         ("jpg", row.image),
         ("json", json.dumps(described, ensure_ascii=False).encode()),

@@ -1,4 +1,4 @@
-"""The frame around every format: hidden names first, final names when whole, the manifest last."""
+"""Writing of an export in any format: hidden names first, final names when whole, the manifest last."""
 
 from __future__ import annotations
 
@@ -13,41 +13,29 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import Conflict
-from flywheel.export import alto, jsonl, labelstudio, paddleocr, parquet, webdataset
+from flywheel.export.formats import ExportFormat
 from flywheel.export.rows import ExportedPage, ExportReport
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 REPLACED = ".replaced.json"  # the old manifest while its files give way, so that a kill loses none of them
 
-# name -> writer(rows, directory): writes its files under `directory`, whose names will stay.
-Writer = Callable[[Iterable[ExportedPage], Path], None]
-FORMATS: dict[str, Writer] = {
-    "parquet": parquet.write_files,
-    "webdataset": webdataset.write_files,
-    "jsonl": jsonl.write_files,
-    "paddleocr": paddleocr.write_files,
-    "alto": alto.write_files,
-    "labelstudio": labelstudio.write_files,
-}
-
 
 def write(
-    format: str,
+    format: ExportFormat,
     rows: Iterable[ExportedPage],
     to: Path,
     *,
     progress: Callable[[int], None] | None = None,
 ) -> ExportReport:
-    """Writes an export into `to`; an export that was there before is replaced, other files are left.
+    """Write an export into `to`; an export that was there before is replaced, other files are left.
 
-    `progress` is called with the number of rows taken so far. Raises KeyError for a format that
-    is not in FORMATS and Conflict when `to` holds files that are not an export's.
+    `progress` is called with the number of rows taken so far. Raises Conflict when `to` holds
+    files that are not an export's.
     """
-    writer = FORMATS[format]
     partial = _prepare(to)
     tally = _Tally(progress)
-    writer(tally.count(rows), partial)
+    format.write_files(tally.count(rows), partial)
     files = sorted(path.relative_to(partial) for path in partial.rglob("*") if path.is_file())
     manifest = {**tally.summary(format), "files": [_entry(partial, name) for name in files]}
     _publish(partial, to, files, manifest)
@@ -56,14 +44,14 @@ def write(
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a finished export; raises FileNotFoundError when there is none."""
+    """Read the manifest of a finished export. Raises FileNotFoundError when there is none."""
     loaded: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     return loaded
 
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts rows as the writer takes them, for the manifest and the progress bar."""
+    """Count of rows, made as the writer takes them, for the manifest and the progress bar."""
 
     progress: Callable[[int], None] | None
     rows: int = 0
@@ -84,16 +72,16 @@ class _Tally:
             if self.progress:
                 self.progress(self.rows)
 
-    def summary(self, format: str) -> dict[str, Any]:
+    def summary(self, format: ExportFormat) -> dict[str, Any]:
         return {
-            "format": format,
+            "format": format.value,
             "rows": self.rows,
             **{name: dict(sorted(c.items())) for name, c in self.seen.items()},
         }
 
 
 def _prepare(to: Path) -> Path:
-    """An empty place for unfinished files; what a killed export left there goes."""
+    """Make an empty directory for unfinished files; the files of a killed export are removed."""
     to.mkdir(parents=True, exist_ok=True)
     partial = to / PARTIAL
     ours = any((to / name).exists() for name in (MANIFEST, PARTIAL, REPLACED))
@@ -113,7 +101,7 @@ def _entry(directory: Path, name: Path) -> dict[str, Any]:
 
 
 def _publish(partial: Path, to: Path, files: list[Path], manifest: dict[str, Any]) -> None:
-    """Takes the old manifest away, moves the files in, drops the old export's others, writes the manifest."""
+    """Take the old manifest away, move the files in, drop the old export's others, write the manifest."""
     if (to / MANIFEST).exists():
         (to / MANIFEST).replace(to / REPLACED)
     if (to / REPLACED).exists():
@@ -132,7 +120,7 @@ def _publish(partial: Path, to: Path, files: list[Path], manifest: dict[str, Any
 
 
 def _drop(to: Path, kept: set[str]) -> None:
-    """Removes the replaced export's files, but for those that will be overwritten."""
+    """Remove the replaced export's files, but for those that will be overwritten."""
     for entry in json.loads((to / REPLACED).read_text(encoding="utf-8"))["files"]:
         path = to / entry["name"]
         if entry["name"] not in kept and path.resolve().is_relative_to(to.resolve()):

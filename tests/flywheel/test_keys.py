@@ -12,6 +12,7 @@ from flywheel.database import engine, transaction
 from flywheel.database.tables import ApiKeyRow
 from flywheel.errors import NotFound
 from flywheel.keys import KeyRefused, ScopeMissing
+from flywheel.scopes import Scope
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -97,10 +98,10 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(keys._cache) == keys.CACHE_KEYS
 
 
-@pytest.mark.parametrize("scope", keys.SCOPES)
-def test_admin_implies_every_scope_and_no_other_implies_any(scope: keys.Scope) -> None:
+@pytest.mark.parametrize("scope", Scope)
+def test_admin_implies_every_scope_and_no_other_implies_any(scope: Scope) -> None:
     keys.require(check(make("admin")[1]), scope)
-    others = [name for name in keys.SCOPES if name not in (scope, "admin")]
+    others = [name for name in Scope if name not in (scope, Scope.ADMIN)]
     with pytest.raises(ScopeMissing, match=scope):
         keys.require(check(make(*others)[1]), scope)
 

@@ -1,13 +1,16 @@
 """Exports: every format loads with the tool it is meant for, carries lineage, and is whole or absent."""
 
 import hashlib
+import html
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -15,7 +18,7 @@ from PIL import Image
 
 from flywheel.document import Box, Kind, Label, Line, Region, decode_label, encode
 from flywheel.errors import Conflict
-from flywheel.export import FORMATS, ExportedPage, alto, parquet, read_manifest, webdataset, write
+from flywheel.export import ExportedPage, ExportFormat, alto, parquet, read_manifest, webdataset, write
 from flywheel.export.jsonl import COARSE_PROMPT, FINE_PROMPT
 from flywheel.markup import parse
 
@@ -51,7 +54,7 @@ def rows(count: int) -> list[ExportedPage]:
 
 
 def test_parquet_loads_with_hugging_face_datasets_offline_with_images_decoded(tmp_path):
-    report = write("parquet", rows(5), tmp_path / "out")
+    report = write(ExportFormat.PARQUET, rows(5), tmp_path / "out")
     script = (
         "import sys, json, datasets\n"
         "d = datasets.load_dataset('parquet', data_files=sys.argv[1], split='train')\n"
@@ -82,7 +85,7 @@ def test_parquet_loads_with_hugging_face_datasets_offline_with_images_decoded(tm
 def test_a_large_parquet_export_is_cut_into_shards_that_hold_every_row_once(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "SHARD_ROWS", 4)
     monkeypatch.setattr(parquet, "GROUP_ROWS", 2)
-    write("parquet", rows(9), tmp_path)
+    write(ExportFormat.PARQUET, rows(9), tmp_path)
     names = sorted(path.name for path in tmp_path.glob("*.parquet"))
     assert names == [f"train-0000{n}-of-00003.parquet" for n in range(3)]
     pages = [p for n in names for p in parquet.pq.read_table(tmp_path / n)["page"].to_pylist()]
@@ -91,7 +94,7 @@ def test_a_large_parquet_export_is_cut_into_shards_that_hold_every_row_once(tmp_
 
 def test_tar_shards_read_back_with_image_label_and_text_side_by_side(tmp_path, monkeypatch):
     monkeypatch.setattr(webdataset, "SHARD_ROWS", 2)
-    write("webdataset", rows(3), tmp_path)
+    write(ExportFormat.WEBDATASET, rows(3), tmp_path)
     members = []
     for path in sorted(tmp_path.glob("*.tar")):
         with tarfile.open(path) as archive:
@@ -110,7 +113,7 @@ def test_tar_shards_read_back_with_image_label_and_text_side_by_side(tmp_path, m
 
 
 def test_jsonl_tells_coarse_from_fine_by_prompt_and_keeps_boxes_in_bins(tmp_path):
-    write("jsonl", rows(4), tmp_path)
+    write(ExportFormat.JSONL, rows(4), tmp_path)
     samples = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert [s["prompt"] for s in samples] == [FINE_PROMPT, COARSE_PROMPT] * 2
     assert samples[1]["answer"] == f"page 1\n\n{TEXT}"
@@ -125,7 +128,7 @@ def test_jsonl_tells_coarse_from_fine_by_prompt_and_keeps_boxes_in_bins(tmp_path
 
 
 def test_paddleocr_lists_name_pages_and_line_pictures_with_boxes_in_pixels(tmp_path):
-    write("paddleocr", rows(2), tmp_path)
+    write(ExportFormat.PADDLEOCR, rows(2), tmp_path)
     pages = [line.split("\t") for line in (tmp_path / "det.txt").read_text().splitlines()]
     assert [(tmp_path / name).read_bytes() for name, _ in pages] == [row.image for row in rows(2)]
     marks = json.loads(pages[0][1])
@@ -144,13 +147,13 @@ def test_paddleocr_lists_name_pages_and_line_pictures_with_boxes_in_pixels(tmp_p
 def test_a_line_without_text_is_skipped_by_paddleocr_and_has_no_picture(tmp_path):
     source = row(0)
     empty = replace(source.label.regions[0], lines=(Line("", Box(30, 40, 560, 80)),))
-    write("paddleocr", [replace(source, label=replace(source.label, regions=(empty,)))], tmp_path)
+    write(ExportFormat.PADDLEOCR, [replace(source, label=replace(source.label, regions=(empty,)))], tmp_path)
     assert '"transcription": "###"' in (tmp_path / "det.txt").read_text()
     assert (tmp_path / "rec.txt").read_text() == ""
 
 
 def test_alto_pages_hold_text_boxes_confidence_and_lineage_in_the_order_of_the_schema(tmp_path):
-    write("alto", rows(1), tmp_path)
+    write(ExportFormat.ALTO, rows(1), tmp_path)
     (path,) = tmp_path.rglob("*.xml")
     root = ET.parse(path).getroot()
     ns = {"a": alto.NAMESPACE}
@@ -175,7 +178,7 @@ def test_alto_pages_hold_text_boxes_confidence_and_lineage_in_the_order_of_the_s
 
 
 def test_label_studio_gets_predictions_from_readers_and_annotations_from_people(tmp_path):
-    write("labelstudio", [row(0), row(1, Kind.HUMAN)], tmp_path)
+    write(ExportFormat.LABELSTUDIO, [row(0), row(1, Kind.HUMAN)], tmp_path)
     read, corrected = json.loads((tmp_path / "tasks.json").read_text())
     (prediction,) = read["predictions"]
     assert prediction["model_version"] == "ck-1"
@@ -192,7 +195,80 @@ def test_label_studio_gets_predictions_from_readers_and_annotations_from_people(
     assert {node.get("name") for node in config} == {result["from_name"] for result in (box, text)} | {"image"}
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS))
+# The contract of all formats
+
+
+def contents(directory: Path) -> str:
+    """All text and JSON of an export, whatever holds it, without the escapes of JSON and XML."""
+    found = []
+    for path in sorted(directory.rglob("*")):
+        if path.suffix == ".parquet":
+            found += [
+                json.dumps(row, default=repr, ensure_ascii=False)
+                for row in parquet.pq.read_table(path).to_pylist()
+            ]
+        elif path.suffix == ".tar":
+            with tarfile.open(path) as archive:
+                found += [archive.extractfile(m).read().decode() for m in archive if not m.name.endswith(".jpg")]
+        elif path.is_file() and path.suffix != ".jpg":
+            found.append(path.read_text())
+    return html.unescape("\n".join(found))
+
+
+def origins(text: str) -> list[dict]:
+    """Every JSON object in a text that has a lineage."""
+    decoder, found = json.JSONDecoder(), []
+    for start in (match.start() for match in re.finditer(r"\{", text)):
+        try:
+            value, _ = decoder.raw_decode(text, start)
+        except ValueError:
+            continue
+        if "lineage" in value:
+            found.append(value)
+    return found
+
+
+@pytest.mark.parametrize("format", ExportFormat)
+def test_every_row_of_every_format_carries_its_text_and_its_origin(format, tmp_path):
+    sources = rows(3)
+    write(format, sources, tmp_path)
+    text = contents(tmp_path)
+    found = origins(text)
+    for source in sources:
+        assert f"page {source.page}" in text
+        assert TEXT in text
+        (origin,) = [value for value in found if value["page"] == source.page]
+        assert {name: origin[name] for name in source.origin} == source.origin
+
+
+@pytest.mark.parametrize("format", ExportFormat)
+def test_every_image_of_every_format_comes_back_byte_for_byte(format, tmp_path):
+    write(format, rows(2), tmp_path)
+    everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    tables = [parquet.pq.read_table(path).to_pylist() for path in tmp_path.rglob("*.parquet")]
+    everything += b"".join(row["image"]["bytes"] for table in tables for row in table)
+    assert all(source.image in everything for source in rows(2))
+
+
+@pytest.mark.parametrize("format", ExportFormat)
+def test_a_file_that_cannot_be_moved_into_place_leaves_no_manifest(format, tmp_path):
+    report = write(format, rows(2), tmp_path)
+    last = report.files[-2]
+    last.unlink()
+    (last / "obstacle").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        write(format, rows(2), tmp_path)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_every_format_explains_itself_to_people_and_is_in_the_readme():
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    for format in ExportFormat:
+        assert format.explanation
+        assert f"`{format}`" in readme
+
+
+@pytest.mark.parametrize("format", ExportFormat)
 def test_the_manifest_names_every_file_with_its_hash_and_nothing_else_is_there(format, tmp_path):
     seen = []
     report = write(format, iter(rows(3)), tmp_path, progress=seen.append)
@@ -209,7 +285,7 @@ def test_the_manifest_names_every_file_with_its_hash_and_nothing_else_is_there(f
     assert {p.relative_to(tmp_path).as_posix() for p in report.files} == on_disk
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS))
+@pytest.mark.parametrize("format", ExportFormat)
 def test_an_export_that_breaks_off_leaves_no_manifest_and_the_next_one_is_whole(format, tmp_path):
     def breaking():
         yield row(0)
@@ -223,7 +299,7 @@ def test_an_export_that_breaks_off_leaves_no_manifest_and_the_next_one_is_whole(
     assert not (tmp_path / ".partial").exists()
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS))
+@pytest.mark.parametrize("format", ExportFormat)
 def test_the_same_rows_written_twice_give_the_same_files(format, tmp_path):
     write(format, rows(6), tmp_path / "a")
     write(format, rows(6), tmp_path / "b")
@@ -233,12 +309,12 @@ def test_the_same_rows_written_twice_give_the_same_files(format, tmp_path):
 
 
 def test_a_smaller_export_over_a_larger_one_leaves_none_of_its_files(tmp_path):
-    write("jsonl", rows(4), tmp_path)
-    write("jsonl", rows(1), tmp_path)
+    write(ExportFormat.JSONL, rows(4), tmp_path)
+    write(ExportFormat.JSONL, rows(1), tmp_path)
     assert len(list(tmp_path.rglob("*.jpg"))) == 1
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS))
+@pytest.mark.parametrize("format", ExportFormat)
 def test_an_export_without_rows_is_a_valid_empty_one(format, tmp_path):
     report = write(format, [], tmp_path)
     assert report.rows == read_manifest(tmp_path)["rows"] == 0
@@ -247,13 +323,13 @@ def test_an_export_without_rows_is_a_valid_empty_one(format, tmp_path):
 def test_a_directory_with_other_files_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(Conflict, match="empty directory"):
-        write("jsonl", rows(1), tmp_path)
+        write(ExportFormat.JSONL, rows(1), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_hostile_document_name_never_becomes_a_path_nor_breaks_a_format(tmp_path):
-    for format in FORMATS:
+    for format in ExportFormat:
         write(format, [row(0, name='../../x\x00\u202e<&"\t.pdf')], tmp_path / format)
     ET.parse(next((tmp_path / "alto").rglob("*.xml")))
     json.loads((tmp_path / "labelstudio" / "tasks.json").read_text())
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FORMATS)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(ExportFormat)

@@ -1,0 +1,25 @@
+"""Rows of the database on their way to models of flywheel.wire."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from flywheel.database import tables
+from flywheel.errors import NotFound
+
+R = TypeVar("R", bound=tables.Row)
+
+
+def row_by_id(session: Session, kind: type[R], row_id: int | str, noun: str) -> R:
+    """The row of this id. Raises NotFound naming the noun."""
+    row = session.get(kind, row_id)
+    if row is None:
+        raise NotFound(f"no {noun} has the id {row_id!r}")
+    return row
+
+
+def columns(row: tables.Row) -> dict[str, Any]:
+    """A row as a dictionary by attribute name."""
+    return {attribute.key: getattr(row, attribute.key) for attribute in row.__mapper__.column_attrs}
