@@ -29,7 +29,7 @@ from flywheel.work import ledger
 from flywheel.work.ledger import Claim, current_labels
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import ahead, document_file, facts_of, sandbox, store, subject
-from tasks.worker.readers import OpenReader, open_reader
+from tasks.worker.readers import LoadedReader, open_reader
 
 GATE = Gate()
 Failures = list[tuple[int, Reason, str]]
@@ -52,16 +52,16 @@ def recognition(attempt: Attempt) -> None:
     results: list[Result] = []
     with (
         document_file(document) as path,
-        open_reader(attempt, str(attempt.claim.checkpoint_id)) as hand,
-        closing(rendered(attempt, path, pages, hand.batch)) as parts,
+        open_reader(attempt, str(attempt.claim.checkpoint_id)) as loaded,
+        closing(rendered(attempt, path, pages, loaded.batch)) as parts,
     ):
         for part in parts:
             failures += part.failures
-            readings = read(hand, document.language, part.pages)
+            readings = read(loaded, document.language, part.pages)
             results += judged(part.pages, readings, document.language, parents, generation)
     packed = labels.keep(store(), [r.label for r in results])
     with transaction() as session:
-        key = labels.settings_hash(dpi=settings().render_dpi, mode=hand.mode)
+        key = labels.settings_hash(dpi=settings().render_dpi, mode=loaded.mode)
         labels.record(session, attempt.claim, results, packed, key)
         ledger.quarantine(session, failures)
         ledger.finish(session, attempt.claim)
@@ -106,18 +106,20 @@ def render(path: Path, pages: Sequence[PageRow], ended: Event) -> Rendered:
     return part
 
 
-def read(hand: OpenReader, language: str | None, pages: Sequence[tuple[PageRow, PageImage]]) -> list[PageReading]:
+def read(
+    loaded: LoadedReader, language: str | None, pages: Sequence[tuple[PageRow, PageImage]]
+) -> list[PageReading]:
     """What the reader makes of some pages. Of those that answer in markup, some are asked whether they recite."""
     from models.readers.protocol import PageInput
 
     inputs = [PageInput(i.image, i.dpi, i.width, i.height, language) for _, i in pages]
-    readings = hand.reader.read_many(inputs)
-    if not hand.pages:
+    readings = loaded.reader.read_many(inputs)
+    if not loaded.reads_pages:
         return readings
     from models.readers.recitation import probe
 
     # By the checkpoint's name: another one is asked of other pages, and the same one of the same again.
-    return probe(hand.reader, inputs, readings, seed=crc32(hand.reader.checkpoint.encode()))
+    return probe(loaded.reader, inputs, readings, seed=crc32(loaded.reader.checkpoint.encode()))
 
 
 def judged(
