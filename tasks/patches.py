@@ -34,9 +34,9 @@ from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.text.tags import covers
 from flywheel.work import ledger
+from tasks.worker.architectures import line_detector
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, scratch, store, subject
-from tasks.worker.readers import line_detector
 
 if TYPE_CHECKING:
     from models.lines.patches import Patch

@@ -18,8 +18,8 @@ from flywheel.loop.round_machine import enter
 from flywheel.states import RoundStatus
 from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
+from tasks.worker.checkpoints import find_checkpoint, published_weights
 from tasks.worker.process import store
-from tasks.worker.readers import checkpoint_source, weights
 
 if TYPE_CHECKING:
     from models.training.tokens import TokenReport
@@ -73,12 +73,12 @@ def tokens(
     from models.training import tokens as reports
 
     if unit == "page":
-        directory = checkpoint_source(parent).directory() if parent else weights(architecture)
+        directory = find_checkpoint(parent).directory() if parent else published_weights(architecture)
         return reports.report(reports.tokenizer_in(directory), teaching, others)
     from models.checkpoint import load
 
     charset = (
-        load(checkpoint_source(parent).directory()).manifest.charset if parent else tuple(set("".join(teaching)))
+        load(find_checkpoint(parent).directory()).manifest.charset if parent else tuple(set("".join(teaching)))
     )
     return reports.of_symbols(charset, teaching, others)
 

@@ -28,7 +28,7 @@ from flywheel.settings import settings
 from flywheel.work.ledger import Claim
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import ahead, document_file, facts_of, sandbox, store, subject
-from tasks.worker.readers import OpenReader, open_reader
+from tasks.worker.readers import LoadedReader, open_reader
 
 GATE = Gate()
 
@@ -50,15 +50,15 @@ def recognition(attempt: Attempt) -> None:
     labelled: list[LabelledPage] = []
     with (
         document_file(document) as path,
-        open_reader(attempt, str(attempt.claim.checkpoint_id)) as hand,
-        closing(render_ahead(attempt, path, pages, hand.batch)) as parts,
+        open_reader(attempt, str(attempt.claim.checkpoint_id)) as loaded,
+        closing(render_ahead(attempt, path, pages, loaded.batch)) as parts,
     ):
         for part in parts:
             unreadable += part.unreadable
-            readings = read(hand, document.language, part.pages)
+            readings = read(loaded, document.language, part.pages)
             labelled += judge_readings(part.pages, readings, document.language, parents, generation)
     frames = store_labels(store(), [page.label for page in labelled])
-    key = settings_hash(dpi=settings().render_dpi, mode=hand.mode)
+    key = settings_hash(dpi=settings().render_dpi, mode=loaded.mode)
     with transaction() as session:
         finish_labelling(session, attempt.claim, labelled, frames, unreadable, key)
 
@@ -102,18 +102,20 @@ def render(path: Path, pages: Sequence[PageRow], ended: Event) -> Rendered:
     return part
 
 
-def read(hand: OpenReader, language: str | None, pages: Sequence[tuple[PageRow, PageImage]]) -> list[PageReading]:
+def read(
+    loaded: LoadedReader, language: str | None, pages: Sequence[tuple[PageRow, PageImage]]
+) -> list[PageReading]:
     """Readings of some pages. Of readers that answer in markup, some pages are probed for recitation."""
     from models.readers.protocol import PageInput
 
     inputs = [PageInput(i.image, i.dpi, i.width, i.height, language) for _, i in pages]
-    readings = hand.reader.read_many(inputs)
-    if not hand.pages:
+    readings = loaded.reader.read_many(inputs)
+    if not loaded.reads_pages:
         return readings
     from models.readers.recitation import probe
 
     # By the checkpoint's name: another one is asked of other pages, and the same one of the same again.
-    return probe(hand.reader, inputs, readings, seed=crc32(hand.reader.checkpoint.encode()))
+    return probe(loaded.reader, inputs, readings, seed=crc32(loaded.reader.checkpoint.encode()))
 
 
 def judge_readings(

@@ -28,10 +28,11 @@ from flywheel.store.tree import read_manifest
 from flywheel.text.scripts import expected
 from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
+from tasks.worker.checkpoints import find_checkpoint, published_weights
 from tasks.worker.device import hold_device
 from tasks.worker.judging import judge
 from tasks.worker.process import device, devices, scratch, store
-from tasks.worker.readers import checkpoint_source, release, weights
+from tasks.worker.readers import release
 
 if TYPE_CHECKING:
     from models.training.job import Progress, TrainingResult
@@ -107,10 +108,10 @@ def learn(
 def beginnings(row: RoundRow, recipe: Recipe | PageRecipe) -> tuple[Path | None, Path | None]:
     """The files a training begins with: its parent's checkpoint, or else the published weights of a page reader.
     Raises SetupError where they are not to be had."""
-    parent = checkpoint_source(row.parent_id) if row.parent_id else None
+    parent = find_checkpoint(row.parent_id) if row.parent_id else None
     if parent is not None and parent.tree_key is not None:
         return parent.directory(), None
-    return None, weights(recipe.architecture) if recipe.unit == "page" else None
+    return None, published_weights(recipe.architecture) if recipe.unit == "page" else None
 
 
 def materialise(manifest_key: str, directory: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from flywheel.states import RequestStatus
 from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import sandbox, store
-from tasks.worker.readers import OpenReader, count_tokens, open_reader
+from tasks.worker.readers import LoadedReader, count_tokens, open_reader
 
 GATE = Gate()
 
@@ -60,11 +60,11 @@ def read(attempt: Attempt, row: TrialRow, checkpoint: str | None) -> list[dict[s
         unread = {number: text for number, text in out.items() if isinstance(text, PageText)}
         if not unread or checkpoint is None:
             return [page for page in out.values() if isinstance(page, dict)]
-        with open_reader(attempt, checkpoint, row.mode) as hand:
-            for start in range(0, len(unread), hand.batch):
+        with open_reader(attempt, checkpoint, row.mode) as loaded:
+            for start in range(0, len(unread), loaded.batch):
                 attempt.check()
-                part = dict(islice(unread.items(), start, start + hand.batch))
-                out |= read_images(hand, row.language, path, part)
+                part = dict(islice(unread.items(), start, start + loaded.batch))
+                out |= read_images(loaded, row.language, path, part)
     return [page for page in out.values() if isinstance(page, dict)]
 
 
@@ -90,7 +90,7 @@ def look(path: Path, number: int, row: TrialRow, checkpoint: str | None) -> Page
 
 
 def read_images(
-    hand: OpenReader, language: str | None, path: Path, unread: Mapping[int, PageText]
+    loaded: LoadedReader, language: str | None, path: Path, unread: Mapping[int, PageText]
 ) -> dict[int, dict[str, Any]]:
     """Some pages, by number, rendered and read."""
     from models.readers.protocol import PageInput
@@ -99,7 +99,7 @@ def read_images(
     out = {image.number: failure(image) for image in images if isinstance(image, PageFailure)}
     sound = [image for image in images if isinstance(image, PageImage)]
     inputs = [PageInput(image.image, image.dpi, image.width, image.height, language) for image in sound]
-    for image, reading in zip(sound, hand.reader.read_many(inputs), strict=True):
+    for image, reading in zip(sound, loaded.reader.read_many(inputs), strict=True):
         verdict = GATE.judge_reading(reading, unread[image.number].facts, language)
         out[image.number] = {
             "number": image.number,
@@ -119,7 +119,7 @@ def failure(page: PageFailure) -> dict[str, Any]:
 
 def scores(row: TrialRow, pages: list[dict[str, Any]], checkpoint: str | None) -> dict[str, Any] | None:
     """Edits against the truth, over the whole file: line breaks count as spaces. And how many tokens the truth
-    has, for a reader with a tokenizer at hand: what its vision tokens stand for."""
+    has, for a reader with a tokenizer at loaded: what its vision tokens stand for."""
     if row.truth_key is None:
         return None
     from models.scores import score

@@ -17,10 +17,9 @@ from sqlalchemy.orm import Session
 from flywheel.database.tables import CheckpointRow, PromotionRow
 from flywheel.errors import Conflict, NotFound
 from flywheel.states import NAMES_CHAMPION, PromotionAction
-from flywheel.text.scripts import expected
+from flywheel.text.scripts import expected, is_script, parts
 from flywheel.text.tags import canonical
 
-UNDECIDED = ("Zyyy", "Zinh", "Zzzz")  # scripts that tell nothing
 BUILTIN = "ppocr-v6-small"  # comes inside the rapidocr wheel; the first migration records it
 
 
@@ -102,12 +101,13 @@ def reader_for(session: Session, language: str | None, script: str | None = None
                 return found
         wanted = expected(language)
         return BUILTIN if wanted and wanted <= known else None
-    if script and script not in UNDECIDED:
+    if script and is_script(script):
+        wanted = parts(script)
         for tag, checkpoint_id in champions(session).items():
             # Page readers that come with the service list no script: what they were made champion of counts.
-            if script in {*session.get_one(CheckpointRow, checkpoint_id).scripts, *expected(tag)}:
+            if wanted <= {*session.get_one(CheckpointRow, checkpoint_id).scripts, *expected(tag)}:
                 return checkpoint_id
-        return BUILTIN if script in known or script in ("Jpan", "Hans", "Hant") else None
+        return BUILTIN if wanted <= known else None
     return BUILTIN if builtin else None
 
 

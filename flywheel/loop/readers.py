@@ -40,6 +40,12 @@ BUILTIN_READERS = {
 }
 
 
+def builtin_reader(architecture: str) -> BuiltinReader | None:
+    """The reader of an architecture that comes with the service, untrained by rounds."""
+    return next((reader for reader in BUILTIN_READERS.values() if reader.architecture == architecture), None)
+
+
 def modes_of(architecture: str) -> tuple[str, ...]:
     """The modes of readers of an architecture, trained ones too; empty: it has none to choose from."""
-    return next((reader.modes for reader in BUILTIN_READERS.values() if reader.architecture == architecture), ())
+    reader = builtin_reader(architecture)
+    return reader.modes if reader is not None else ()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from flywheel.document import Kind, Label, Line, Region
 from flywheel.pdf.results import InkEvidence, PageText
 from flywheel.text.cleaning import clean
-from flywheel.text.scripts import PRIVATE, UNKNOWN, dominant
+from flywheel.text.scripts import PRIVATE, UNKNOWN, script_of, script_of_counts
 
 PRODUCER = "fitz"
 BULLETS_START = 0xF000  # symbol fonts map their glyphs to U+F000-F0FF
@@ -51,7 +51,7 @@ def label(page: PageText, language: str | None = None) -> tuple[Label, RawCounts
         width=page.facts.width,
         height=page.facts.height,
         regions=tuple(region for region in regions if region.lines or region.category == "picture"),
-        script=dominant(page.facts.scripts),
+        script=script_of_counts(page.facts.scripts, language),
         language=language,
     )
     return made, count(page)
@@ -76,7 +76,7 @@ def count(page: PageText) -> RawCounts:
     )
 
 
-_KINDS = {"Co": "private_use", "Cc": "control", "Cs": "surrogate", "Cn": "unassigned"}
+_KINDS = {"Co": "private_use", "Cc": "control", "Cs": "surrogate"}
 
 
 def _kind(symbol: str) -> str:
@@ -84,7 +84,7 @@ def _kind(symbol: str) -> str:
         return "blank"
     if symbol == "\ufffd":
         return "replacement"
-    return _KINDS.get(unicodedata.category(symbol), "text")
+    return _KINDS.get(unicodedata.category(symbol)) or ("unassigned" if script_of(symbol) == UNKNOWN else "text")
 
 
 def _is_bullet(line: str) -> bool:

@@ -104,22 +104,22 @@ class GotOcr2:
     """GOT-OCR2.0: plain text only."""
 
     def __init__(self, directory: Path, recipe: PageRecipe) -> None:
-        from models.readers.got_ocr2 import open_pair
+        from models.readers.got_ocr2 import open_network_and_processor
 
         self._directory = directory
-        network, self._processor = open_pair(directory)
+        network, self._processor = open_network_and_processor(directory)
         self.network, self._published = to_learn(network, recipe)
         self.fine = False
 
     def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
-        from models.readers.got_ocr2 import END, asked
+        from models.readers.got_ocr2 import END, prompt_inputs
 
         tokenizer = self._processor.tokenizer
         end = tokenizer.convert_tokens_to_ids(END)
         encode = partial(tokenizer.encode, add_special_tokens=False)
         rows, labels, pixels = [], [], []
         for sample in samples:
-            inputs = asked(self.network, self._processor, sample.image)
+            inputs = prompt_inputs(self.network, self._processor, sample.image)
             head = inputs["input_ids"][0].tolist()
             tail = [*spelled(encode, sample.answer, tokenizer.get_added_vocab()), end]
             rows.append([*head, *tail][:length])

@@ -9,22 +9,23 @@ six tiles of 768 (144 tokens each); one separator token ends the image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import torch
 from torch import Tensor
 from transformers import DeepseekOcr2ForConditionalGeneration
 from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import DeepseekOcr2ImageProcessorPil
 
-from flywheel.document import PageReading
 from models.generation import NgramGuard
 from models.readers.deepseek_ocr.processing import BEGIN_ID, FINE, IMAGE, Processor
 from models.readers.protocol import PageInput
 from models.readers.vision_language import (
     AnswerGenerator,
-    Question,
+    AnswerOptions,
+    PagePrompt,
+    VisionLanguageReader,
     embedded,
     end_tokens,
     open_network,
@@ -36,7 +37,7 @@ PRODUCER = "deepseek-ocr-2"
 CELLS = ("<td>", "</td>")  # a table repeats them: the guard lets them pass
 
 
-class DeepseekOcr2Reader:
+class DeepseekOcr2Reader(VisionLanguageReader):
     """Reads with a network and an image processor of transformers, and DeepSeek-OCR's tokenizer."""
 
     def __init__(
@@ -46,25 +47,22 @@ class DeepseekOcr2Reader:
         processor: Processor,
         *,
         checkpoint: str,
-        producer: str = PRODUCER,
         prompt: str = FINE,
-        limit: int = 8192,
-        batch: int = 32,
+        **options: Unpack[AnswerOptions],
     ) -> None:
         self._network = network
         self._images = images
         self._image_token = processor.image_token_id
         before, after = prompt.split(IMAGE)
         self._before, self._after = [BEGIN_ID, *processor.encode(before)], processor.encode(after)
-        self._writer = AnswerGenerator(
+        self._answers = AnswerGenerator(
             network,
             processor.decode,
             end=end_tokens(network, processor.tokenizer),
             guard=NgramGuard(exempt=token_ids(processor.tokenizer, *CELLS)),
             checkpoint=checkpoint,
-            producer=producer,
-            limit=limit,
-            batch=batch,
+            producer=PRODUCER,
+            **options,
         )
 
     @classmethod
@@ -73,12 +71,10 @@ class DeepseekOcr2Reader:
         directory: Path,
         *,
         checkpoint: str,
-        producer: str = PRODUCER,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
         prompt: str = FINE,
-        limit: int = 8192,
-        batch: int = 32,
+        **options: Unpack[AnswerOptions],
     ) -> Self:
         """Raises SetupError or Rejected(UNSAFE_MODEL_FORMAT), see `vision_language.open_network`."""
         network = open_network(
@@ -96,28 +92,15 @@ class DeepseekOcr2Reader:
             images,
             processor,
             checkpoint=checkpoint,
-            producer=producer,
             prompt=prompt,
-            limit=limit,
-            batch=batch,
+            **options,
         )
 
-    @property
-    def checkpoint(self) -> str:
-        return self._writer.checkpoint
-
-    @property
-    def producer(self) -> str:
-        return self._writer.producer
-
-    def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
-        """What pages say, in their order."""
-        return self._writer.read(pages, self._ask)
-
-    def _ask(self, page: PageInput) -> Question:
-        features = self._features(page)
-        ids = [*self._before, *[self._image_token] * len(features), *self._after]
-        return Question(embedded(self._network, ids, self._image_token, features), len(features))
+    def _prompts(self, pages: Sequence[PageInput]) -> Iterator[PagePrompt]:
+        for page in pages:
+            features = self._features(page)
+            ids = [*self._before, *[self._image_token] * len(features), *self._after]
+            yield PagePrompt(embedded(self._network, ids, self._image_token, features), len(features))
 
     def _features(self, page: PageInput) -> Tensor:
         """(tokens, width): tiles, the whole page, the separator."""

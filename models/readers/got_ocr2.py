@@ -9,9 +9,9 @@ into a square of 1024 pixels, 256 tokens. It knows no boxes: its text is one reg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 import torch
@@ -20,10 +20,17 @@ from PIL import Image
 from transformers import AutoTokenizer, GotOcr2ForConditionalGeneration, GotOcr2Processor
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from flywheel.document import PageReading
 from models.generation import NgramGuard
 from models.readers.protocol import PageInput
-from models.readers.vision_language import AnswerGenerator, Question, embedded, end_tokens, open_network
+from models.readers.vision_language import (
+    AnswerGenerator,
+    AnswerOptions,
+    PagePrompt,
+    VisionLanguageReader,
+    embedded,
+    end_tokens,
+    open_network,
+)
 
 PRODUCER = "got-ocr2"
 END = "<|im_end|>"
@@ -31,7 +38,7 @@ COMPRESSION = 4  # sides: the projector's two convolutions of stride 2 (section 
 GUARD = NgramGuard(size=20, window=400)  # the published code forbids 20-grams over all of an answer
 
 
-class GotOcr2Reader:
+class GotOcr2Reader(VisionLanguageReader):
     """Reads with a network and a processor of transformers."""
 
     def __init__(
@@ -40,23 +47,20 @@ class GotOcr2Reader:
         processor: Any,
         *,
         checkpoint: str,
-        producer: str = PRODUCER,
-        limit: int = 8192,
-        batch: int = 32,
         formatted: bool = False,
+        **options: Unpack[AnswerOptions],
     ) -> None:
         self._network = network
         self._processor = processor
         self._formatted = formatted
-        self._writer = AnswerGenerator(
+        self._answers = AnswerGenerator(
             network,
             self._decode,
             end=end_tokens(network, processor.tokenizer, END),
             guard=GUARD,
             checkpoint=checkpoint,
-            producer=producer,
-            limit=limit,
-            batch=batch,
+            producer=PRODUCER,
+            **options,
         )
 
     @classmethod
@@ -65,43 +69,29 @@ class GotOcr2Reader:
         directory: Path,
         *,
         checkpoint: str,
-        producer: str = PRODUCER,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
-        limit: int = 8192,
-        batch: int = 32,
         formatted: bool = False,
+        **options: Unpack[AnswerOptions],
     ) -> Self:
         """Raises SetupError or Rejected(UNSAFE_MODEL_FORMAT), see `vision_language.open_network`."""
-        network, processor = open_pair(directory, device=device, dtype=dtype)
+        network, processor = open_network_and_processor(directory, device=device, dtype=dtype)
         return cls(
             network,
             processor,
             checkpoint=checkpoint,
-            producer=producer,
-            limit=limit,
-            batch=batch,
             formatted=formatted,
+            **options,
         )
 
-    @property
-    def checkpoint(self) -> str:
-        return self._writer.checkpoint
-
-    @property
-    def producer(self) -> str:
-        return self._writer.producer
-
-    def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
-        """What pages say, in their order."""
-        return self._writer.read(pages, self._ask)
-
-    def _ask(self, page: PageInput) -> Question:
-        inputs = asked(self._network, self._processor, page.image, formatted=self._formatted)
-        pixels = inputs["pixel_values"].to(self._network.device, self._network.dtype)
-        [features] = self._network.get_image_features(pixels).pooler_output
-        ids = inputs["input_ids"][0].tolist()
-        return Question(embedded(self._network, ids, self._processor.image_token_id, features), len(features))
+    def _prompts(self, pages: Sequence[PageInput]) -> Iterator[PagePrompt]:
+        image_token = self._processor.image_token_id
+        for page in pages:
+            inputs = prompt_inputs(self._network, self._processor, page.image, formatted=self._formatted)
+            pixels = inputs["pixel_values"].to(self._network.device, self._network.dtype)
+            [features] = self._network.get_image_features(pixels).pooler_output
+            ids = inputs["input_ids"][0].tolist()
+            yield PagePrompt(embedded(self._network, ids, image_token, features), len(features))
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self._processor.tokenizer.decode(
@@ -110,7 +100,7 @@ class GotOcr2Reader:
         return text
 
 
-def open_pair(
+def open_network_and_processor(
     directory: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> tuple[Any, Any]:
     """Network and processor of a folder. Raises SetupError or Rejected, see `vision_language.open_network`."""
@@ -127,8 +117,8 @@ def open_pair(
     return network, GotOcr2Processor(images, tokenizer)
 
 
-def asked(network: Any, processor: Any, image: NDArray[np.uint8], *, formatted: bool = False) -> Any:
-    """The prompt about one image (`input_ids`, `pixel_values`), for plain or for formatted text."""
+def prompt_inputs(network: Any, processor: Any, image: NDArray[np.uint8], *, formatted: bool = False) -> Any:
+    """Tensors of the prompt about one image (`input_ids`, `pixel_values`), for plain or for formatted text."""
     vision = network.config.vision_config
     tokens = (vision.image_size // vision.patch_size // COMPRESSION) ** 2
     picture = Image.fromarray(image).convert("RGB")

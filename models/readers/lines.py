@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.document import Box, Kind, Label, Line, PageReading
+from flywheel.text.scripts import script_of_text
 from models.layout.lines import categorised, regions_of
 from models.lines.crop import crop
 from models.lines.detector import DetectedLine, LineDetector
 from models.readers.protocol import PageInput
 from models.recognition.protocol import Recogniser, Transcription
-from models.scripts import script_of_text
 
 POINTS = 72.0
 
@@ -72,7 +72,7 @@ class LinePageReader:
             width=page.width,
             height=page.height,
             regions=tuple(categorised(regions_of(written), page.width, page.height)),
-            script=script_of_text("".join(line.text for line in written)),
+            script=script_of_text("".join(line.text for line in written), page.language),
             language=page.language,
             checkpoint=self._checkpoint,
         )

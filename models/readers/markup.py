@@ -19,8 +19,8 @@ from itertools import accumulate
 
 from flywheel.document import Box, Kind, Label, Line, PageReading, Region
 from flywheel.markup import Flaw, MarkupError, ParsedMarkup, Span, parse
+from flywheel.text.scripts import script_of_text
 from models.readers.protocol import PageInput
-from models.scripts import script_of_text
 
 Pieces = Sequence[tuple[str, float]]
 MARK = "<|ref|>"  # without one, an answer is plain text
@@ -55,13 +55,14 @@ def page_reading(
     probabilities = _laid_over(answer, pieces) if pieces is not None else None
     if probabilities is not None:
         regions = tuple(map(partial(_confident, answer, probabilities), read.regions, read.spans))
+    prose = NOTATION.sub("", "\n".join(region.text for region in regions))
     label = Label(
         kind=Kind.FINE,
         producer=producer,
         width=page.width,
         height=page.height,
         regions=tuple(replace(region, lines=tuple(map(_normal, region.lines))) for region in regions),
-        script=script_of_text(NOTATION.sub("", "\n".join(region.text for region in regions))),
+        script=script_of_text(prose, page.language),
         language=page.language,
         checkpoint=checkpoint,
     )

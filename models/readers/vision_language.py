@@ -1,8 +1,8 @@
-"""Readers that transformers has classes for: what they share between a folder with weights and a page's reading.
+"""Page readers that are vision-language models: from a folder with weights to the reading of a page.
 
     open_network(kind, directory, ...) -> network                  of safetensors, and no code of the folder's
     embedded(network, ids, image_token, features) -> Tensor        a prompt with its image in place
-    Writer(network, decode, ...).read(pages, ask) -> readings      asks about each page in turn
+    VisionLanguageReader                                           one prompt a page, answers in batches
 
 Pages go through the vision part one by one, so that a page's embeddings are the same whatever is read with it;
 the language part continues many at once (models/generation).
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -36,7 +37,7 @@ PIECES_KEPT = 1 << 17  # texts of single tokens, about a vocabulary
 
 
 @dataclass(frozen=True)
-class Question:
+class PagePrompt:
     """A prompt about a page: `embeds` (tokens, width), of which `image_tokens` stand for the image."""
 
     embeds: Tensor
@@ -59,8 +60,8 @@ class AnswerGenerator:
         guard: NgramGuard,
         checkpoint: str,
         producer: str,
-        limit: int,
-        batch: int,
+        limit: int = 8192,
+        batch: int = 32,
     ) -> None:
         self._generator = Generator(
             network.model.language_model,
@@ -76,19 +77,19 @@ class AnswerGenerator:
         self.checkpoint = checkpoint
         self.producer = producer
 
-    def read(self, pages: Sequence[PageInput], ask: Callable[[PageInput], Question]) -> list[PageReading]:
-        """What is written about pages, in their order; `ask` is called when there is room for its page."""
+    def read(self, pages: Sequence[PageInput], prompts: Iterator[PagePrompt]) -> list[PageReading]:
+        """Readings of pages, in their order; the next of `prompts`, one a page, is drawn when a slot is free."""
         image_tokens: list[int] = []
 
-        def prompts() -> Iterator[Prompt]:
-            for page in pages:
+        def drawn() -> Iterator[Prompt]:
+            for _ in pages:
                 with torch.inference_mode():
-                    asked = ask(page)
-                image_tokens.append(asked.image_tokens)
-                yield Prompt(asked.embeds, max(1, min(self._limit, self._positions - len(asked.embeds))))
+                    prompt = next(prompts)
+                image_tokens.append(prompt.image_tokens)
+                yield Prompt(prompt.embeds, max(1, min(self._limit, self._positions - len(prompt.embeds))))
 
         readings: list[PageReading] = []
-        for page, generated in zip(pages, self._generator.generate(prompts()), strict=True):
+        for page, generated in zip(pages, self._generator.generate(drawn()), strict=True):
             pieces = pieces_of(generated.tokens, generated.log_probabilities, self._decode)
             reading = page_reading(
                 "".join(text for text, _ in pieces),
@@ -102,6 +103,35 @@ class AnswerGenerator:
             )
             readings.append(reading)
         return readings
+
+
+class AnswerOptions(TypedDict, total=False):
+    """`limit`: most tokens of an answer; `batch`: pages that are generated at once."""
+
+    limit: int
+    batch: int
+
+
+class VisionLanguageReader(ABC):
+    """A PageReader around an `AnswerGenerator`; subclasses make the prompts about pages."""
+
+    _answers: AnswerGenerator
+
+    @property
+    def checkpoint(self) -> str:
+        return self._answers.checkpoint
+
+    @property
+    def producer(self) -> str:
+        return self._answers.producer
+
+    def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
+        """Readings of pages, in their order. A page without text has a label without regions."""
+        return self._answers.read(pages, self._prompts(pages))
+
+    @abstractmethod
+    def _prompts(self, pages: Sequence[PageInput]) -> Iterator[PagePrompt]:
+        """A prompt a page, each made when it is drawn."""
 
 
 def open_network(

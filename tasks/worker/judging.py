@@ -17,9 +17,10 @@ from flywheel.database.tables import RoundRow
 from flywheel.document import PageReading
 from flywheel.loop import promotion
 from flywheel.loop.promotion import BUILTIN
-from flywheel.loop.readers import modes_of
+from flywheel.loop.readers import builtin_reader, modes_of
+from tasks.worker.checkpoints import find_checkpoint
 from tasks.worker.process import device
-from tasks.worker.readers import builtin, checkpoint_source, load, page_reader, recogniser
+from tasks.worker.readers import load, page_reader, recogniser
 
 if TYPE_CHECKING:
     from models.readers.protocol import PageInput, PageReader
@@ -56,7 +57,7 @@ def judge(row: RoundRow, recipe: Recipe | PageRecipe, directory: Path) -> dict[s
 
 def untrained(recipe: PageRecipe) -> str:
     """The reader that a training without a parent begins with."""
-    reader = builtin(recipe.architecture)
+    reader = builtin_reader(recipe.architecture)
     return reader.name if reader is not None else BUILTIN
 
 
@@ -69,7 +70,7 @@ def compare_pages(recipe: PageRecipe, rival: str, directory: Path) -> tuple[Scor
         return load(recipe.architecture, directory / "checkpoint", checkpoint=CANDIDATE, mode=mode)
 
     def reigning() -> PageReader:
-        return page_reader(rival, recipe.mode if modes_of(checkpoint_source(rival).architecture) else None)
+        return page_reader(rival, recipe.mode if modes_of(find_checkpoint(rival).architecture) else None)
 
     return comparison.compare_pages(LazyReader(candidate), LazyReader(reigning), directory / "dataset", "heldout")
 

@@ -38,7 +38,8 @@ from tasks.app import app
 from tasks.recognition import render_ahead
 from tasks.worker import process, readers
 from tasks.worker.attempt import Attempt
-from tasks.worker.readers import page_reader, weights
+from tasks.worker.checkpoints import published_weights
+from tasks.worker.readers import page_reader
 from tests.flywheel import draw
 from tests.flywheel.rows import make_document, store
 from tests.models.tiny import LIGHT, tiny_deepseek_ocr
@@ -223,8 +224,8 @@ def test_weights_come_from_the_hub_at_a_revision_and_nothing_comes_with_them_tha
 ) -> None:
     """In a process of its own: the hub's client reads the environment when it is imported."""
     script = (
-        "from tasks.worker.readers import weights; "
-        "print(*sorted(p.name for p in weights('deepseek-ocr').iterdir()))"
+        "from tasks.worker.checkpoints import published_weights; "
+        "print(*sorted(p.name for p in published_weights('deepseek-ocr').iterdir()))"
     )
     env = {**os.environ, "HF_ENDPOINT": hub, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_DISABLE_TELEMETRY": "1"}
 
@@ -243,7 +244,7 @@ def test_a_hub_that_is_out_of_reach_is_tried_again_later(tmp_path: Path, monkeyp
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(Transient, match="owner/name@main cannot be had now"):
-        weights("deepseek-ocr")
+        published_weights("deepseek-ocr")
 
 
 def test_weights_of_another_shape_put_the_shard_off_too(tmp_path: Path, there: Path, monkeypatch: Any) -> None:

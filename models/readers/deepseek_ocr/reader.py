@@ -2,10 +2,10 @@
 
     DeepseekOcrReader.load(directory, *, checkpoint, mode, device, ...) -> DeepseekOcrReader
     .read_many(pages)           views, features and prompts ahead of a generator that is kept busy
-    .with_mode(mode)            the same network, looking at pages otherwise
+    .with_mode(mode)            the same network, in another mode
 
 Threads prepare views while the network works. Features are computed for a few pages at a time, as the generator
-asks for prompts. The mode "auto" looks twice: in base mode, and more closely at what it was unsure of; the surer
+asks for prompts. The mode "auto" reads twice: in base mode, and in gundam mode what it was unsure of; the surer
 reading stays.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 import torch
 from torch import Tensor
@@ -29,18 +29,26 @@ from models.readers.deepseek_ocr.processing import FINE, Processor, stacked
 from models.readers.deepseek_ocr.views import Views, look, mode_named, vision_tokens
 from models.readers.deepseek_ocr.weights import load
 from models.readers.protocol import PageInput
-from models.readers.vision_language import AnswerGenerator, Question, end_tokens, token_ids
+from models.readers.vision_language import (
+    AnswerGenerator,
+    AnswerOptions,
+    PagePrompt,
+    VisionLanguageReader,
+    end_tokens,
+    token_ids,
+)
 
+PRODUCER = "deepseek-ocr"
 AUTO = "auto"
-FIRST_LOOK, CLOSER_LOOK = "base", "gundam"
-SURE = 0.75  # mean confidence from which a first look is enough
+FIRST_MODE, CLOSER_MODE = "base", "gundam"
+SURE = 0.75  # mean confidence from which a first reading is enough
 CELLS = ("<td>", "</td>")  # a table repeats them: the guard lets them pass
 VIEWS_AT_ONCE = 8  # through the vision encoders; memory is theirs to run out of
 THREADS = 4  # that prepare views; Pillow computes outside the interpreter's lock
 
 
-class DeepseekOcrReader:
-    """Reads whole pages. `limit`: most tokens of an answer; `batch`: pages that are generated at once.
+class DeepseekOcrReader(VisionLanguageReader):
+    """Reads whole pages. `mode` is the name of one of MODES, or "auto".
 
     Raises SetupError for an unknown mode.
     """
@@ -51,11 +59,9 @@ class DeepseekOcrReader:
         processor: Processor,
         *,
         checkpoint: str,
-        producer: str = "deepseek-ocr",
         mode: str = "base",
         prompt: str = FINE,
-        limit: int = 8192,
-        batch: int = 32,
+        **options: Unpack[AnswerOptions],
     ) -> None:
         network.eval()  # type: ignore[no-untyped-call]
         self._network = network
@@ -63,15 +69,14 @@ class DeepseekOcrReader:
         self._mode = _known(mode)
         self._prompt = prompt
         self._views_at_once = VIEWS_AT_ONCE
-        self._writer = AnswerGenerator(
+        self._answers = AnswerGenerator(
             network,
             processor.decode,
             end=end_tokens(network, processor.tokenizer),
             guard=NgramGuard(size=30, window=90, exempt=token_ids(processor.tokenizer, *CELLS)),
             checkpoint=checkpoint,
-            producer=producer,
-            limit=limit,
-            batch=batch,
+            producer=PRODUCER,
+            **options,
         )
 
     @classmethod
@@ -80,33 +85,21 @@ class DeepseekOcrReader:
         directory: Path,
         *,
         checkpoint: str,
-        producer: str = "deepseek-ocr",
         mode: str = "base",
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
         prompt: str = FINE,
-        limit: int = 8192,
-        batch: int = 32,
+        **options: Unpack[AnswerOptions],
     ) -> Self:
         """From a folder in the published layout. Raises SetupError and Rejected, as `weights.load` does."""
         return cls(
             load(directory, dtype=dtype, device=device),
             Processor.load(directory),
             checkpoint=checkpoint,
-            producer=producer,
             mode=mode,
             prompt=prompt,
-            limit=limit,
-            batch=batch,
+            **options,
         )
-
-    @property
-    def checkpoint(self) -> str:
-        return self._writer.checkpoint
-
-    @property
-    def producer(self) -> str:
-        return self._writer.producer
 
     @property
     def mode(self) -> str:
@@ -119,21 +112,20 @@ class DeepseekOcrReader:
         return other
 
     def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
-        """What pages say, in their order. A page without text has a label without regions."""
         if self._mode == AUTO:
-            return self._looked_twice(pages)
-        asked = self._asked(pages)
-        return self._writer.read(pages, lambda _: next(asked))
+            return self._read_twice(pages)
+        return super().read_many(pages)
 
-    def _looked_twice(self, pages: Sequence[PageInput]) -> list[PageReading]:
-        readings = self.with_mode(FIRST_LOOK).read_many(pages)
+    def _read_twice(self, pages: Sequence[PageInput]) -> list[PageReading]:
+        """Each page's surer reading, of the first mode and, where that was unsure, of the closer one."""
+        readings = self.with_mode(FIRST_MODE).read_many(pages)
         unsure = [place for place, reading in enumerate(readings) if not is_sure(reading)]
-        closer = self.with_mode(CLOSER_LOOK).read_many([pages[place] for place in unsure])
+        closer = self.with_mode(CLOSER_MODE).read_many([pages[place] for place in unsure])
         for place, reading in zip(unsure, closer, strict=True):
             readings[place] = min(readings[place], reading, key=doubt)
         return readings
 
-    def _asked(self, pages: Sequence[PageInput]) -> Iterator[Question]:
+    def _prompts(self, pages: Sequence[PageInput]) -> Iterator[PagePrompt]:
         """A prompt a page, embedded; features are computed for a few pages ahead."""
         prepared = self._prepared(pages)
         while group := list(islice(prepared, self._views_at_once)):
@@ -153,7 +145,7 @@ class DeepseekOcrReader:
                 yield waiting.popleft().result()
 
     def _features(self, views: Sequence[Views]) -> list[Tensor]:
-        """What each image puts in the prompt. Where the device has not the memory, fewer views go at once;
+        """Each image's part of the prompt. Where the device lacks the memory, fewer views go at once;
         raises torch.OutOfMemoryError when one is too many."""
         tensors = stacked(views)
         while True:
@@ -169,11 +161,11 @@ class DeepseekOcrReader:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _embedded(self, views: Views, features: Tensor) -> Question:
+    def _embedded(self, views: Views, features: Tensor) -> PagePrompt:
         ids = torch.tensor([self._processor.prompt_ids(self._prompt, views)], device=features.device)
         with torch.inference_mode():
             embeds = self._network.model.embedded(ids, features)[0]
-        return Question(embeds, vision_tokens(mode_named(self._mode), views.grid))
+        return PagePrompt(embeds, vision_tokens(mode_named(self._mode), views.grid))
 
 
 def doubt(reading: PageReading) -> tuple[bool, bool, float]:
@@ -183,7 +175,7 @@ def doubt(reading: PageReading) -> tuple[bool, bool, float]:
 
 
 def is_sure(reading: PageReading) -> bool:
-    """Whether a reading came to its end, found something, and is confident of it."""
+    """True for a reading that came to its end, found something, and is confident of it."""
     confidence = reading.label.confidence
     return not reading.truncated and confidence is not None and confidence >= SURE
 

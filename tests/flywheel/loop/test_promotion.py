@@ -136,6 +136,18 @@ def test_a_page_of_no_declared_language_goes_by_the_script_that_was_seen() -> No
 
 
 @pytest.mark.usefixtures("environment")
+def test_pages_in_a_combined_script_go_to_a_reader_of_all_its_parts() -> None:
+    with transaction() as session:
+        for script in ("Jpan", "Hani", "Hans", "Hant"):
+            assert promotion.reader_for(session, None, script) == promotion.BUILTIN
+        assert promotion.reader_for(session, None, "Kore") is None
+        promotion.promote(session, "deepseek-ocr", language="ko", actor="test")
+        promotion.promote(session, "got-ocr2", language="ja", actor="test")
+        assert promotion.reader_for(session, None, "Kore") == "deepseek-ocr"
+        assert promotion.reader_for(session, None, "Jpan") == "got-ocr2"
+
+
+@pytest.mark.usefixtures("environment")
 def test_a_language_is_the_same_however_its_tag_is_written() -> None:
     make_checkpoint("c1")
     with transaction() as session:

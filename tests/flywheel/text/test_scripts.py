@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 import pytest
 
-from flywheel.text.scripts import dominant, expected, histogram, is_script, parse_tag, script_of
+from flywheel.document import Box, Line, PageFacts, Region
+from flywheel.pdf import InkEvidence, PageText, coarse
+from flywheel.text.scripts import (
+    expected,
+    histogram,
+    is_script,
+    parse_tag,
+    parts,
+    script_of,
+    script_of_counts,
+    script_of_text,
+)
+from tests.flywheel.text.words import WORDS, text_script
 
 
 @pytest.mark.parametrize(
@@ -27,6 +37,10 @@ from flywheel.text.scripts import dominant, expected, histogram, is_script, pars
         ("ह", "Deva"),
         ("ع", "Arab"),
         ("\u0301", "Zinh"),
+        ("ಕ", "Knda"),
+        ("ક", "Gujr"),
+        ("ー", "Zyyy"),
+        ("\u1cf7", "Beng"),
         ("7", "Zyyy"),
         ("。", "Zyyy"),
         ("×", "Zyyy"),
@@ -41,20 +55,27 @@ def test_a_character_belongs_to_its_script(character: str, script: str) -> None:
     assert script_of(character) == script
 
 
-def test_every_letter_that_names_its_script_is_filed_under_it() -> None:
-    """Unicode's own names are the witness, over every letter of the scripts of the table."""
-    words = {"LATIN": "Latn", "GREEK": "Grek", "CYRILLIC": "Cyrl", "TIBETAN": "Tibt", "DEVANAGARI": "Deva"}
-    words |= {"BENGALI": "Beng", "THAI": "Thai", "KHMER": "Khmr", "MYANMAR": "Mymr", "ARABIC": "Arab"}
-    words |= {"HEBREW": "Hebr", "HIRAGANA": "Hira", "KATAKANA": "Kana", "HANGUL": "Hang", "ETHIOPIC": "Ethi"}
-    words |= {"ARMENIAN": "Armn", "GEORGIAN": "Geor", "SINHALA": "Sinh", "TAMIL": "Taml", "MONGOLIAN": "Mong"}
-    wrong = []
-    for code in range(0x20, 0x10000):
-        character = chr(code)
-        word = unicodedata.name(character, "").split(" ")[0]
-        is_letter = unicodedata.category(character) in ("Lu", "Ll", "Lo")
-        if is_letter and word in words and script_of(character) != words[word]:
-            wrong.append(unicodedata.name(character))
-    assert len(wrong) <= 3, wrong[:10]
+def test_unicode_has_more_scripts_than_the_block_tables_of_old_and_all_have_a_word() -> None:
+    assert len(WORDS) > 160
+    assert {"Knda", "Gujr", "Hani", "Kits", "Kawi", "Gara"} <= WORDS.keys()
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_text_of_one_script_is_in_that_script(code: str) -> None:
+    text = f"{WORDS[code]}, 12. {WORDS[code]}!"
+    assert script_of_text(text) == text_script(code)
+    assert code in parts(script_of_text(text))
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_text_layers_label_names_the_script_that_its_text_is_in(code: str) -> None:
+    box, word = Box(10, 10, 90, 20), WORDS[code]
+    facts = PageFacts(0, 100, 100, 0, 0.1, True, False, len(word), (), histogram(word))
+    ink = InkEvidence(in_text=1, in_images=0, image_cover=0, bare_characters=0, per_character=20)
+    page = PageText(facts, (Region("text", box, (Line(word, box),)),), ink, layout=False)
+    label, counts = coarse.label(page)
+    assert label.script == text_script(code)
+    assert counts.garbage == 0
 
 
 def test_blanks_are_not_counted_and_the_largest_script_comes_first() -> None:
@@ -62,18 +83,54 @@ def test_blanks_are_not_counted_and_the_largest_script_comes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "script"),
+    ("text", "counts"),
     [
-        ("བོད་ཡིག་", "Tibt"),
-        ("12. 3 %", "Zyyy"),
-        ("日本語のテキストです", "Jpan"),
-        ("中文文本", "Hani"),
-        ("한국어 文", "Kore"),
-        ("\ufffd\ufffda", "Latn"),
+        ("ラーメン", {"Kana": 4}),
+        ("らーめん", {"Hira": 4}),
+        ("ラララらーん", {"Kana": 4, "Hira": 2}),
+        ("عَربـي", {"Arab": 6}),
+        ("ܫܠܳـ", {"Syrc": 4}),
+        ("q\u0301", {"Latn": 2}),
+        ("я\u0301", {"Cyrl": 2}),
+        ("ー", {"Zyyy": 1}),
+        ("\u0301", {"Zinh": 1}),
     ],
 )
-def test_the_dominant_script_of_a_text(text: str, script: str) -> None:
-    assert dominant(histogram(text)) == script
+def test_letters_and_marks_of_several_scripts_count_for_the_one_they_stand_among(
+    text: str, counts: dict[str, int]
+) -> None:
+    assert histogram(text) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "script"),
+    [
+        ("བོད་ཡིག་", None, "Tibt"),
+        ("བོད་ཡིག 12", "bo", "Tibt"),
+        ("abc", None, "Latn"),
+        ("12. 3 %", None, "Zyyy"),
+        ("", None, "Zyyy"),
+        ("日本語のテキストです", None, "Jpan"),
+        ("日本語のテキストです", "zh-Hans", "Jpan"),
+        ("中文文本", None, "Hani"),
+        ("中文文本", "zh", "Hani"),
+        ("中文文本", "zh-Hans-CN", "Hans"),
+        ("中文文本", "zh-Hant", "Hant"),
+        ("中文文本", "sa-Tibt", "Hani"),
+        ("中文a", None, "Hani"),
+        ("한국어 文", None, "Kore"),
+        ("大韓民國의 憲法", None, "Kore"),
+        ("한국 English words", None, "Latn"),
+        ("ああ ーーーー english", None, "Latn"),
+        ("\ufffd\ufffda", None, "Latn"),
+        ("ーーーーーーーー、、 ラ", None, "Jpan"),
+        ("\u064b\u064c\u064d\u064e\u064f\u0650 ع", None, "Arab"),
+        ("।।।।।। ह", None, "Deva"),
+    ],
+)
+def test_a_text_is_in_the_script_of_most_of_its_letters(text: str, language: str | None, script: str) -> None:
+    assert script_of_text(text, language) == script
+    assert script_of_counts(histogram(text), language) == script
 
 
 @pytest.mark.parametrize(

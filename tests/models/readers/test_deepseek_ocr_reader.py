@@ -138,7 +138,7 @@ def test_auto_looks_closer_at_what_it_was_unsure_of_and_at_nothing_else(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tiny model knows the pages in mode "tiny" only; that takes the first look's place here."""
-    monkeypatch.setattr("models.readers.deepseek_ocr.reader.FIRST_LOOK", "tiny")
+    monkeypatch.setattr("models.readers.deepseek_ocr.reader.FIRST_MODE", "tiny")
     reader = DeepseekOcrReader.load(directory, checkpoint="x", mode="auto", limit=100)
     stranger = PageInput(
         np.random.default_rng(3).integers(0, 256, (300, 900), dtype=np.uint8), 144.0, 450.0, 150.0

@@ -103,7 +103,7 @@ def test_prompt_and_answer_stay_within_the_networks_positions(
 ) -> None:
     folder = shutil.copytree(folders[name], tmp_path / name)
     reader = READERS[name].load(folder, checkpoint="a-row")
-    prompt = len(reader._ask(page()).embeds)
+    prompt = len(next(reader._prompts([page()])).embeds)
     config = json.loads((folder / "config.json").read_text())
     _edit(folder / "config.json", text_config=config["text_config"] | {"max_position_embeddings": prompt + 3})
     [reading] = READERS[name].load(folder, checkpoint="a-row", limit=LIMIT).read_many([page()])
@@ -198,7 +198,7 @@ def test_another_models_folder_is_refused_by_name(
 def _first_token(reader: Any) -> int:
     """The token that the reader's answer about the page begins with."""
     with torch.inference_mode():
-        embeds = reader._ask(page()).embeds.unsqueeze(0)
+        embeds = next(reader._prompts([page()])).embeds.unsqueeze(0)
         hidden = reader._network.model.language_model(inputs_embeds=embeds).last_hidden_state
         return int(reader._network.lm_head(hidden[0, -1]).argmax())
 

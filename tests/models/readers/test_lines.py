@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from flywheel.document import Box, Kind, Line, decode_label, encode
 from models.lines.detector import LineDetector
 from models.readers.lines import LinePageReader, regions_of
 from models.readers.protocol import PageInput
 from models.recognition.ppocr import PpocrRecogniser
-from models.scripts import script_of_text
+from models.recognition.protocol import Transcription
+from tests.flywheel.text.words import WORDS, text_script
 from tests.models.drawing import DrawnPage, draw_page
 
 ENGLISH = ["The loop turns once.", "It reads what it could not", "read before, and learns", "from what it reads."]
@@ -85,8 +89,22 @@ def test_lines_are_grouped_by_gaps_columns_and_sizes() -> None:
     assert all(region.category == "text" for region in regions)
 
 
-@pytest.mark.parametrize(
-    ("text", "script"), [("བོད་ཡིག 12", "Tibt"), ("abc", "Latn"), ("中文a", "Hani"), ("12 ?", "Zyyy"), ("", "Zyyy")]
-)
-def test_a_texts_script_is_that_of_most_of_its_letters(text: str, script: str) -> None:
-    assert script_of_text(text) == script
+class OneWord:
+    """A recogniser that reads the same word in every line."""
+
+    checkpoint, producer, scripts = "a-row", "one-word", frozenset[str]()
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
+        return [Transcription(self.word, 0.9, (0.9,) * len(self.word)) for _ in images]
+
+
+def test_the_label_of_a_page_read_by_lines_names_the_script_that_was_read() -> None:
+    page, detector = page_input(english_page()), LineDetector()
+    for code in ("Knda", "Gujr", "Tibt", "Kana", "Hang", "Latn"):
+        reader = LinePageReader(detector, OneWord(WORDS[code]), checkpoint="a-row", producer="one-word")
+        [reading] = reader.read_many([page])
+        assert reading.label.lines
+        assert reading.label.script == text_script(code)

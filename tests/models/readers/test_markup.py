@@ -14,6 +14,7 @@ from flywheel.document import Box, Kind, Label, Line, PageReading, Region, decod
 from flywheel.markup import fine
 from models.readers.markup import page_reading, pieces_of
 from models.readers.protocol import PageInput
+from tests.flywheel.text.words import WORDS, text_script
 
 PAGE = PageInput(np.full((40, 30), 255, np.uint8), 72.0, 30.0, 40.0, "bo")
 TITLE = "<|ref|>title<|/ref|><|det|>[[100, 100, 200, 200]]<|/det|>\n# བོད་ཡིག"
@@ -27,6 +28,11 @@ def read(answer: str, pieces: list[tuple[str, float]] | None = None) -> PageRead
 def rising(answer: str) -> list[tuple[str, float]]:
     """Each character a piece, with its place in the answer as its probability."""
     return [(character, (place + 1) / len(answer)) for place, character in enumerate(answer)]
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_page_readers_label_names_the_script_that_its_text_is_in(code: str) -> None:
+    assert read(WORDS[code]).label.script == text_script(code)
 
 
 def test_a_grounded_answer_keeps_its_regions_in_order() -> None:

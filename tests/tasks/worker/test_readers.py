@@ -1,22 +1,28 @@
-"""What the readers of a worker are made of beyond their weights: a layout, and a tokenizer to count with."""
+"""Readers of a worker: their architectures, layout, folders and servers, and tokenizers to count with."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
 
+from flywheel.database import transaction
+from flywheel.database.tables import CheckpointRow
 from flywheel.document import Label
 from flywheel.errors import SetupError
 from flywheel.loop.promotion import BUILTIN
-from flywheel.loop.readers import BUILTIN_READERS
+from flywheel.loop.readers import BUILTIN_READERS, builtin_reader
 from flywheel.settings import settings
+from models.page_training.trainee import TRAINEES
 from models.readers.protocol import PageInput
-from tasks.worker import process, readers
-from tasks.worker.readers import count_tokens, page_reader
+from models.recognition.network import ARCHITECTURE
+from tasks.worker import architectures, process, readers
+from tasks.worker.architectures import ARCHITECTURES, LineArchitecture, NetworkArchitecture
+from tasks.worker.readers import count_tokens, load, page_reader, recogniser
 from tests.models.drawing import draw_page
 from tests.models.misbehaving import Server, answers
 from tests.models.tiny import tiny_deepseek_ocr
@@ -29,7 +35,7 @@ LINES = ["The loop turns once.", "It reads what it could not", "read before."]
 @pytest.fixture(autouse=True)
 def fresh(environment: dict[str, str]) -> None:
     process.store.cache_clear()
-    readers.layout_detector.cache_clear()
+    architectures.layout_detector.cache_clear()
 
 
 def said(label: Label) -> Counter[str]:
@@ -79,6 +85,29 @@ def test_each_reader_opens_from_the_folder_that_its_setting_names(
     assert (reading.label.checkpoint, reading.label.producer) == (name, producer)
     assert (reading.vision_tokens or 0) > 0
     readers.release()
+
+
+def test_every_reader_that_comes_with_the_service_has_an_architecture_that_opens_it() -> None:
+    assert {reader.architecture for reader in BUILTIN_READERS.values()} <= ARCHITECTURES.keys()
+    assert {ARCHITECTURE, *TRAINEES} <= ARCHITECTURES.keys()
+    for name, architecture in ARCHITECTURES.items():
+        reader = builtin_reader(name)
+        assert isinstance(architecture, LineArchitecture) or (reader is not None and reader.name == name)
+        if isinstance(architecture, NetworkArchitecture):
+            assert reader is not None
+            assert reader.pages
+            assert callable(resolve_name(architecture.reader).load)
+
+
+def test_an_architecture_that_this_version_does_not_know_is_refused_by_name() -> None:
+    with transaction() as session:
+        session.add(CheckpointRow(id="odd", architecture="crystal-ball", scripts=[]))
+    with pytest.raises(SetupError, match="crystal-ball"):
+        page_reader("odd")
+    with pytest.raises(SetupError, match="crystal-ball"):
+        recogniser("odd")
+    with pytest.raises(SetupError, match="endpoint"):
+        load("endpoint", Path(), checkpoint="candidate")
 
 
 def test_the_endpoint_is_the_server_that_the_setting_names(monkeypatch: pytest.MonkeyPatch) -> None:
