@@ -7,6 +7,8 @@
                                                        `-> refused      any of them -> cancelled | failed
                planning -> planned | cancelled | failed          (a round that is only planned)
     Request    pending -> finished | failed                      (an export, a trial)
+    Stack      starting -> ready -> stopping -> stopped | failed      (killed: its supervisor is gone)
+    Program    running <-> restarting -> failed                  any of them -> stopped
 
 Verdicts on labels are `flywheel.document.Outcome`, reasons are in flywheel/reasons.py.
 """
@@ -103,3 +105,26 @@ class PromotionAction(StrEnum):
 
 
 NAMES_CHAMPION = frozenset({PromotionAction.PROMOTE, PromotionAction.ROLLBACK})
+
+
+class StackState(StrEnum):
+    """State of an embedded stack."""
+
+    STARTING = "starting"
+    READY = "ready"  # the API answers
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    KILLED = "killed"  # its supervisor is gone and never said that it stopped
+
+
+LIVE_STACKS = frozenset({StackState.STARTING, StackState.READY, StackState.STOPPING})
+
+
+class ProgramState(StrEnum):
+    """State of one program of an embedded stack."""
+
+    RUNNING = "running"
+    RESTARTING = "restarting"  # it ended, and is started again after a pause
+    FAILED = "failed"  # it ended too often in a row and is left so
+    STOPPED = "stopped"

@@ -108,14 +108,7 @@ def _sandbox() -> Sandbox:
     from flywheel.pdf import Limits, Sandbox
 
     if not hasattr(_own, "sandbox"):
-        config = settings()
-        _own.sandbox = Sandbox(
-            Limits(
-                page_seconds=config.page_seconds,
-                memory_bytes=config.child_memory,
-                pixel_limit=config.pixel_limit,
-            )
-        )
+        _own.sandbox = Sandbox(Limits.of(settings()))
         with _lock:
             _sandboxes.append(_own.sandbox)
     sandbox: Sandbox = _own.sandbox

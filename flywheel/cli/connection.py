@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel.errors import SetupError
+from flywheel.states import StackState
 
 if TYPE_CHECKING:
     from flywheel.client import Client
@@ -47,7 +48,7 @@ def _embedded(directory: Path) -> tuple[str, str]:
     stack = local.find(directory)
     if stack is None:
         state = local.status(directory)
-        doing = "is starting" if state.state == "starting" else "does not run"
+        doing = "is starting" if state.state is StackState.STARTING else "does not run"
         raise SetupError(
             f"the stack in {directory} {doing}; run `flywheel up --data-dir {directory} --detach`, "
             "or set FLYWHEEL_API_URL and FLYWHEEL_API_KEY for another"

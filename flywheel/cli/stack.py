@@ -14,6 +14,7 @@ from flywheel.cli import show
 from flywheel.cli.connection import connect, data_directory
 from flywheel.cli.options import AsJson, DataDir
 from flywheel.errors import SetupError
+from flywheel.states import StackState
 
 if TYPE_CHECKING:
     from flywheel.local import Stack, StackStatus
@@ -46,7 +47,7 @@ def up(
         show.note("stopping")
         local.stop(directory)
         return
-    if ended.state != "stopped":
+    if ended.state is not StackState.STOPPED:
         raise SetupError(f"the stack ended: {ended.message}")
 
 
@@ -82,7 +83,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     workers = _workers(found)
     data = {**_public(found), "workers": workers}
     show.answer(data, lambda: _show_status(found, workers), as_json=as_json)
-    if found.state != "ready":
+    if found.state is not StackState.READY:
         raise typer.Exit(1)
 
 
@@ -90,7 +91,7 @@ def _workers(found: StackStatus) -> list[Worker]:
     from flywheel import local
     from flywheel.client import Client
 
-    stack = local.find(Path(found.data_dir)) if found.state == "ready" else None
+    stack = local.find(Path(found.data_dir)) if found.state is StackState.READY else None
     return [] if stack is None else Client(stack.api_url, stack.api_key).workers()
 
 
@@ -125,7 +126,7 @@ def _show_workers(workers: list[Worker]) -> None:
 
 def _show_status(found: StackStatus, workers: list[Worker]) -> None:
     show.say(f"{show.coloured(found.state)}  {found.message}  [dim]{found.data_dir}[/]")
-    if found.state != "ready":
+    if found.state is not StackState.READY:
         show.say(f"[dim]start it with `flywheel up --data-dir {found.data_dir} --detach`[/]")
         return
     show.say(f"[dim]key in {found.key_file}[/]")

@@ -1,4 +1,4 @@
-"""`python -m flywheel.local DIR`: the supervisor's process; `flywheel up` starts it."""
+"""`python -m flywheel.local DIR`: run the supervisor of a stack; `flywheel up` starts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m flywheel.local.guard DIR RUN`: clears a stack away when its supervisor is killed.
+"""`python -m flywheel.local.guard DIR RUN`: end the processes of a stack whose supervisor was killed.
 
 Its standard input is a pipe whose other end the supervisor alone holds. When that end closes,
 the supervisor is gone, and not even the grandchildren may outlive it.
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Wait for the supervisor's end, then clear away; a next stack that is there already has done so."""
+    """Wait until the supervisor ends, then clear away, unless a next stack already has."""
     data_dir, run = Path(sys.argv[1]), sys.argv[2]
     while sys.stdin.buffer.read(1):
         pass

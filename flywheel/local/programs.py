@@ -1,4 +1,4 @@
-"""What the embedded stack runs besides its two servers, as one literal."""
+"""Programs of the embedded stack besides its two servers, as one literal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One supervised child.
+    """One supervised program.
 
     In `argv`, {python}, {host}, {api_port}, {data_dir} and {work_dir} are filled in. `env` is added to the
     stack's own. `grace`: seconds between SIGTERM and SIGKILL. `serves_api`: the stack is ready once
@@ -62,10 +62,11 @@ PROGRAMS: tuple[Program, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a child that died is started again. Seconds, but for `give_up`.
+    """Rules for starting a program again that ended. Seconds, but for `give_up`.
 
-    The pause doubles from `first_pause` to `longest_pause`. After `give_up` deaths in a row,
-    each before the child was `healthy` seconds old, it is left dead and its state says so.
+    The pause doubles from `first_pause` to `longest_pause`. After `give_up` ends in a row,
+    each before the program had run `healthy` seconds, it is left alone and its state says so.
+    `ready` is how long the stack may take to answer.
     """
 
     first_pause: float = 0.5
@@ -87,7 +88,7 @@ def from_plan(plan: Mapping[str, Any]) -> tuple[tuple[Program, ...], RestartPoli
 
 
 def argv_values(data_dir: str, work_dir: str, host: str, api_port: int) -> dict[str, str]:
-    """What stands in for the braces of `Program.argv`."""
+    """Values for the braces of `Program.argv`."""
     return {
         "python": sys.executable,
         "host": host,

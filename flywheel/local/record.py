@@ -1,4 +1,4 @@
-"""DIR/stack.json: who runs, where, and since when; written by the supervisor, read by everyone else."""
+"""DIR/stack.json: state, address and processes of a stack; written by its supervisor, read by everyone else."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from flywheel.errors import Conflict
 from flywheel.local.processes import same_process, wait_for
+from flywheel.states import LIVE_STACKS, ProgramState, StackState
 
-State = Literal["starting", "ready", "stopping", "stopped", "failed", "killed"]
-ProgramState = Literal["running", "restarting", "failed", "stopped"]
 IN_USE = 75  # exit status (EX_TEMPFAIL) of a supervisor whose directory has one
 MARK = "FLYWHEEL_STACK"  # environment variable of every child: RUN:DIR
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramStatus:
-    """One child. `since`: Unix time of the last change of state; `exit_code`: of its last death."""
+    """Status of one program. `since`: Unix time of the last change of state; `exit_code`: of its last end."""
 
     name: str
     pid: int | None
@@ -36,9 +35,9 @@ class ProgramStatus:
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """The whole stack. `killed`: its supervisor is gone without having said good-bye."""
+    """Status of a whole stack, and what a client needs to reach it."""
 
-    state: State
+    state: StackState
     message: str
     data_dir: str
     run: str = ""
@@ -55,7 +54,7 @@ class StackStatus:
 
     @property
     def alive(self) -> bool:
-        """Whether the supervisor that wrote this still runs."""
+        """True while the supervisor that wrote this runs."""
         return bool(self.pid) and same_process(self.pid, self.created) is not None
 
     def port(self, name: str) -> int | None:
@@ -63,7 +62,7 @@ class StackStatus:
 
 
 def write_record(status: StackStatus) -> None:
-    """Replaces DIR/stack.json in one step; only its owner may read it, for it holds passwords."""
+    """Replace DIR/stack.json in one step; only its owner may read it, for it holds passwords."""
     path = record_file(Path(status.data_dir))
     building = path.with_name(f".stack.{secrets.token_hex(4)}")
     handle = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -73,26 +72,32 @@ def write_record(status: StackStatus) -> None:
 
 
 def read_record(data_dir: Path) -> StackStatus | None:
-    """What the last supervisor wrote, checked against the processes that live; None when none ever ran."""
+    """Read the last supervisor's record and check it against the processes that live; None when none ever ran."""
     try:
         raw: dict[str, Any] = json.loads(record_file(data_dir).read_text())
     except FileNotFoundError:
         return None
-    raw["programs"] = tuple(ProgramStatus(**entry) for entry in raw["programs"])
-    raw["ports"] = tuple((name, port) for name, port in raw["ports"])
-    status = StackStatus(**raw)
-    if status.state in ("starting", "ready", "stopping") and not status.alive:
-        programs = tuple(replace(program, state="stopped", pid=None) for program in status.programs)
-        return replace(status, state="killed", message="the supervisor was killed", programs=programs)
+    status = _from_json(raw)
+    if status.state in LIVE_STACKS and not status.alive:
+        programs = tuple(replace(program, state=ProgramState.STOPPED, pid=None) for program in status.programs)
+        return replace(status, state=StackState.KILLED, message="the supervisor was killed", programs=programs)
     return status
+
+
+def _from_json(raw: dict[str, Any]) -> StackStatus:
+    programs = tuple(
+        ProgramStatus(**{**entry, "state": ProgramState(entry["state"])}) for entry in raw["programs"]
+    )
+    ports = tuple((name, port) for name, port in raw["ports"])
+    return StackStatus(**{**raw, "state": StackState(raw["state"]), "programs": programs, "ports": ports})
 
 
 @contextmanager
 def locked(data_dir: Path, seconds: float = 20.0, dying: str = "") -> Iterator[None]:
-    """Exclusive use of the directory, until the block or the process ends.
+    """Hold the directory for exclusive use, until the block or the process ends.
 
     Waits while the rest of a killed stack is cleared away. Raises Conflict when a live one holds it,
-    unless that is the run `dying`, which is only not quite dead yet.
+    unless that is the run `dying`, whose supervisor is about to end.
     """
     handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -119,7 +124,7 @@ def refuse_live(data_dir: Path, dying: str = "") -> None:
         and found.run != dying
         and found.alive
         and found.pid != os.getpid()
-        and found.state != "stopped"
+        and found.state is not StackState.STOPPED
     ):
         raise Conflict(f"a stack is {found.state} in {data_dir} already (process {found.pid})")
 

@@ -1,4 +1,4 @@
-"""Clearing away what a stack left: after its end, after its supervisor was killed, before the next start."""
+"""Clear away the processes that a stack left: after its end, after a kill, before the next start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE = 4.0  # seconds between SIGTERM and SIGKILL for processes without a su
 
 
 def clear_away(data_dir: Path, seconds: float = PATIENCE) -> list[int]:
-    """Ends every process of a stack in `data_dir`; returns their ids. Hold the directory's lock."""
+    """End every process of a stack in `data_dir`; returns their ids. Hold the directory's lock."""
     left = matching(lambda process: belongs(process, data_dir))
     end_all(left, seconds)
     late = matching(lambda process: belongs(process, data_dir))  # what they started meanwhile
@@ -25,5 +25,5 @@ def clear_away(data_dir: Path, seconds: float = PATIENCE) -> list[int]:
 
 
 def belongs(process: psutil.Process, data_dir: Path) -> bool:
-    """Whether a stack in `data_dir` started this process, or one of its ancestors."""
+    """True when a stack in `data_dir` started this process, or one of its ancestors."""
     return bool(process.environ().get(MARK, "").endswith(f":{data_dir}"))

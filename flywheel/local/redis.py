@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ import redis
 
 from flywheel.errors import SetupError
 from flywheel.local.ports import HOST, free_port
-from flywheel.local.processes import end_all, matching, spawn, tail, wait_for
+from flywheel.local.processes import end_all, matching, spawn
+from flywheel.local.servers import running
 
 SERVERS = ("redis-server", "valkey-server")
 CONFIG = """\
@@ -39,7 +40,7 @@ maxmemory-policy noeviction
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """A server that is ready to be started: `argv`, logging to `log`."""
+    """A server that is prepared to be started: `argv`, logging to `log`."""
 
     directory: Path
     port: int
@@ -47,6 +48,7 @@ class RedisServer:
     argv: tuple[str, ...]
     log: Path
 
+    name = "Redis"
     stop_signal = signal.SIGTERM
 
     def url(self, database: int = 0) -> str:
@@ -56,7 +58,7 @@ class RedisServer:
         return spawn(self.argv, log=self.log, cwd=self.directory, death_signal=self.stop_signal)
 
     def ready(self) -> bool:
-        """Whether PING is answered; while the append-only file loads it is not."""
+        """True when PING is answered; while the append-only file loads it is not."""
         client = redis.Redis.from_url(self.url(), socket_timeout=5, socket_connect_timeout=5)
         try:
             return bool(client.ping())
@@ -67,7 +69,7 @@ class RedisServer:
 
 
 def prepare_redis(directory: Path, log: Path, port: int | None = None) -> RedisServer:
-    """Writes the configuration, ends what an earlier run left, picks a port. Raises SetupError."""
+    """Write the configuration, end what an earlier run left, pick a port. Raises SetupError."""
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     end_leftover(directory)
@@ -81,27 +83,14 @@ def prepare_redis(directory: Path, log: Path, port: int | None = None) -> RedisS
 
 @contextmanager
 def redis_server(directory: Path) -> Iterator[RedisServer]:
-    """A running server for the length of the block; its log is DIRECTORY.log."""
+    """Run a server for the length of the block; its log is DIRECTORY.log."""
     server = prepare_redis(directory, directory.with_name(directory.name + ".log"))
-    child = server.spawn()
-    try:
-        wait_for("Redis's first answer", lambda: _up(server, child), 60, server.log)
+    with running(server, end_leftover):
         yield server
-    finally:
-        child.send_signal(server.stop_signal)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(10)
-        end_leftover(directory)
-
-
-def _up(server: RedisServer, child: subprocess.Popen[bytes]) -> bool | None:
-    if child.poll() is not None:
-        raise SetupError(f"Redis ended with code {child.returncode}:\n{tail(server.log)}")
-    return server.ready() or None
 
 
 def end_leftover(directory: Path) -> None:
-    """Ends servers that still run in `directory`."""
+    """End servers that still run in `directory`."""
     directory = directory.resolve()
     end_all(
         matching(lambda process: process.name() in SERVERS and process.cwd() == str(directory)),

@@ -1,4 +1,4 @@
-"""Starting, finding and stopping embedded stacks, from any process of the same user."""
+"""Start, find and stop embedded stacks, from any process of the same user."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from flywheel.local.processes import rotate, same_process, tail
 from flywheel.local.programs import PROGRAMS, Program, RestartPolicy, to_plan
 from flywheel.local.record import IN_USE, StackStatus, locked, read_record, refuse_live
 from flywheel.local.recovery import clear_away
+from flywheel.states import StackState
 
 Progress = Callable[[str], None]
 _started: dict[int, subprocess.Popen[bytes]] = {}  # supervisors that are our children: to be reaped
@@ -53,7 +54,7 @@ class Stack:
         }
 
     def wait(self) -> StackStatus:
-        """Until the stack ends by itself or by `stop`; returns how."""
+        """Wait until the stack ends by itself or by `stop`; returns its last status."""
         if process := same_process(self.status.pid, self.status.created):
             process.wait()
         return status(self.data_dir)
@@ -78,7 +79,7 @@ def start(
     attached: bool = False,
     on_progress: Progress = lambda _message: None,
 ) -> Stack:
-    """Starts a stack and returns when it is ready.
+    """Start a stack and return when it is ready.
 
     Detached, it lives until `stop`; attached, no longer than this process. Raises Conflict when one
     runs there already, SetupError, with the end of the log concerned, when it does not come up.
@@ -99,7 +100,7 @@ def start(
 
 
 def stop(data_dir: Path, seconds: float = 90.0) -> bool:
-    """Stops the stack in `data_dir` and whatever a killed one left; whether anything ran.
+    """Stop the stack in `data_dir` and whatever a killed one left; True when anything ran.
 
     A supervisor that takes longer than `seconds` is killed.
     """
@@ -111,22 +112,22 @@ def stop(data_dir: Path, seconds: float = 90.0) -> bool:
     if supervisor is not None:
         with suppress(psutil.NoSuchProcess):
             supervisor.send_signal(signal.SIGTERM)
-            _wait_gone(supervisor, seconds)
+            _wait_until_ended(supervisor, seconds)
     with locked(data_dir):
         left = clear_away(data_dir)
     return supervisor is not None or bool(left)
 
 
 def status(data_dir: Path) -> StackStatus:
-    """How the stack in `data_dir` does; state "stopped" where there never was one."""
+    """Status of the stack in `data_dir`; stopped where there never was one."""
     data_dir = data_dir.resolve()
-    return read_record(data_dir) or StackStatus("stopped", "never started", str(data_dir))
+    return read_record(data_dir) or StackStatus(StackState.STOPPED, "never started", str(data_dir))
 
 
 def find(data_dir: Path) -> Stack | None:
     """The stack that is ready in `data_dir`, or None."""
     found = status(data_dir)
-    return Stack(found) if found.state == "ready" else None
+    return Stack(found) if found.state is StackState.READY else None
 
 
 def _own_directory(data_dir: Path) -> Path:
@@ -166,27 +167,27 @@ def _await_ready(
         ended = child.poll() is not None
         found = read_record(data_dir)
         if found is not None and found.run == run:
-            if found.message != told and found.state in ("starting", "ready"):
+            if found.message != told and found.state in (StackState.STARTING, StackState.READY):
                 on_progress(told := found.message)
-            if found.state == "ready":
+            if found.state is StackState.READY:
                 return found
         if ended:
-            _explain(found if found and found.run == run else None, child, data_dir, log)
+            _raise_failure(found if found and found.run == run else None, child, data_dir, log)
         with suppress(subprocess.TimeoutExpired):
             child.wait(0.05)
 
 
-def _explain(found: StackStatus | None, child: subprocess.Popen[bytes], data_dir: Path, log: Path) -> None:
-    """Raises what fits the end of a supervisor that never was ready."""
+def _raise_failure(found: StackStatus | None, child: subprocess.Popen[bytes], data_dir: Path, log: Path) -> None:
+    """Raise the error that fits the end of a supervisor that never was ready."""
     if child.returncode == IN_USE:
         refuse_live(data_dir)
         raise Conflict(f"another stack holds {data_dir}")
-    if found is not None and found.state == "failed":
+    if found is not None and found.state is StackState.FAILED:
         raise SetupError(found.message)
     raise SetupError(f"the supervisor ended with code {child.returncode}; the end of {log}:\n{tail(log)}")
 
 
-def _wait_gone(supervisor: psutil.Process, seconds: float) -> None:
+def _wait_until_ended(supervisor: psutil.Process, seconds: float) -> None:
     child = _started.get(supervisor.pid)
     try:
         if child is not None:

@@ -1,19 +1,19 @@
 """PDFs and images, read in a sandbox: MuPDF is only ever imported in a killable child process.
 
-sandbox     the parent's view: inspect, facts, text, layout, characters, render
-process     one child: spawned, spoken to under a deadline, killed
-frames      the wire between the two
+sandbox     the parent's side: inspect, facts, text, layout, characters, render
+process     one child: started, asked under a deadline, killed; limits: what it may use
+frames      messages between the two
 structure   a page's answer -> lines, ink evidence, facts
 arrangement lines -> regions in reading order; plain: pages whose regions need no model
-results     what comes out
-child, documents, pages, layout      run inside the child, and nowhere else
+results     facts, text, images and failures
+child, documents, pages, layout, refusal      run inside the child, and nowhere else
 """
 
 from flywheel.pdf.arrangement import arranged
+from flywheel.pdf.limits import Limits
 from flywheel.pdf.results import (
     DocumentFacts,
     InkEvidence,
-    Limits,
     PageFailure,
     PageImage,
     PageLayout,

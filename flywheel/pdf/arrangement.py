@@ -1,4 +1,4 @@
-"""Lines into regions in reading order: by the file's own blocks, or by what the layout model found.
+"""Arrangement of lines into regions in reading order: by the file's own blocks, or by the layout model's boxes.
 
 Either way every line is kept. `flywheel.pdf.plain` knows the pages that need no model.
 """

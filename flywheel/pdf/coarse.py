@@ -1,4 +1,4 @@
-"""A page's text layer -> its coarse label, and what was counted before the text was cleaned.
+"""A page's text layer -> its coarse label, and counts of the text before it was cleaned.
 
 The label holds text that can be stored and trained on; the counts keep what the gate
 must know and cleaning hides (controls, surrogates, glyphs without a character).
@@ -88,7 +88,7 @@ def _kind(symbol: str) -> str:
 
 
 def _is_bullet(line: str) -> bool:
-    """Whether the line begins with one symbol-font character, alone or before a blank."""
+    """True when the line begins with one symbol-font character, alone or before a blank."""
     first, rest = line[:1], line[1:2]
     return bool(first) and BULLETS_START <= ord(first) <= BULLETS_END and (not rest or rest.isspace())
 

@@ -1,4 +1,4 @@
-"""Opening a document inside the child: what it is, what is wrong with it, what can be recovered.
+"""Documents inside the child: opened, checked, and recovered as far as they are damaged.
 
 The only modules that import pymupdf are this one, pages.py and layout.py, and they run
 in the child alone.
@@ -16,6 +16,8 @@ sys.modules.setdefault("pymupdf.layout", None)  # type: ignore[arg-type]
 import pymupdf  # noqa: E402
 
 from flywheel.pdf import pages  # noqa: E402
+from flywheel.pdf.limits import Limits  # noqa: E402
+from flywheel.pdf.refusal import Refusal  # noqa: E402
 from flywheel.reasons import Reason  # noqa: E402
 
 IMAGE_TYPES = {"image/png": "png", "image/jpeg": "jpeg", "image/tiff": "tiff"}
@@ -28,20 +30,11 @@ REPAIRED_BYTES = 256 << 20  # larger files are not read into memory to be repair
 DECLARED_LIMIT = 20  # a damaged file may declare this many times the pages found, not more
 
 
-class Refusal(Exception):
-    """This document or page cannot be used."""
-
-    def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
 class DocumentReader:
     """Holds at most one open document, and answers requests about it in frames."""
 
-    def __init__(self, settings: Any) -> None:
-        self._settings = settings
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._key: tuple[str, int, int, int] | None = None
         self._document: Any = None
         self._pages = 0
@@ -56,7 +49,7 @@ class DocumentReader:
         try:
             self._open(path, media)
             if inspect and self._image:
-                pages.check_image(self._document[0], self._settings)
+                pages.check_image(self._document[0], self._limits)
             return self._facts()
         except Exception as error:  # whatever MuPDF throws is the document's fault
             self._close()
@@ -83,8 +76,8 @@ class DocumentReader:
         pymupdf.TOOLS.mupdf_warnings()  # empties the list, and ends a count of repeats
         if self._document.is_pdf and (missing := missing_parts(page, resources=self._repaired)):
             raise Refusal(Reason.PAGE_CONTENT_MISSING, missing)
-        pages.check_size(page, self._settings)
-        frame = pages.ANSWERS[request["do"]](page, request, self._settings)
+        pages.check_size(page, self._limits)
+        frame = pages.ANSWERS[request["do"]](page, request, self._limits)
         self._check_warnings(pymupdf.TOOLS.mupdf_warnings())
         return frame
 
@@ -135,7 +128,7 @@ class DocumentReader:
         return declared
 
     def _check_tree(self, declared: int) -> None:
-        found = leaves(self._document, declared)
+        found = reachable_pages(self._document, declared)
         if found != declared:
             raise Refusal(Reason.PDF_BAD_PAGE_TREE, f"{declared} pages declared, {found} found")
 
@@ -153,7 +146,7 @@ class DocumentReader:
         if not left:
             raise Refusal(Reason.PDF_UNREADABLE, "no page is left in the file")
         declared = declared_pages(document)
-        replant(document, left)
+        write_page_tree(document, left)
         return declared if len(left) < declared <= len(left) * DECLARED_LIMIT else len(left)
 
     def _facts(self) -> dict[str, Any]:
@@ -179,8 +172,8 @@ class DocumentReader:
 def explain(error: Exception, *, image: bool, document: bool) -> tuple[Reason, str]:
     """The reason behind whatever was thrown, and its words."""
     words = str(error)
-    if isinstance(error, Refusal) or hasattr(error, "reason"):
-        return error.reason, error.detail  # type: ignore[attr-defined]
+    if isinstance(error, Refusal):
+        return error.reason, error.detail
     if isinstance(error, MemoryError) or MEMORY.search(words):
         return Reason.PAGE_MEMORY, words
     if image and isinstance(error, pymupdf.mupdf.FzErrorLimit):
@@ -214,7 +207,7 @@ def open_pdf(path: str) -> Any:
 
 
 def missing_parts(page: Any, *, resources: bool) -> str:
-    """What the page refers to and the file no longer holds, in words; "" when all is there.
+    """Name, in words, a part that the page refers to and the file no longer holds; "" when all is there.
 
     Content streams always; fonts and images too when asked, for damaged files.
     """
@@ -245,7 +238,7 @@ def missing_parts(page: Any, *, resources: bool) -> str:
     return ""
 
 
-def leaves(document: Any, enough: int) -> int:
+def reachable_pages(document: Any, enough: int) -> int:
     """Pages reachable in the page tree; stops counting past `enough`, and at a node seen twice."""
     mupdf = pymupdf.mupdf
     pdf = pymupdf._as_pdf_document(document)
@@ -276,7 +269,7 @@ def declared_pages(document: Any) -> int:
     return max(counts)
 
 
-def replant(document: Any, page_numbers: list[int]) -> None:
+def write_page_tree(document: Any, page_numbers: list[int]) -> None:
     """Write a flat page tree over these objects, and a catalogue that leads to it (in memory)."""
     tree, catalogue = document.get_new_xref(), document.get_new_xref()
     kids = " ".join(f"{number} 0 R" for number in page_numbers)

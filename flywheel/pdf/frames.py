@@ -1,4 +1,4 @@
-"""The wire between sandbox and child: JSON with raw bytes behind it, each with its length in front.
+"""Messages between sandbox and child: JSON with raw bytes behind it, each with its length in front.
 
     frame = json length, body length (two big-endian uint32) | json (ASCII) | body
 
@@ -19,8 +19,8 @@ HEADER = struct.Struct("!II")
 REQUEST_BYTES = 16 << 20
 
 
-class Lost(Exception):
-    """The other end is gone, or no longer speaks this language."""
+class ConnectionLost(Exception):
+    """The other end is gone, or sends something else than frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,17 @@ def receive(wire: socket.socket, deadline: float | None = None, limit: int = REQ
     """Read one frame.
 
     `deadline` is on time.monotonic's clock, `limit` the most bytes a part may have.
-    Raises TimeoutError past the deadline, Lost when the stream ends or makes no sense.
+    Raises TimeoutError past the deadline, ConnectionLost when the stream ends or makes no sense.
     """
     text_length, body_length = HEADER.unpack(_exactly(wire, HEADER.size, deadline))
     if text_length > limit or body_length > limit:
-        raise Lost(f"a message of {text_length} + {body_length} bytes")
+        raise ConnectionLost(f"a message of {text_length} + {body_length} bytes")
     try:
         head = json.loads(_exactly(wire, text_length, deadline))
     except ValueError as error:
-        raise Lost("a message that is no JSON") from error
+        raise ConnectionLost("a message that is no JSON") from error
     if not isinstance(head, dict):
-        raise Lost("a message that is no object")
+        raise ConnectionLost("a message that is no object")
     return Frame(head, bytes(_exactly(wire, body_length, deadline)))
 
 
@@ -68,8 +68,8 @@ def _exactly(wire: socket.socket, size: int, deadline: float | None) -> bytearra
         try:
             count = wire.recv_into(view)
         except ConnectionError as error:
-            raise Lost("the connection broke") from error
+            raise ConnectionLost("the connection broke") from error
         if count == 0:
-            raise Lost("the stream ended")
+            raise ConnectionLost("the stream ended")
         view = view[count:]
     return data

@@ -15,6 +15,8 @@ from typing import Any
 import pymupdf
 from pymupdf import mupdf
 
+from flywheel.pdf.limits import Limits
+from flywheel.pdf.refusal import Refusal
 from flywheel.reasons import Reason
 
 # No CID_FOR_UNKNOWN_UNICODE: a glyph without a known character must come out as U+FFFD,
@@ -31,41 +33,32 @@ INK_DPI = 24.0  # a 10-point line is 3 pixels high
 INK_PIXELS = 1_000_000  # of the small rendering, on giant pages
 
 
-class PageRefused(Exception):
-    """This page cannot be used."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
-def check_size(page: Any, settings: Any) -> None:
+def check_size(page: Any, limits: Limits) -> None:
     """Refuse a page beyond any paper, before anything is drawn."""
     longest = max(page.rect.width, page.rect.height)
-    if not 0 < longest <= settings.page_points:
-        raise PageRefused(Reason.PAGE_TOO_LARGE, f"{page.rect.width:.0f} x {page.rect.height:.0f} points")
+    if not 0 < longest <= limits.page_points:
+        raise Refusal(Reason.PAGE_TOO_LARGE, f"{page.rect.width:.0f} x {page.rect.height:.0f} points")
 
 
-def check_image(page: Any, settings: Any) -> None:
+def check_image(page: Any, limits: Limits) -> None:
     """Decode an image file's page coarsely: raises when it cannot be, or is too large."""
-    check_size(page, settings)
+    check_size(page, limits)
     display_list = page.get_displaylist()
-    _image_boxes(display_list.get_textpage(FLAGS), settings)
+    _image_boxes(display_list.get_textpage(FLAGS), limits)
     pymupdf.TOOLS.reset_mupdf_warnings()
     _gray(display_list, page.rect, INK_DPI, INK_PIXELS)
     warnings = pymupdf.TOOLS.mupdf_warnings()
     if warnings:
-        raise PageRefused(Reason.IMAGE_UNREADABLE, warnings.split("\n", 1)[0][:200])
+        raise Refusal(Reason.IMAGE_UNREADABLE, warnings.split("\n", 1)[0][:200])
 
 
-def text(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
+def text(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
     """Head with geometry and images; bodies: MuPDF's text JSON, then the small gray rendering."""
     del request
     display_list = page.get_displaylist()
     text_page = display_list.get_textpage(FLAGS)
     written = _text_json(text_page)
-    images = _image_boxes(text_page, settings) if b'"type":"image"' in written else []
+    images = _image_boxes(text_page, limits) if b'"type":"image"' in written else []
     small, dpi = _gray(display_list, page.rect, INK_DPI, INK_PIXELS)
     head = _head(page) | {
         "text_bytes": len(written),
@@ -79,17 +72,17 @@ def text(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
     return head, written, small.samples
 
 
-def layout(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
+def layout(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
     """Head with the regions that the layout model finds. The images are those of a page that was read before."""
-    del request, settings
+    del request, limits
     from flywheel.pdf import layout as model
 
     return ({"is": "page", "regions": model.regions(page)},)
 
 
-def characters(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
+def characters(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
     """Head with the characters as one string; body: float32 x, y, x0, y0, x1, y1, line for each."""
-    del request, settings
+    del request, limits
     text_page = page.get_displaylist().get_textpage(FLAGS & ~mupdf.FZ_STEXT_PRESERVE_IMAGES)
     found: list[str] = []
     table = array("f")
@@ -104,16 +97,16 @@ def characters(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, 
     return _head(page) | {"text": "".join(found)}, table.tobytes()
 
 
-def render(page: Any, request: dict[str, Any], settings: Any) -> tuple[Any, ...]:
+def render(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
     """Head with the resolution in fact; body: gray pixels, row by row."""
     display_list = page.get_displaylist()
     text_page = display_list.get_textpage(mupdf.FZ_STEXT_PRESERVE_IMAGES)
-    _image_boxes(text_page, settings)
-    pixmap, dpi = _gray(display_list, page.rect, float(request["dpi"]), settings.pixel_limit)
+    _image_boxes(text_page, limits)
+    pixmap, dpi = _gray(display_list, page.rect, float(request["dpi"]), limits.pixel_limit)
     return _head(page) | {"dpi": dpi, "rows": pixmap.height, "columns": pixmap.width}, pixmap.samples
 
 
-ANSWERS: dict[str, Callable[[Any, dict[str, Any], Any], tuple[Any, ...]]] = {
+ANSWERS: dict[str, Callable[[Any, dict[str, Any], Limits], tuple[Any, ...]]] = {
     "text": text,
     "layout": layout,
     "characters": characters,
@@ -139,18 +132,18 @@ def _text_json(text_page: Any) -> bytes:
     return bytes(buffer.fz_buffer_extract())
 
 
-def _image_boxes(text_page: Any, settings: Any) -> list[list[float]]:
-    """Where images lie. Refuses the page when one is larger than the limit, before it is decoded."""
+def _image_boxes(text_page: Any, limits: Limits) -> list[list[float]]:
+    """Boxes of the images. Refuses the page when one is larger than the limit, before it is decoded."""
     boxes = []
     for info in pymupdf.TextPage(text_page).extractIMGINFO():
-        if info["width"] * info["height"] > settings.image_pixels:
-            raise PageRefused(Reason.IMAGE_LIMIT, f"an image of {info['width']} x {info['height']} pixels")
+        if info["width"] * info["height"] > limits.image_pixels:
+            raise Refusal(Reason.IMAGE_LIMIT, f"an image of {info['width']} x {info['height']} pixels")
         boxes.append([round(float(v), 2) for v in info["bbox"]])
     return boxes
 
 
 def _draws_text(page: Any) -> bool:
-    """Whether any text is painted; a recognised scan's text layer is there to be searched, not seen."""
+    """True when any text is painted; a recognised scan's text layer is there to be searched, not seen."""
     return any(kind in ("fill-text", "stroke-text") for kind, *_ in page.get_bboxlog())
 
 

@@ -48,7 +48,7 @@ def plain_regions(
 
 
 def _is_number(rows: Sequence[tuple[Line, float, float]], height: float) -> bool:
-    """Whether the last line is a page number: digits, alone, at the foot, apart from the text."""
+    """True when the last line is a page number: digits, alone, at the foot, apart from the text."""
     (_, above, _), (line, baseline, _) = rows[-2:]
     text = line.text.strip()
     spacing = rows[1][1] - rows[0][1]

@@ -1,4 +1,4 @@
-"""One PDF child as its parent sees it: started, spoken to under a deadline, killed.
+"""One PDF child from its parent's side: started, asked under a deadline, killed.
 
 The child is a fresh interpreter (`python -m flywheel.pdf.child`) on a socket pair, so
 it can be started from a daemonic Celery process, inherits no secrets from the
@@ -16,12 +16,13 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from flywheel.errors import SetupError
-from flywheel.pdf.frames import Frame, Lost, receive, send
-from flywheel.pdf.results import Limits
+from flywheel.pdf.frames import ConnectionLost, Frame, receive, send
+from flywheel.pdf.limits import Limits
 
 AHEAD_BYTES = 1 << 20  # the child may be some pages ahead of its reader
 START_SECONDS = 60.0  # a cold disk may need long to import MuPDF
@@ -37,7 +38,7 @@ class PdfChild:
         with theirs:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, AHEAD_BYTES)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "flywheel.pdf.child", str(theirs.fileno()), _settings(limits)],
+                _command(theirs.fileno(), limits),
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -47,17 +48,17 @@ class PdfChild:
             )
         try:
             self.receive(START_SECONDS)
-        except (Lost, TimeoutError) as error:
+        except (ConnectionLost, TimeoutError) as error:
             self.kill()
-            raise SetupError(f"the PDF child does not start ({self.epitaph}); is pymupdf installed?") from error
+            raise SetupError(f"the PDF child does not start ({self.ending}); is pymupdf installed?") from error
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     @property
-    def epitaph(self) -> str:
-        """How the child ended, in words: "killed by SIGSEGV", "exit status 3"."""
+    def ending(self) -> str:
+        """The child's exit status in words: "killed by SIGSEGV", "exit status 3"."""
         code = self._process.returncode
         if code is None:
             return "still running"
@@ -76,15 +77,15 @@ class PdfChild:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def send(self, head: dict[str, Any]) -> None:
-        """Hand over one request. Raises Lost when the child is gone."""
+        """Hand over one request. Raises ConnectionLost when the child is gone."""
         self._wire.settimeout(self._limits.page_seconds)
         try:
             send(self._wire, head)
         except OSError as error:
-            raise Lost("the child no longer listens") from error
+            raise ConnectionLost("the child no longer listens") from error
 
     def receive(self, seconds: float) -> Frame:
-        """The next frame, waiting at most `seconds`. Raises TimeoutError or Lost."""
+        """The next frame, waiting at most `seconds`. Raises TimeoutError or ConnectionLost."""
         return receive(self._wire, time.monotonic() + seconds, self._limits.frame_bytes)
 
     def kill(self) -> None:
@@ -94,33 +95,23 @@ class PdfChild:
             self._process.kill()
         self._process.wait()
 
-    def bury(self) -> str:
-        """Reap a child that ended by itself, and say how it ended."""
+    def reap(self) -> str:
+        """Reap a child that ended by itself; returns its `ending`."""
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self._process.kill()
         self.kill()
-        return self.epitaph
+        return self.ending
 
 
-def _settings(limits: Limits) -> str:
-    return json.dumps(
-        {
-            "parent": os.getpid(),
-            "memory_bytes": limits.memory_bytes,
-            "open_files": limits.open_files,
-            "page_seconds": limits.page_seconds,
-            "document_seconds": limits.document_seconds,
-            "pixel_limit": limits.pixel_limit,
-            "image_pixels": limits.image_pixels,
-            "page_points": limits.page_points,
-        }
-    )
+def _command(wire: int, limits: Limits) -> list[str]:
+    arguments = [str(wire), str(os.getpid()), json.dumps(asdict(limits))]
+    return [sys.executable, "-P", "-m", "flywheel.pdf.child", *arguments]
 
 
 def _environment() -> dict[str, str]:
-    """No URLs or keys: what the child imports, and one thread for each library that might start more."""
+    """The child's environment, without URLs or keys: import paths, and one thread for every library."""
     return {
         "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
         "PYTHONDONTWRITEBYTECODE": "1",

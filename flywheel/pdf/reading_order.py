@@ -71,7 +71,7 @@ def _cut(parts: Sequence[Part], span: Callable[[Placed], tuple[float, float]]) -
 
 
 def _are_columns(groups: list[list[Part]]) -> bool:
-    """Whether a cut down the page is the better one: every column goes on over several parts."""
+    """True when a cut down the page is the better one: every column goes on over several parts."""
     return len(groups) > 1 and all(len(group) > 1 for group in groups)
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox hands out: document facts, pages of text, page images, and failures a page.
+"""Results of the sandbox: facts of documents, pages of text, page images, and failures a page.
 
 All frozen; boxes and sizes in points of the page as shown, origin top left.
 """
@@ -15,30 +15,8 @@ from flywheel.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one child may use. Seconds are wall time, enforced by the parent with SIGKILL.
-
-    `document_seconds` bounds opening a file and reading its page tree. `pixel_limit` bounds a
-    rendered page (the resolution is lowered to fit), `image_pixels` an image stored in a file
-    (the page is refused). A child is replaced after `recycle_documents` documents, or when it
-    holds more than `recycle_bytes` of memory between two requests.
-    """
-
-    page_seconds: float = 20.0
-    document_seconds: float = 60.0
-    memory_bytes: int = 2 << 30
-    pixel_limit: int = 40_000_000
-    image_pixels: int = 400_000_000
-    page_points: float = 20_000.0  # longest side of a page; PDF itself stops at 14,400
-    recycle_documents: int = 200
-    recycle_bytes: int = 1 << 30
-    frame_bytes: int = 256 << 20  # largest message taken from a child
-    open_files: int = 64
-
-
-@dataclass(frozen=True, slots=True)
 class DocumentFacts:
-    """What a file is. `format` as MuPDF names it, e.g. "PDF 1.7", or "PNG", "JPEG", "TIFF".
+    """Facts of a file. `format` as MuPDF names it, e.g. "PDF 1.7", or "PNG", "JPEG", "TIFF".
 
     `repaired`: the file's structure was damaged and rebuilt; pages whose content is gone are
     reported one by one as `page_content_missing`. `owner_locked`: an owner password restricts
@@ -56,7 +34,7 @@ class DocumentFacts:
 
 @dataclass(frozen=True, slots=True)
 class InkEvidence:
-    """How text and ink lie together on a page. Shares are 0..1 of all ink pixels.
+    """Measures of text against ink on a page. Shares are 0..1 of all ink pixels.
 
     `per_character` is the ink area in square points for one non-blank character.
     """
@@ -85,13 +63,13 @@ class PageText:
 
     @property
     def needs_layout(self) -> bool:
-        """Whether the layout model has anything to say: there is text, and it is not plain."""
+        """True when the layout model can add something: there is text, and it is not plain."""
         return bool(self.blocks) and not self.plain
 
 
 @dataclass(frozen=True, slots=True)
 class PageLayout:
-    """Where the layout model sees what on page `number`: boxes with the category of `Region`."""
+    """Regions that the layout model finds on page `number`: boxes with the category of `Region`."""
 
     number: int
     regions: tuple[tuple[Box, str], ...]
@@ -113,7 +91,7 @@ class PageImage:
 
 @dataclass(frozen=True, slots=True)
 class PageFailure:
-    """Why page `number` gave nothing."""
+    """Reason for which page `number` gave nothing."""
 
     number: int
     reason: Reason

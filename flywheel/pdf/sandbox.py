@@ -19,9 +19,10 @@ from flywheel.document import Box, Character, PageFacts
 from flywheel.errors import Rejected
 from flywheel.intake import IMAGES, JPEG, PDF, PNG, READABLE, SNIFFED, TIFF, media_type, sniff
 from flywheel.pdf.arrangement import arranged
-from flywheel.pdf.frames import Frame, Lost
+from flywheel.pdf.frames import ConnectionLost, Frame
+from flywheel.pdf.limits import Limits
 from flywheel.pdf.process import PdfChild
-from flywheel.pdf.results import DocumentFacts, Limits, PageFailure, PageImage, PageLayout, PageText
+from flywheel.pdf.results import DocumentFacts, PageFailure, PageImage, PageLayout, PageText
 from flywheel.pdf.structure import page_layout, page_text
 from flywheel.reasons import Reason
 from flywheel.text.cleaning import clean
@@ -49,7 +50,7 @@ class Sandbox:
         self._on_page = on_page
         self._child: PdfChild | None = None
         self._busy = False
-        self._epitaph = ""
+        self._ending = ""  # of the last child that died
 
     def __enter__(self) -> Self:
         return self
@@ -71,13 +72,13 @@ class Sandbox:
             self._child = None
 
     def inspect(self, path: Path, *, name: str | None = None) -> DocumentFacts:
-        """What the file is and how many pages it has; a broken or foreign file is Rejected.
+        """Facts of the file, its number of pages among them; a broken or foreign file is Rejected.
 
         `name` is the name the file was submitted under (by default the path's), which tells
         a foreign file that claims to be a PDF from one of an unsupported type.
         """
         media = _media_type(path, name or path.name)
-        frame = self._ask({"do": "inspect", "path": str(path), "media": media})
+        frame = self._request({"do": "inspect", "path": str(path), "media": media})
         return _document_facts(frame.head, media)
 
     def facts(self, path: Path, numbers: Iterable[int]) -> Iterator[PageFacts | PageFailure]:
@@ -129,16 +130,16 @@ class Sandbox:
         for number, frame in self._each(head, numbers):
             yield frame if isinstance(frame, PageFailure) else _decoded(_page_image, number, frame)
 
-    def _ready(self) -> PdfChild:
+    def _running_child(self) -> PdfChild:
         if self._child is None:
             self._child = PdfChild(self._limits)
         return self._child
 
-    def _ask(self, head: dict[str, Any]) -> Frame:
-        """One question about a document as a whole."""
-        self._claim()
+    def _request(self, head: dict[str, Any]) -> Frame:
+        """The answer to a question about a document as a whole; a child that dies over it is replaced once."""
+        self._begin_request()
         try:
-            frame = self._opened(head) or self._opened(head) or self._refuse(head)
+            frame = self._open_document(head) or self._open_document(head) or self._reject_document(head)
         finally:
             self._busy = False
         self._recycle()
@@ -146,17 +147,17 @@ class Sandbox:
 
     def _each(self, head: dict[str, Any], numbers: Iterable[int]) -> Iterator[tuple[int, Frame | PageFailure]]:
         """Every page's answer in turn, over as many children as it takes."""
-        self._claim()
+        self._begin_request()
         waiting = deque(numbers)
         head = head | {"media": _media_type(Path(head["path"])) if waiting else ""}
-        fallen = -1  # the page on which the last child died
+        crashed_on = -1  # the page on which the last child died
         try:
             while waiting:
                 for answer in self._batch(head, waiting):
-                    if _is_crash(answer) and fallen != waiting[0]:
-                        fallen = waiting[0]  # once more, in a fresh child
+                    if _is_crash(answer) and crashed_on != waiting[0]:
+                        crashed_on = waiting[0]  # once more, in a fresh child
                         continue
-                    yield waiting.popleft(), answer or self._refuse(head)
+                    yield waiting.popleft(), answer or self._reject_document(head)
         except BaseException:
             self.close()  # an abandoned child may be in the middle of a page
             raise
@@ -171,11 +172,11 @@ class Sandbox:
         """
         numbers = [waiting[0]] if self._on_page else list(waiting)
         if self._on_page:
-            self._on_page(numbers[0], self._ready().pid)
-        if self._opened(head | {"numbers": numbers}) is None:
-            yield PageFailure(numbers[0], Reason.PAGE_CRASHED, self._epitaph) if self._on_page else None
+            self._on_page(numbers[0], self._running_child().pid)
+        if self._open_document(head | {"numbers": numbers}) is None:
+            yield PageFailure(numbers[0], Reason.PAGE_CRASHED, self._ending) if self._on_page else None
             return
-        child = self._ready()
+        child = self._running_child()
         for number in numbers:
             try:
                 frame = child.receive(self._limits.page_seconds)
@@ -183,15 +184,15 @@ class Sandbox:
                 self.close()
                 yield PageFailure(number, Reason.PAGE_TIMEOUT, f"not done in {self._limits.page_seconds:g} s")
                 return
-            except Lost:
-                self._bury()
-                yield PageFailure(number, Reason.PAGE_CRASHED, self._epitaph)
+            except ConnectionLost:
+                self._reap_child()
+                yield PageFailure(number, Reason.PAGE_CRASHED, self._ending)
                 return
             yield _failure(number, frame) if frame.head.get("is") == "failure" else frame
 
-    def _opened(self, head: dict[str, Any]) -> Frame | None:
+    def _open_document(self, head: dict[str, Any]) -> Frame | None:
         """Send a request and take the frame about the document; None when the child died over it."""
-        child = self._ready()
+        child = self._running_child()
         child.documents.add(head["path"])
         try:
             child.send(head)
@@ -200,19 +201,19 @@ class Sandbox:
             self.close()
             detail = f"not open after {self._limits.document_seconds:g} s"
             raise Rejected(_unreadable(head["media"]), detail) from None
-        except Lost:
-            self._bury()
+        except ConnectionLost:
+            self._reap_child()
             return None
         if frame.head.get("is") != "document":
             raise _rejection(frame.head)
         return frame
 
-    def _refuse(self, head: dict[str, Any]) -> NoReturn:
-        raise Rejected(_unreadable(head["media"]), f"opening it ends the PDF library: {self._epitaph}")
+    def _reject_document(self, head: dict[str, Any]) -> NoReturn:
+        raise Rejected(_unreadable(head["media"]), f"opening it ends the PDF library: {self._ending}")
 
-    def _bury(self) -> None:
+    def _reap_child(self) -> None:
         if self._child is not None:
-            self._epitaph = self._child.bury()
+            self._ending = self._child.reap()
             self._child = None
 
     def _recycle(self) -> None:
@@ -223,7 +224,7 @@ class Sandbox:
         ):
             self.close()
 
-    def _claim(self) -> None:
+    def _begin_request(self) -> None:
         if self._busy:
             raise RuntimeError("a sandbox serves one request at a time; finish the other iterator first")
         self._busy = True

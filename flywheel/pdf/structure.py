@@ -181,7 +181,7 @@ def _is_ink(paper: int) -> bytes:
 def _evidence(
     ink_map: NDArray[np.bool_], dpi: float, lines: list[Line], images: Iterable[Box], characters: int
 ) -> InkEvidence:
-    """How text and ink lie together. A line's area is its box and one pixel around it."""
+    """Measure text against ink. A line's area is its box and one pixel around it."""
     total = int(np.count_nonzero(ink_map))
     covered = np.zeros_like(ink_map)
     bare = 0

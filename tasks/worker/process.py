@@ -35,14 +35,7 @@ def store() -> Store:
 
 @lru_cache(maxsize=1)
 def sandbox() -> Sandbox:
-    config = settings()
-    return Sandbox(
-        Limits(
-            page_seconds=config.page_seconds,
-            memory_bytes=config.child_memory,
-            pixel_limit=config.pixel_limit,
-        )
-    )
+    return Sandbox(Limits.of(settings()))
 
 
 @contextmanager

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
+
+from flywheel import document, states
+from flywheel.work.route import QUEUES, ROUTE
 
 ROOT = Path(__file__).parents[2]
 FAULTS = ROOT / "docs" / "faults.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 ROOMS = ("flywheel", "models", "tasks", "tests", "benchmarks", "migrations")
 TEST = re.compile(r"^(?:async )?def (test_\w+)\(", re.M)
 NUMBERS = r"(\d+(?:(?:, | and |_and_|_)\d+)*)"
@@ -44,3 +50,37 @@ def test_every_test_of_a_numbered_fault_stands_in_the_list() -> None:
     numbered = {name for name in tests if re.match(r"test_faults?_\d", name)}
     assert numbered
     assert {name for name in numbered if f"`{name}`" not in FAULTS.read_text()} == set()
+
+
+def table(text: str, heading: str) -> list[list[str]]:
+    """The rows of the table under a heading, each as the words in code marks of every cell."""
+    section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    return [[word for cell in row for word in re.findall(r"`(\w+)`", cell)] for row in rows]
+
+
+def test_the_glossary_names_every_stop_with_its_queue_and_no_other() -> None:
+    told = {row[0]: row[1] for row in table(GLOSSARY.read_text(), "Stops")}
+    assert told == {stop.name: stop.queue for stop in ROUTE.values()}
+    assert set(told.values()) == set(QUEUES)
+
+
+def test_the_glossary_names_every_state_of_every_enum_and_no_other() -> None:
+    enums = {
+        name: [member.value for member in kind]
+        for module in (states, document)
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, StrEnum) and kind.__module__ == module.__name__
+    }
+    assert {name: members for name, *members in table(GLOSSARY.read_text(), "States")} == enums
+
+
+def test_the_glossary_gives_each_term_once() -> None:
+    terms = [
+        term
+        for line in GLOSSARY.read_text().splitlines()
+        if line.startswith("- **")
+        for term in re.findall(r"\*\*([^*]+)\*\*", line)
+    ]
+    assert len(terms) >= 30
+    assert len(terms) == len(set(terms))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.pdf import Limits, PageFailure, PageText, Sandbox
-from flywheel.pdf.frames import HEADER, Lost, receive, send
+from flywheel.pdf.frames import HEADER, ConnectionLost, receive, send
 from flywheel.reasons import Reason
 from tests.flywheel import draw
 from tests.flywheel.pdf_pages import only, saved, texts
@@ -31,7 +31,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that waits to be reaped does not."""
+    """True when the process runs; one that waits to be reaped does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except FileNotFoundError:
@@ -256,7 +256,7 @@ def test_a_lying_child_is_given_up(wires: tuple[socket.socket, socket.socket], s
     ours, theirs = wires
     theirs.sendall(sent)
     theirs.shutdown(socket.SHUT_WR)
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         receive(ours, limit=1 << 20)
 
 
