@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+from pathlib import Path
 
 import structlog
 from PIL import Image
@@ -90,7 +91,7 @@ def accepted(session: Session, corpus_id: int) -> list[Entry]:
 
 
 def lineage_of(session: Session, rows: list[LabelRow]) -> dict[int, Lineage]:
-    """Label id -> where it came from: checkpoint, round and dataset."""
+    """Label id -> its origin: checkpoint, round and dataset."""
     ids = {row.checkpoint_id for row in rows if row.checkpoint_id}
     origins = {
         checkpoint: (round_id, digest)
@@ -120,43 +121,57 @@ def _lineage(row: LabelRow, round_id: int | None, dataset_hash: str | None) -> L
 def export_rows(
     attempt: Attempt, corpus: str, entries: list[Entry], lineages: dict[int, Lineage]
 ) -> Iterator[ExportedPage]:
-    """One row a page, images rendered a few pages ahead. A page whose image or label cannot be had any
-    more is logged and left out."""
+    """One row a page. A document whose file is gone is logged and left out."""
     for _, group in groupby(entries, key=lambda entry: entry[2].id):
         of_document = list(group)
         document = of_document[0][2]
         try:
             with document_file(document) as path:
-                for start in range(0, len(of_document), RENDER_PAGES):
-                    part = {
-                        page.number: (label, page) for label, page, _ in of_document[start : start + RENDER_PAGES]
-                    }
-                    for image in sandbox().render(path, list(part), settings().render_dpi):
-                        attempt.check()
-                        if isinstance(image, PageFailure):
-                            log.warning(
-                                "page left out of the export", page=part[image.number][1].id, why=image.reason
-                            )
-                            continue
-                        row, page = part[image.number]
-                        try:
-                            label = load_label(store(), row)
-                        except (BlobMissing, BlobCorrupt) as error:
-                            log.warning("page left out of the export", page=page.id, why=str(error))
-                            continue
-                        yield ExportedPage(
-                            corpus=corpus,
-                            document=document.name,
-                            sha256=document.sha256,
-                            page=page.number,
-                            image=jpeg(image),
-                            label=label,
-                            verdict=row.verdict,
-                            reason=row.reason,
-                            lineage=lineages[row.id],
-                        )
+                yield from pages_of(attempt, corpus, document, of_document, path, lineages)
         except Rejected as error:
             log.warning("document left out of the export", document=document.id, why=str(error))
+
+
+def pages_of(
+    attempt: Attempt,
+    corpus: str,
+    document: DocumentRow,
+    entries: list[Entry],
+    path: Path,
+    lineages: dict[int, Lineage],
+) -> Iterator[ExportedPage]:
+    """The pages of one document, images rendered a few pages ahead. A page whose image or label cannot be had
+    any more is logged and left out."""
+    by_number = {page.number: (label, page) for label, page, _ in entries}
+    for part in batched(by_number, RENDER_PAGES):
+        for image in attempt.each(sandbox().render(path, list(part), settings().render_dpi)):
+            row, page = by_number[image.number]
+            if isinstance(image, PageFailure):
+                log.warning("page left out of the export", page=page.id, why=image.reason)
+                continue
+            try:
+                label = load_label(store(), row)
+            except (BlobMissing, BlobCorrupt) as error:
+                log.warning("page left out of the export", page=page.id, why=str(error))
+                continue
+            yield ExportedPage(
+                corpus=corpus,
+                document=document.name,
+                sha256=document.sha256,
+                page=page.number,
+                image=jpeg(image),
+                label=label,
+                verdict=row.verdict,
+                reason=row.reason,
+                lineage=lineages[row.id],
+            )
+
+
+def batched(numbers: Iterable[int], size: int) -> Iterator[list[int]]:
+    """Numbers in lists of at most `size`."""
+    left = iter(numbers)
+    while part := list(islice(left, size)):
+        yield part
 
 
 def jpeg(image: PageImage) -> bytes:

@@ -1,4 +1,4 @@
-"""Patches: the accepted labels of some pages become what a recipe learns from: lines, or the pages themselves.
+"""Patches: samples that a recipe learns from, made of the accepted labels of some pages: lines, or whole pages.
 
 A line's image comes with its true text. A text layer's label is cut by the characters whose origins fall into a
 detected line, also when a person accepted it: its line boxes lie. A reader's label, and what
@@ -10,24 +10,21 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
 
 from flywheel import markup
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow
-from flywheel.document import Box, Kind, Label, Outcome
+from flywheel.document import Box, Kind, Label
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
-from flywheel.labels.standing import current_labels
 from flywheel.labels.storage import load_label
 from flywheel.loop import rounds
 from flywheel.loop.recipes import Unit, unit_of
+from flywheel.loop.teaching import labels_to_cut
 from flywheel.markup import MarkupError
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
@@ -47,7 +44,7 @@ WHOLE = 0.99  # of a page's area: one region of that size says nothing of where 
 
 @dataclass(frozen=True, slots=True)
 class PagePatches:
-    """What one page's label gave: rows of a Parquet file, and what was dropped, by reason."""
+    """Samples from one page's label, as rows of a Parquet file, and the number dropped, by reason."""
 
     label: LabelRow
     rows: list[Any]
@@ -60,11 +57,13 @@ def patches(attempt: Attempt) -> None:
         document, pages = subject(session, attempt.claim)
         row = session.get_one(RoundRow, attempt.claim.round_id)
         unit = unit_of(row.recipe)
-        todo = teaching(session, attempt, row, document, unit)
+        # Of other languages only text layers and people teach.
+        generations = rounds.generations_of(row.overrides) if covers(row.language, document.language) else 0
+        todo = labels_to_cut(session, attempt.claim.page_ids, generations, unit)
     with document_file(document) as path:
         teachers = [page for page in pages if page.id in todo]
-        given = [cut_patches(path, document, page, todo[page.id], unit) for page in checked(attempt, teachers)]
-    key = kept(unit, [row for one in given for row in one.rows])
+        given = [cut_patches(path, document, page, todo[page.id], unit) for page in attempt.each(teachers)]
+    key = store_rows(unit, [row for one in given for row in one.rows])
     with transaction() as session:
         ledger.guard(session, attempt.claim)
         if given:
@@ -74,35 +73,14 @@ def patches(attempt: Attempt) -> None:
         ledger.finish(session, attempt.claim)
 
 
-def teaching(
-    session: Session, attempt: Attempt, row: RoundRow, document: DocumentRow, unit: Unit
-) -> dict[int, LabelRow]:
-    """Page id -> the accepted label that teaches, for pages that were not cut before. Of other languages only
-    text layers and people teach."""
-    own = covers(row.language, document.language)
-    generations = rounds.generations_of(row.overrides) if own else 0
-    statement = current_labels(generations=generations).where(LabelRow.page_id.in_(attempt.claim.page_ids))
-    current = [label for label in session.execute(statement).scalars() if label.verdict == Outcome.ACCEPTED]
-    ids = [label.id for label in current]
-    cut = select(PatchSetRow.label_id).where(PatchSetRow.label_id.in_(ids), PatchSetRow.unit == unit)
-    have = set(session.execute(cut).scalars())
-    return {label.page_id: label for label in current if label.id not in have}
-
-
-def checked(attempt: Attempt, pages: list[PageRow]) -> Iterator[PageRow]:
-    for page in pages:
-        attempt.check()
-        yield page
-
-
 def values(given: PagePatches, unit: Unit, key: str) -> dict[str, Any]:
-    """Of a patch set's row."""
+    """Values of a patch set's row."""
     lines, dropped = len(given.rows), dict(given.dropped)
     return {"label_id": given.label.id, "unit": unit, "blob_key": key, "lines": lines, "dropped": dropped}
 
 
-def kept(unit: Unit, rows: list[Any]) -> str:
-    """Rows as one Parquet file in the store; its key."""
+def store_rows(unit: Unit, rows: list[Any]) -> str:
+    """Store rows as one Parquet file; returns its key."""
     from models.line_training.dataset import write_patches
     from models.page_training.dataset import write_pages
 
@@ -116,8 +94,7 @@ def kept(unit: Unit, rows: list[Any]) -> str:
 
 
 def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow, unit: Unit) -> PagePatches:
-    """What a page gives to learn from. A page that cannot be rendered any more, or whose label's blob is lost,
-    gives nothing: there is only nothing to learn from it."""
+    """The samples of a page; none of one that cannot be rendered any more, or whose label's blob is lost."""
     try:
         label = load_label(store(), row)
     except BlobMissing:

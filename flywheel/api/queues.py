@@ -10,7 +10,7 @@ from flywheel import wire
 from flywheel.api.access import Reader
 from flywheel.api.strict import StrictRoute
 from flywheel.database import transaction
-from flywheel.work import ledger
+from flywheel.work.queues import queue_depths
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -18,4 +18,4 @@ router = APIRouter(route_class=StrictRoute)
 @router.get("/queues", summary="Open work by queue and stop, in shards")
 def list_queues(_: Reader) -> list[wire.QueueInfo]:
     with transaction() as session:
-        return [wire.QueueInfo.model_validate(asdict(depth)) for depth in ledger.queue_depths(session)]
+        return [wire.QueueInfo.model_validate(asdict(depth)) for depth in queue_depths(session)]

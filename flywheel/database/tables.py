@@ -1,4 +1,4 @@
-"""The rows. Postgres is the truth; everything else can be made again from here and the blobs.
+"""Rows of the database. Postgres is the truth; everything else can be made again from here and the blobs.
 
 Corpora hold documents, documents pages, pages labels (append-only; which one is
 current is a query, `flywheel.labels.standing.current_labels`). A shard is a unit of work for one
@@ -127,6 +127,8 @@ def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
 
 
 class CorpusRow(Row):
+    """A named collection of documents."""
+
     __tablename__ = "corpora"
 
     id: Mapped[int] = _id()
@@ -161,8 +163,8 @@ class DocumentRow(Row):
 
 
 class PageRow(Row):
-    """One page. `state`: pending (work is open), labelled (a verdict stands), waiting (no reader
-    for its script yet) or quarantined. `verdict` and `reason` are those of the last decision."""
+    """One page. `verdict`, `reason`, `detail` and `script` are those of the label that speaks for it, or say why
+    it is quarantined; only flywheel/labels/standing.py writes them."""
 
     __tablename__ = "pages"
     __table_args__ = (
@@ -213,7 +215,7 @@ class ShardRow(Row):
 
 
 class LeaseRow(Row):
-    """Who works on an open shard, until when by the database's clock. No worker: it is to be had.
+    """Lease of an open shard: the worker that holds it (None: it is free), and its end by the database's clock.
 
     `token` grows with every claim, and every result write checks it (fencing).
     """
@@ -295,7 +297,7 @@ class LabelRow(Row):
 
 
 class ReviewRow(Row):
-    """What a person said of a label. A correction is a new label of kind human."""
+    """A person's verdict on a label. Each is a new label of kind human, too."""
 
     __tablename__ = "reviews"
     __table_args__ = (_one_of("action", ReviewVerdict), Index(None, "page_id"))
@@ -311,8 +313,7 @@ class ReviewRow(Row):
 
 
 class PatchSetRow(Row):
-    """What can be learnt from one label, in a Parquet blob shared by its shard: the images of its lines,
-    or of its page."""
+    """Samples from one label, in a Parquet blob shared by its shard: the images of its lines, or of its page."""
 
     __tablename__ = "patch_sets"
     __table_args__ = (_one_of("unit", ("line", "page")),)
@@ -339,7 +340,7 @@ class DatasetRow(Row):
 
 
 class RoundRow(Row):
-    """One turn of fine-tuning for a language, from planning to relabelling."""
+    """One round of fine-tuning for a language. Only flywheel/loop/round_machine.py writes its status."""
 
     __tablename__ = "rounds"
     __table_args__ = (
@@ -415,6 +416,8 @@ class PromotionRow(Row):
 
 
 class ExportRow(Row):
+    """A corpus to be written out in a format, as a tree of files."""
+
     __tablename__ = "exports"
     __table_args__ = (_one_of("status", RequestStatus),)
 
@@ -452,6 +455,8 @@ class TrialRow(Row):
 
 
 class ApiKeyRow(Row):
+    """A key of the API; its secret is stored as a hash."""
+
     __tablename__ = "api_keys"
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -464,7 +469,7 @@ class ApiKeyRow(Row):
 
 
 class TickRow(Row):
-    """One row a (job, tick): two beats do no harm."""
+    """One row a (job, tick): two schedulers do no harm."""
 
     __tablename__ = "ticks"
 
@@ -473,7 +478,7 @@ class TickRow(Row):
 
 
 class WorkerRow(Row):
-    """A worker process as it last said of itself. Memory in bytes; utilisation a share of 1."""
+    """Status of a worker process, as it last wrote it. Memory in bytes; utilisation a share of 1."""
 
     __tablename__ = "workers"
 

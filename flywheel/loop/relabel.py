@@ -24,8 +24,7 @@ from flywheel.states import PageState, RoundStatus
 from flywheel.text.tags import covers
 from flywheel.work import ledger
 from flywheel.work.ledger import Work
-
-SHARD_PAGES = 16  # reading takes about a second a page on a CPU: short enough to lose, long enough to batch
+from flywheel.work.route import ROUTE
 
 
 def assign_readers(session: Session, page_ids: Sequence[int]) -> None:
@@ -54,7 +53,7 @@ def recognition_works(
             checkpoint_id=checkpoint,
             round_id=round_id,
         )
-        for part in shards(page_ids, SHARD_PAGES)
+        for part in shards(page_ids, ROUTE["recognition"].pages)
     ]
 
 
@@ -87,7 +86,7 @@ def wake_waiting(session: Session) -> int:
 
 
 def count(session: Session, language: str) -> int:
-    """How many pages a new champion of a language would read."""
+    """Number of pages that a new champion of a language would read."""
     query = select(func.count()).select_from(PageRow).join(DocumentRow, DocumentRow.id == PageRow.document_id)
     return session.execute(query.where(wanted(language))).scalar_one()
 

@@ -99,10 +99,8 @@ def insert_pages(session: Session, held: Claim, page_count: int, facts: dict[str
     ids = session.execute(
         select(PageRow.id).where(PageRow.document_id == held.document_id).order_by(PageRow.number)
     ).scalars()
-    ledger.enqueue(
-        session,
-        [Work("coarse", document_id=held.document_id, page_ids=part) for part in shards(list(ids))],
-    )
+    parts = shards(list(ids), settings().shard_pages)
+    ledger.enqueue(session, [Work("coarse", document_id=held.document_id, page_ids=part) for part in parts])
     session.execute(
         update(DocumentRow)
         .where(DocumentRow.id == held.document_id)
@@ -119,7 +117,6 @@ def quarantine_document(session: Session, document_id: int, reason: Reason, deta
     )
 
 
-def shards(page_ids: Sequence[int], size: int | None = None) -> list[tuple[int, ...]]:
-    """Page ids in shards of the set size, in order."""
-    size = size or settings().shard_pages
+def shards(page_ids: Sequence[int], size: int) -> list[tuple[int, ...]]:
+    """Page ids in shards of at most `size`, in order."""
     return [tuple(page_ids[i : i + size]) for i in range(0, len(page_ids), size)]

@@ -20,7 +20,7 @@ from flywheel.database import CHANNEL, transaction
 from flywheel.errors import BrokerUnavailable, Transient
 from flywheel.loop import exhaustion, relabel, round_machine
 from flywheel.settings import settings
-from flywheel.work import broker, ledger, workers
+from flywheel.work import broker, ledger, queues, workers
 from flywheel.work.route import QUEUES, Queue
 
 log = structlog.get_logger()
@@ -81,7 +81,7 @@ class Sweep:
             if room <= 0:
                 return 0
             with transaction() as session:
-                hints = ledger.take_hints(session, queue, room, STALE_SECONDS if waiting else IDLE_STALE_SECONDS)
+                hints = queues.take_hints(session, queue, room, STALE_SECONDS if waiting else IDLE_STALE_SECONDS)
             if hints:
                 broker.publish(hints)
         except BrokerUnavailable as error:

@@ -21,9 +21,9 @@ from flywheel.loop.recipes import Unit
 from flywheel.loop.submission import shards
 from flywheel.states import PageState
 from flywheel.work.ledger import Work
+from flywheel.work.route import ROUTE
 
 T = TypeVar("T")
-PATCH_PAGES = 8  # in one shard
 GENERATIONS = 1  # readings of a first champion may teach, readings of its pupils not
 
 
@@ -104,8 +104,17 @@ def patch_works(
     return [
         Work("patches", document_id=document_id, round_id=round_id, page_ids=part)
         for document_id, page_ids in by_document.items()
-        for part in shards(page_ids, PATCH_PAGES)
+        for part in shards(page_ids, ROUTE["patches"].pages)
     ]
+
+
+def labels_to_cut(session: Session, page_ids: Sequence[int], generations: int, unit: Unit) -> dict[int, LabelRow]:
+    """Page id -> the accepted label that teaches, of pages that were not cut before."""
+    mine = LabelRow.page_id == func.any(array_of(page_ids))
+    rows = session.execute(current_labels(generations=generations).where(mine)).scalars()
+    accepted = {row.page_id: row for row in rows if row.verdict is Outcome.ACCEPTED}
+    cut = cut_already(session, list(accepted), generations, unit)
+    return {page_id: row for page_id, row in accepted.items() if page_id not in cut}
 
 
 def cut_already(session: Session, page_ids: Sequence[int], generations: int, unit: Unit) -> set[int]:

@@ -109,19 +109,6 @@ class Expired:
     spent: tuple[SpentShard, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class QueueDepth:
-    """Shards of a stop that are ready, running and put off, and how long the oldest ready one has waited."""
-
-    queue: str
-    stop: str
-    ready: int
-    running: int
-    delayed: int
-    oldest_seconds: float
-    pages: int
-
-
 def enqueue(session: Session, works: Iterable[Work]) -> int:
     """Open shards for works not known yet; returns how many were new. Wakes the sweep at commit."""
     rows = [
@@ -199,7 +186,7 @@ def claim(session: Session, shard_id: int, worker: str) -> Claim | None:
 
 
 def lease_seconds(stop: str) -> float:
-    """How long a claim of this stop lasts without a heartbeat."""
+    """Length of a claim of this stop without a heartbeat, in seconds."""
     return ROUTE[stop].lease * settings().lease_scale
 
 
@@ -381,48 +368,3 @@ def cancel_shards(session: Session, round_id: int, detail: str) -> dict[str, lis
     for row in closed:
         pages.setdefault(row.stop, []).extend(row.page_ids)
     return pages
-
-
-def queue_depths(session: Session) -> list[QueueDepth]:
-    """Open work by queue and stop, for people and for the dispatcher."""
-    ready = (LeaseRow.worker.is_(None)) & (LeaseRow.run_after <= func.now())
-    rows = session.execute(
-        select(
-            LeaseRow.queue,
-            ShardRow.stop,
-            func.count().filter(ready),
-            func.count().filter(LeaseRow.worker.is_not(None)),
-            func.count().filter(LeaseRow.worker.is_(None) & (LeaseRow.run_after > func.now())),
-            func.coalesce(func.extract("epoch", func.now() - func.min(LeaseRow.run_after).filter(ready)), 0.0),
-            func.coalesce(func.sum(func.cardinality(ShardRow.page_ids)), 0),
-        )
-        .join(ShardRow, ShardRow.id == LeaseRow.shard_id)
-        .group_by(LeaseRow.queue, ShardRow.stop)
-        .order_by(LeaseRow.queue, ShardRow.stop)
-    ).all()
-    return [QueueDepth(str(q), str(s), int(a), int(b), int(c), float(d), int(e)) for q, s, a, b, c, d, e in rows]
-
-
-def take_hints(session: Session, queue: str, limit: int, stale_seconds: float) -> list[tuple[int, str]]:
-    """Mark as sent the hints of a queue that were never sent, or longer than `stale_seconds` ago.
-
-    Returns (shard id, stop), most urgent first. Locks them until the transaction ends.
-    """
-    stale = LeaseRow.published_at < func.now() - text(f"interval '{stale_seconds:.3f} seconds'")
-    rows = session.execute(
-        select(LeaseRow.shard_id, ShardRow.stop)
-        .join(ShardRow, ShardRow.id == LeaseRow.shard_id)
-        .where(
-            LeaseRow.queue == queue,
-            LeaseRow.worker.is_(None),
-            LeaseRow.run_after <= func.now(),
-            LeaseRow.published_at.is_(None) | stale,
-        )
-        .order_by(LeaseRow.priority, LeaseRow.shard_id)
-        .limit(limit)
-        .with_for_update(of=LeaseRow, skip_locked=True)
-    ).all()
-    if rows:
-        ids = [shard_id for shard_id, _ in rows]
-        session.execute(update(LeaseRow).where(LeaseRow.shard_id.in_(ids)).values(published_at=func.now()))
-    return [(int(shard_id), str(stop)) for shard_id, stop in rows]

@@ -27,7 +27,8 @@ class Stop:
     `follows`: the stops that take up what this one leaves, by its own hand or when a round starts.
     `lease` is how long, in seconds, a claim lasts without a heartbeat; `attempts` how often
     a shard may be claimed before it is split or fails; `limit` the longest one attempt may take, in seconds;
-    `priority` the place of its shards in their queue, the lowest first.
+    `priority` the place of its shards in their queue, the lowest first; `pages` the most in one shard
+    (those of the coarse stop are a setting).
     """
 
     name: str
@@ -37,6 +38,7 @@ class Stop:
     attempts: int = 3
     limit: int = HOUR
     priority: int = 0
+    pages: int = 1
 
     @property
     def task(self) -> str:
@@ -48,8 +50,9 @@ ROUTE: dict[str, Stop] = {
     for stop in (
         Stop("ingest", "cpu", follows=("coarse",)),
         Stop("coarse", "cpu", follows=("recognition", "patches")),
-        Stop("recognition", "gpu", follows=("patches",)),
-        Stop("patches", "cpu", follows=("dataset",)),
+        # Reading takes about a second a page on a CPU: short enough to lose, long enough to batch.
+        Stop("recognition", "gpu", follows=("patches",), pages=16),
+        Stop("patches", "cpu", follows=("dataset",), pages=8),
         Stop("dataset", "cpu", follows=("training",)),
         Stop("training", "train", follows=("promotion",), attempts=10, limit=14 * 24 * HOUR),
         Stop("promotion", "control", follows=("relabel",)),

@@ -14,10 +14,10 @@ import socket
 import threading
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -43,6 +43,7 @@ from tasks.worker.lifecycle import is_shutting_down, worker_status
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 RENEWALS = 4  # of a lease within its length
 DEVICE_ERRORS = {"AcceleratorError", "OutOfMemoryError"}  # torch's, by name: torch is not loaded here
 
@@ -87,6 +88,12 @@ class Attempt:
             raise LeaseLost(f"shard {self.claim.shard_id} was taken or cancelled")
         if is_shutting_down():
             raise Stopping("the worker is shutting down")
+
+    def each(self, items: Iterable[T]) -> Iterator[T]:
+        """The items one after another, with a `check` before each."""
+        for item in items:
+            self.check()
+            yield item
 
     def should_stop(self) -> bool:
         """`check` as a question, for code that knows nothing of leases."""

@@ -31,7 +31,7 @@ from flywheel.database.tables import (
 )
 from flywheel.document import Outcome, encode
 from flywheel.settings import settings
-from flywheel.work.ledger import queue_depths
+from flywheel.work.queues import queue_depths
 from tests.flywheel.files import a_pdf, a_png, a_zip, open_document, written
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
 
