@@ -251,6 +251,20 @@ def test_a_pool_process_sees_that_its_worker_was_told_to_stop() -> None:
     assert attempt_shard(Attempt.check, shard_id) is AttemptOutcome.RELEASED
 
 
+def test_a_loop_over_pages_ends_before_the_page_at_which_the_lease_is_gone() -> None:
+    shard_id = open_shard()
+    begun: list[int] = []
+
+    def work(attempt: Attempt) -> None:
+        for page_number in attempt.each(range(3)):
+            begun.append(page_number)
+            if page_number == 1:
+                attempt._lost.set()  # as the heartbeat does
+
+    assert attempt_shard(work, shard_id) is AttemptOutcome.LOST
+    assert begun == [0, 1]
+
+
 def test_every_stop_has_its_task_and_none_is_acknowledged_late() -> None:
     import tasks.app
 
