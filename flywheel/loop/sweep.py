@@ -37,7 +37,6 @@ class Sweep:
     """One sweeper."""
 
     redis: Redis = field(default_factory=broker.redis_client)
-    broker_down: int = 0
     _done_at: dict[str, float] = field(default_factory=dict)
 
     def sweep_once(self) -> int:
@@ -46,22 +45,23 @@ class Sweep:
         Every commit of work wakes a sweep; what need not answer at once is done now and then.
         """
         done = 0
-        if self._is_time("expire", EXPIRE_SECONDS):
+        if self._is_time_to("expire", EXPIRE_SECONDS):
             with transaction() as session:
                 expired = ledger.expire(session)
                 for shard in expired.spent:
                     exhaustion.give_up(session, shard)
                 done += expired.leases
-        if self._is_time("advance", ADVANCE_SECONDS):
+        if self._is_time_to("advance", ADVANCE_SECONDS):
             with transaction() as session:
                 done += round_machine.advance(session)
-        if self._is_time("waiting", HOUSEKEEPING_SECONDS):
+        if self._is_time_to("waiting", HOUSEKEEPING_SECONDS):
             with transaction() as session:
                 relabel.wake_waiting(session)
                 workers.delete_gone(session)
         return done + sum(self.dispatch(queue) for queue in QUEUES)
 
-    def _is_time(self, what: str, pause: float) -> bool:
+    def _is_time_to(self, what: str, pause: float) -> bool:
+        """True once in `pause` seconds, for each `what`."""
         now = time.monotonic()
         if now - self._done_at.get(what, -pause) < pause:
             return False
@@ -85,7 +85,6 @@ class Sweep:
             if hints:
                 broker.publish(hints)
         except BrokerUnavailable as error:
-            self.broker_down += 1
             log.warning("broker unavailable; hints wait in the database", queue=queue, error=str(error))
             return 0
         return len(hints)

@@ -11,6 +11,7 @@ from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, LeaseRow, PageRow, PatchSetRow, RoundRow, ShardRow
 from flywheel.document import Outcome
 from flywheel.errors import Conflict, NotFound, Rejected
+from flywheel.labels import standing
 from flywheel.labels.review import review_page
 from flywheel.labels.standing import current_label
 from flywheel.loop import dataset, promotion, relabel, round_machine, rounds
@@ -132,6 +133,22 @@ def test_what_no_one_reads_waits_and_a_promotion_wakes_it() -> None:
         assert relabel.wake_waiting(session) == 0
         assert set(session.execute(select(PageRow.state)).scalars()) == {"pending"}
     assert open_stops() == ["recognition"]
+
+
+@pytest.mark.usefixtures("environment")
+def test_pages_that_a_round_is_about_to_read_are_left_to_it_regional_forms_among_them() -> None:
+    _, regional = make_document(1, name="a.pdf", language="zh-Hans-CN")
+    _, other = make_document(1, name="b.pdf", language="zh-Hant")
+    give_labels((*regional, *other), Outcome.REJECTED)
+    with transaction() as session:
+        standing.leave_waiting(session, (*regional, *other))
+        session.add(RoundRow(language="zh-Hans", recipe="line", status="promoting"))
+    make_checkpoint("c1", language="zh")
+    with transaction() as session:
+        promotion.promote(session, "c1", actor="test")
+        assert relabel.wake_waiting(session) == 1
+        assert session.get_one(PageRow, regional[0]).state == "waiting"
+        assert session.get_one(PageRow, other[0]).state == "pending"
 
 
 @pytest.mark.usefixtures("environment")
