@@ -24,13 +24,14 @@ from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow
 from flywheel.document import Box, Kind, Label, Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
+from flywheel.figures import Unit
 from flywheel.labels.standing import current_labels
 from flywheel.labels.storage import load_label
-from flywheel.loop import rounds
-from flywheel.loop.recipes import Unit, unit_of
+from flywheel.loop.recipes import recipe_for
 from flywheel.markup import MarkupError
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
+from flywheel.recipes import Recipe
 from flywheel.settings import settings
 from flywheel.text.tags import covers
 from flywheel.work import ledger
@@ -59,8 +60,9 @@ def patches(attempt: Attempt) -> None:
     with transaction() as session:
         document, pages = subject(session, attempt.claim)
         row = session.get_one(RoundRow, attempt.claim.round_id)
-        unit = unit_of(row.recipe)
-        todo = teaching(session, attempt, row, document, unit)
+        recipe = recipe_for(row.recipe, row.overrides)
+        unit = recipe.unit
+        todo = teaching(session, attempt, row, document, recipe)
     with document_file(document) as path:
         teachers = [page for page in pages if page.id in todo]
         given = [cut_patches(path, document, page, todo[page.id], unit) for page in checked(attempt, teachers)]
@@ -75,16 +77,16 @@ def patches(attempt: Attempt) -> None:
 
 
 def teaching(
-    session: Session, attempt: Attempt, row: RoundRow, document: DocumentRow, unit: Unit
+    session: Session, attempt: Attempt, row: RoundRow, document: DocumentRow, recipe: Recipe
 ) -> dict[int, LabelRow]:
     """Page id -> the accepted label that teaches, for pages that were not cut before. Of other languages only
     text layers and people teach."""
     own = covers(row.language, document.language)
-    generations = rounds.generations_of(row.overrides) if own else 0
+    generations = recipe.generations if own else 0
     statement = current_labels(generations=generations).where(LabelRow.page_id.in_(attempt.claim.page_ids))
     current = [label for label in session.execute(statement).scalars() if label.verdict == Outcome.ACCEPTED]
     ids = [label.id for label in current]
-    cut = select(PatchSetRow.label_id).where(PatchSetRow.label_id.in_(ids), PatchSetRow.unit == unit)
+    cut = select(PatchSetRow.label_id).where(PatchSetRow.label_id.in_(ids), PatchSetRow.unit == recipe.unit)
     have = set(session.execute(cut).scalars())
     return {label.page_id: label for label in current if label.id not in have}
 
@@ -108,7 +110,7 @@ def kept(unit: Unit, rows: list[Any]) -> str:
 
     with scratch("patches") as directory:
         file = directory / "patches.parquet"
-        if unit == "line":
+        if unit is Unit.LINE:
             write_patches(file, rows)
         else:
             write_pages(file, rows)
@@ -127,7 +129,7 @@ def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow,
     [image] = sandbox().render(path, [page.number], settings().render_dpi)
     if isinstance(image, PageFailure):
         return PagePatches(row, [], Counter({image.reason.value: 1}))
-    if unit == "line":
+    if unit is Unit.LINE:
         return lines_of(path, document, row, label, image)
     taken = page_row(document, row, label, image)
     return PagePatches(

@@ -9,11 +9,12 @@ from sqlalchemy import update
 from flywheel.database import transaction
 from flywheel.database.tables import LabelRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing
+from flywheel.figures import Unit
 from flywheel.labels.storage import load_label
 from flywheel.loop import planning as plans
 from flywheel.loop import promotion
 from flywheel.loop.planning import Outlook
-from flywheel.loop.recipes import Unit, unit_of
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter
 from flywheel.states import RoundStatus
 from flywheel.work import ledger
@@ -27,15 +28,13 @@ if TYPE_CHECKING:
 
 @stop_task("planning")
 def planning(attempt: Attempt) -> None:
-    from models.training.recipe import load_recipe
-
     with transaction() as session:
         row = session.get_one(RoundRow, attempt.claim.round_id)
         found = plans.outlook(session, row)
         teaching, others = plans.sample(session, row)
-        recipe = load_recipe(row.recipe).with_overrides(row.overrides)
+        recipe = recipe_for(row.recipe, row.overrides)
         parent = promotion.parent(session, row.language, recipe.architecture)
-    unit = unit_of(row.recipe)
+    unit = recipe.unit
     report = tokens(
         unit, recipe.architecture, parent, texts(attempt, teaching, unit), texts(attempt, others, unit)
     )
@@ -62,7 +61,7 @@ def texts(attempt: Attempt, rows: list[LabelRow], unit: Unit) -> list[str]:
             label = load_label(store(), row)
         except (BlobMissing, BlobCorrupt):
             continue
-        found += [line.text for line in label.lines] if unit == "line" else [label.text]
+        found += [line.text for line in label.lines] if unit is Unit.LINE else [label.text]
     return found
 
 
@@ -72,7 +71,7 @@ def tokens(
     """The report, by the tokenizer or the output symbols that the round would begin with."""
     from models.training import tokens as reports
 
-    if unit == "page":
+    if unit is Unit.PAGE:
         directory = find_checkpoint(parent).directory() if parent else published_weights(architecture)
         return reports.report(reports.tokenizer_in(directory), teaching, others)
     from models.checkpoint import load
@@ -85,7 +84,7 @@ def tokens(
 
 def durations(found: Outlook, recipe: Any, unit: Unit) -> dict[str, float | None]:
     """Seconds of each phase at the rates measured before; None where nothing was measured."""
-    units = found.lines if unit == "line" else found.pages
+    units = found.lines if unit is Unit.LINE else found.pages
     rates = found.rates
     passes = recipe.epochs * units / rates.training if rates.training and recipe.epochs else None
     return {

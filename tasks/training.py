@@ -22,7 +22,9 @@ from sqlalchemy.orm import Session
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DatasetRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Transient
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter
+from flywheel.recipes import PageRecipe, Recipe
 from flywheel.states import RoundStatus
 from flywheel.store.tree import read_manifest
 from flywheel.text.scripts import expected
@@ -36,7 +38,6 @@ from tasks.worker.readers import release
 
 if TYPE_CHECKING:
     from models.training.job import Progress, TrainingResult
-    from models.training.recipe import PageRecipe, Recipe
 
 log = structlog.get_logger()
 
@@ -70,9 +71,8 @@ def learn(
     """Train on `directory`/dataset into `directory`/checkpoint, and judge what came of it."""
     from models.trainers import train
     from models.training.job import TrainingJob
-    from models.training.recipe import load_recipe
 
-    recipe = load_recipe(row.recipe).with_overrides(row.overrides)
+    recipe = recipe_for(row.recipe, row.overrides)
     parent, base = beginnings(row, recipe)
     release()  # what an earlier round was judged by
     try:
@@ -105,13 +105,13 @@ def learn(
     return result, scores
 
 
-def beginnings(row: RoundRow, recipe: Recipe | PageRecipe) -> tuple[Path | None, Path | None]:
+def beginnings(row: RoundRow, recipe: Recipe) -> tuple[Path | None, Path | None]:
     """The files a training begins with: its parent's checkpoint, or else the published weights of a page reader.
     Raises SetupError where they are not to be had."""
     parent = find_checkpoint(row.parent_id) if row.parent_id else None
     if parent is not None and parent.tree_key is not None:
         return parent.directory(), None
-    return None, published_weights(recipe.architecture) if recipe.unit == "page" else None
+    return None, published_weights(recipe.architecture) if isinstance(recipe, PageRecipe) else None
 
 
 def materialise(manifest_key: str, directory: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, DataDir, Language, RequiredLanguage
 from flywheel.cli.plans import plan
 from flywheel.cli.plot import curve
-from flywheel.loop.recipes import RECIPES
+from flywheel.recipes import names
 from flywheel.states import RoundStatus
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def start(
     corpus: Annotated[
         list[str] | None, typer.Option("--corpus", "-c", help="Learn from these only; again for more.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", help=f"How to train: {', '.join(RECIPES)}.")] = "line",
+    recipe: Annotated[str, typer.Option("--recipe", help=f"How to train: {', '.join(names())}.")] = "line",
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe.")
     ] = None,

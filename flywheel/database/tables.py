@@ -35,6 +35,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from flywheel.document import Kind, Outcome
+from flywheel.figures import Unit
 from flywheel.states import (
     RUNNING_ROUNDS,
     DocumentState,
@@ -88,6 +89,7 @@ ENUM_COLUMNS: dict[Any, Any] = {
         PromotionAction,
         Kind,
         Outcome,
+        Unit,
     )
 }
 
@@ -315,10 +317,10 @@ class PatchSetRow(Row):
     or of its page."""
 
     __tablename__ = "patch_sets"
-    __table_args__ = (_one_of("unit", ("line", "page")),)
+    __table_args__ = (_one_of("unit", Unit),)
 
     label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"), primary_key=True, autoincrement=False)
-    unit: Mapped[str] = mapped_column(primary_key=True, server_default="line")
+    unit: Mapped[Unit] = mapped_column(primary_key=True, server_default=Unit.LINE)
     blob_key: Mapped[str]
     lines: Mapped[int] = mapped_column(Integer)
     dropped: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))

@@ -21,10 +21,10 @@ from sqlalchemy.orm import Session
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow
 from flywheel.document import Outcome
 from flywheel.errors import Rejected
+from flywheel.figures import Unit
 from flywheel.labels.standing import current_labels
 from flywheel.loop.languages import in_language
-from flywheel.loop.recipes import Unit
-from flywheel.loop.teaching import GENERATIONS, spread, teaching_labels
+from flywheel.loop.teaching import spread, teaching_labels
 from flywheel.reasons import Reason
 
 HELD_OUT, VALIDATION = 0.12, 0.08  # shares of the documents; the rest is for training
@@ -63,14 +63,14 @@ def sources(
     language: str,
     corpora: Sequence[str],
     *,
-    generations: int = GENERATIONS,
-    unit: Unit = "line",
+    generations: int,
+    unit: Unit,
 ) -> list[PatchSource]:
     """Patch sets of the accepted labels that teach a language; pseudo-labels up to a generation."""
     return _sources(session, teaching_labels(language, corpora, generations), unit)
 
 
-def replay(session: Session, language: str, count: int, *, unit: Unit = "page") -> list[PatchSource]:
+def replay(session: Session, language: str, count: int, *, unit: Unit) -> list[PatchSource]:
     """Up to `count` patch sets of other languages, of each as many, the newest: from text layers and people,
     and of no document that an exam of its own language could hold."""
     cut = select(PatchSetRow.label_id).where(PatchSetRow.unit == unit, PatchSetRow.lines > 0)
@@ -112,7 +112,7 @@ def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Pat
 
 
 def freeze(
-    language: str, found: Sequence[PatchSource], *, unit: Unit = "line", replayed: Sequence[PatchSource] = ()
+    language: str, found: Sequence[PatchSource], *, unit: Unit, replayed: Sequence[PatchSource] = ()
 ) -> Frozen:
     """The dataset of these sources. Raises Rejected when there is too little to split by document.
 
@@ -185,7 +185,7 @@ def _counts(
             lines[splits[source.document]] += source.lines
             pages[splits[source.document]] += 1
     counts = {"pages": dict(pages), "documents": dict(Counter(splits.values())), "dropped": dict(dropped)}
-    if unit == "line":
+    if unit is Unit.LINE:
         return {"lines": dict(lines), **counts}
     return {**counts, "replay": dict(Counter(source.language for source in foreign))}
 

@@ -20,7 +20,7 @@ from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow, S
 from flywheel.document import Kind, Outcome
 from flywheel.errors import Conflict
 from flywheel.loop import promotion, relabel, rounds, teaching
-from flywheel.loop.recipes import unit_of
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import open_round
 from flywheel.states import RoundStatus, ShardState
 from flywheel.text.tags import canonical
@@ -58,9 +58,9 @@ def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str,
     """Have a round planned; returns its id. Raises NotFound for an unknown recipe or corpus, Conflict when
     there is nothing to learn from."""
     language = canonical(language)
-    unit_of(recipe)
+    generations = recipe_for(recipe, overrides).generations
     rounds.check_corpora(session, corpora)
-    if not teaching.trainable(session, language, corpora, rounds.generations_of(overrides)):
+    if not teaching.trainable(session, language, corpora, generations):
         raise Conflict(f"no accepted label with language {language!r} to train on")
     row = open_round(
         session,
@@ -75,9 +75,10 @@ def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str,
 
 def outlook(session: Session, row: RoundRow) -> Outlook:
     """What there is to learn from and to read anew, and how fast that went before."""
-    labels = teaching.trainable(session, row.language, row.corpora, rounds.generations_of(row.overrides))
+    recipe = recipe_for(row.recipe, row.overrides)
+    labels = teaching.trainable(session, row.language, row.corpora, recipe.generations)
     pages = [page_id for page_id, _ in labels]
-    cut = teaching.cut_already(session, pages, rounds.generations_of(row.overrides), unit_of(row.recipe))
+    cut = teaching.cut_already(session, pages, recipe.generations, recipe.unit)
     total = select(func.coalesce(func.sum(LabelRow.lines), 0)).where(LabelRow.id.in_(_teaching(row)))
     return Outlook(
         documents=len({document_id for _, document_id in labels}),
@@ -109,7 +110,8 @@ def sample(session: Session, row: RoundRow) -> tuple[list[LabelRow], list[LabelR
 
 def _teaching(row: RoundRow) -> Select[Any]:
     """The ids of the accepted labels that would teach the round."""
-    current = teaching.teaching_labels(row.language, row.corpora, rounds.generations_of(row.overrides)).subquery()
+    generations = recipe_for(row.recipe, row.overrides).generations
+    current = teaching.teaching_labels(row.language, row.corpora, generations).subquery()
     return select(current.c.id).where(current.c.verdict == Outcome.ACCEPTED, current.c.lines > 0)
 
 

@@ -21,9 +21,9 @@ from typing import Any
 
 from flywheel.errors import Cancelled, FlywheelError, Rejected, SetupError
 from flywheel.reasons import Reason
+from flywheel.recipes import load_recipe
 from models.checkpoint import Manifest, write_json
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.recipe import load_recipe
 
 STOP = "stop"  # the file that asks to end
 KEPT = "kept"  # the file that names the last checkpoint that was taken care of
@@ -146,7 +146,7 @@ def to_json(job: TrainingJob) -> dict[str, Any]:
 
 def from_json(values: dict[str, Any]) -> TrainingJob:
     """Inverse of `to_json`."""
-    recipe = load_recipe(values["recipe"]["name"]).with_overrides(values["recipe"]["values"])
+    recipe = load_recipe(values["recipe"]["name"], values["recipe"]["values"])
     paths = {name: Path(values[name]) if values[name] else None for name in PATHS}
     return TrainingJob(**{**values, **paths, "recipe": recipe, "scripts": tuple(values["scripts"])})
 

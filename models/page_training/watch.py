@@ -19,6 +19,7 @@ import torch
 from torch import distributed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from flywheel.recipes import PageRecipe
 from models.checkpoint import write_json
 from models.page_training.comparison import texts_of
 from models.page_training.dataset import PageSamples
@@ -26,7 +27,6 @@ from models.page_training.samples import Samples
 from models.page_training.trainee import Trainee
 from models.scores import score
 from models.training.job import Progress
-from models.training.recipe import PageRecipe
 
 RUN = "run.json"
 LOSS_MEMORY = 0.95  # of the running mean that is reported

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flywheel.recipes import Recipe
 from models.checkpoint import Manifest
-from models.training.recipe import PageRecipe, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class TrainingJob:
 
     dataset: Path
     out: Path
-    recipe: Recipe | PageRecipe
+    recipe: Recipe
     language: str
     scripts: tuple[str, ...]
     resume: Path

@@ -18,6 +18,7 @@ from flywheel.document import PageReading
 from flywheel.loop import promotion
 from flywheel.loop.promotion import BUILTIN
 from flywheel.loop.readers import builtin_reader, modes_of
+from flywheel.recipes import PageRecipe, Recipe
 from tasks.worker.checkpoints import find_checkpoint
 from tasks.worker.process import device
 from tasks.worker.readers import load, page_reader, recogniser
@@ -25,16 +26,13 @@ from tasks.worker.readers import load, page_reader, recogniser
 if TYPE_CHECKING:
     from models.readers.protocol import PageInput, PageReader
     from models.scores import Comparison, Scores
-    from models.training.recipe import PageRecipe, Recipe
 
 CANDIDATE = "candidate"
 
 
-def judge(row: RoundRow, recipe: Recipe | PageRecipe, directory: Path) -> dict[str, Any]:
+def judge(row: RoundRow, recipe: Recipe, directory: Path) -> dict[str, Any]:
     """Scores of `directory`/checkpoint on the held-out lines or pages of `directory`/dataset, and of its rival:
     the champion, or else a reader that comes with the service. Raises NotFound, SetupError, Transient."""
-    from models.training.recipe import PageRecipe
-
     with transaction() as session:
         champion = promotion.champion(session, row.language)
     if isinstance(recipe, PageRecipe):

@@ -22,13 +22,13 @@ from sqlalchemy import select, update
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, ExportRow, LabelRow, LeaseRow, PageRow, ShardRow, TrialRow
 from flywheel.document import Box, Label, Line
+from flywheel.figures import Unit
 from flywheel.labels.review import review_page
 from flywheel.labels.standing import current_label
 from flywheel.labels.storage import load_label, store_labels
 from flywheel.local.processes import spawn
 from flywheel.local.programs import PROGRAMS, argv_values
 from flywheel.loop import submission
-from flywheel.loop.recipes import Unit
 from flywheel.pdf import Sandbox
 from flywheel.states import ReviewVerdict
 from flywheel.work import broker, ledger

@@ -36,12 +36,10 @@ from flywheel.database.tables import (
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
 from flywheel.labels.recording import LabelledPage, finish_labelling
 from flywheel.labels.storage import store_labels
-from flywheel.loop import promotion, relabel, rounds, submission, teaching
+from flywheel.loop import promotion, relabel, rounds, submission
 from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
-from flywheel.loop.recipes import RECIPES
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from models.training.recipe import PageRecipe, load_recipe
 from tasks.patches import grounded
 from tasks.worker import process, readers
 from tests.flywheel import draw
@@ -356,10 +354,3 @@ def test_a_label_is_grounded_where_it_knows_where_things_stand() -> None:
     assert grounded(of(whole, part)).count("<|ref|>") == 2
     unknown = Label(Kind.FINE, "t", 100, 100, (Region("doodle", part),))
     assert grounded(unknown) == ""
-
-
-def test_what_the_service_says_of_recipes_is_what_their_files_say() -> None:
-    found = {name: load_recipe(name) for name in RECIPES}
-    assert {name: recipe.unit for name, recipe in found.items()} == RECIPES
-    assert {recipe.generations for recipe in found.values()} == {teaching.GENERATIONS}
-    assert {r.replay_share for r in found.values() if isinstance(r, PageRecipe)} == {rounds.REPLAY_SHARE}

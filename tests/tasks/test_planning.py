@@ -80,8 +80,3 @@ def test_a_plan_without_weights_fails_and_says_what_to_set(
     found = plan("deepseek-ocr-full")
     assert found.status == "failed"
     assert "FLYWHEEL_DEEPSEEK_OCR" in str(found.detail)
-
-
-def test_a_plan_of_unknown_settings_fails_and_names_them(born: dict[str, str]) -> None:  # noqa: F811
-    found = plan("deepseek-ocr-full", lerning_rate=1)
-    assert (found.status, "lerning_rate" in str(found.detail)) == ("failed", True)

@@ -122,12 +122,14 @@ def test_a_checkpoint_that_reads_badly_is_refused_with_its_numbers_and_kept(tmp_
     assert not any(b"random.torch" in store().get(key) for key in stored)
 
 
-def test_an_unknown_setting_fails_the_round_and_says_so(tmp_path: Path) -> None:
+def test_a_setting_that_the_recipe_no_longer_has_fails_the_round_and_is_named(tmp_path: Path) -> None:
     give_patches(tmp_path)
-    misspelt = start(lerning_rate=1.0)
+    old = start()
+    with transaction() as session:
+        session.execute(update(RoundRow).values(overrides={**TINY, "lerning_rate": 1.0}))
     drain()
-    assert the_round(misspelt).status == "failed"
-    assert "lerning_rate" in str(the_round(misspelt).detail)
+    assert the_round(old).status == "failed"
+    assert "recipe line: no setting 'lerning_rate'; there are network, seconds" in str(the_round(old).detail)
 
 
 def test_too_few_documents_fail_the_round_and_say_how_many_are_needed(tmp_path: Path) -> None:

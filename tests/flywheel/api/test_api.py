@@ -332,6 +332,9 @@ BAD_BODIES = [
     (b'{"language": "bo", "misspelt": 1}', (422, "invalid_request")),
     (b'{"language": "bo", "recipe": "../../etc"}', (422, "invalid_request")),
     (b'{"language": "bo", "corpora": ["nowhere"]}', (404, "not_found")),
+    (b'{"language": "bo", "recipe": "magic"}', (404, "not_found")),
+    (b'{"language": "bo", "overrides": {"lerning_rate": 1}}', (422, "bad_settings")),
+    (b'{"language": "bo", "overrides": {"seconds": "60"}}', (422, "bad_settings")),
     (b'{"language": "bo"}', (409, "conflict")),
 ]
 

@@ -314,13 +314,31 @@ def test_a_round_is_started_listed_and_cancelled(run: Run) -> None:
     _, pages = make_document(1, corpus="books")
     give_labels(pages)
     started = as_json(
-        run("round", "start", "-l", "bo", "-c", "books", "--set", "seconds=5", "--set", "note=slow", "--json")
+        run("round", "start", "-l", "bo", "-c", "books", "--set", "seconds=5", "--set", "drawn_share=0", "--json")
     )
-    assert started["overrides"] == {"seconds": 5, "note": "slow"}
+    assert started["overrides"] == {"seconds": 5, "drawn_share": 0}
     assert "patching" in run("round", "list", "--language", "bo")[1]
     assert "patching" in run("round", "show", started["id"])[1]
     assert "cancelled" in run("round", "cancel", started["id"])[1]
     assert run("round", "cancel", started["id"])[0] == 2
+
+
+@pytest.mark.parametrize("also", [(), ("--dry-run",)])
+def test_settings_and_recipes_that_there_are_not_end_with_2_and_say_which_there_are(
+    run: Run, also: tuple[str, ...]
+) -> None:
+    _, pages = make_document(1, corpus="books")
+    give_labels(pages)
+    for arguments, said in (
+        (("--set", "lerning_rate=1"), "recipe line: no setting 'lerning_rate'; there are network, seconds, steps"),
+        (("--set", "seconds=soon"), "recipe line: seconds is a number, not 'soon'"),
+        (("--recipe", "magic"), "no recipe 'magic'; there are deepseek-ocr-full, deepseek-ocr-lora"),
+    ):
+        status, out, err = run("round", "start", "-l", "bo", *arguments, *also)
+        assert (status, out) == (2, "")
+        assert said in squeezed(err)
+    with transaction() as session:
+        assert session.query(RoundRow).count() == 0
 
 
 def test_a_finished_round_shows_its_curve_and_its_numbers(run: Run) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from flywheel.errors import Cancelled, LeaseLost, Rejected
 from flywheel.reasons import Reason
+from flywheel.recipes import load_recipe
 from models.checkpoint import load
 from models.line_training.comparison import compare_lines, evaluate
 from models.line_training.dataset import LineSample, write_patches
@@ -27,7 +28,6 @@ from models.recognition.ppocr import PpocrRecogniser
 from models.trainers import train
 from models.training.job import Progress, TrainingJob
 from models.training.manifest import write_manifest
-from models.training.recipe import load_recipe
 from models.training.schedule import schedule
 from tests.models.drawing import draw_line, make_dataset, syllables
 
@@ -238,7 +238,7 @@ import torch
 torch.set_num_threads(1)
 from models.trainers import train
 from models.training.job import TrainingJob
-from models.training.recipe import load_recipe
+from flywheel.recipes import load_recipe
 root, overrides = Path(sys.argv[1]), json.loads(sys.argv[2])
 job = TrainingJob(dataset=root / "data", out=root / "checkpoint", resume=root / "resume", language="bo",
                   recipe=load_recipe("line").with_overrides(overrides), scripts=("Tibt",), seed=1)
