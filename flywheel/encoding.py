@@ -16,9 +16,12 @@ import types
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
+from typing_extensions import TypeAliasType
+
+# Named, not a plain alias: Pydantic can follow a recursive type only by its name.
+JsonValue = TypeAliasType("JsonValue", "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None")
 
 T = TypeVar("T")
 
@@ -48,6 +51,8 @@ def from_json(kind: type[T], value: Any, *, known_only: bool = False) -> T:
 
 
 def _read(kind: Any, value: Any, place: str, known_only: bool) -> Any:
+    if kind is JsonValue:
+        return value
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return _read_union(get_args(kind), value, place, known_only)

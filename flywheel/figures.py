@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from flywheel.document import Outcome
+from flywheel.encoding import JsonValue
 from flywheel.states import TrainingPhase
 
 
@@ -245,3 +247,45 @@ class ExportProgress:
     rows: int
     of: int
     left_out: int = 0
+
+
+# Trials
+
+
+@dataclass(frozen=True, slots=True)
+class TrialScores:
+    """Error rates of one file against its true text, with the counts they are made of: files can be summed."""
+
+    cer: float
+    wer: float
+    edits: int
+    characters: int
+    word_edits: int | None = None
+    words: int | None = None
+    truth_tokens: int | None = None  # of the true text, by the reader's own tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPage:
+    """A page that was read, or why it was not: `reason`, `detail`.
+
+    `label` is as flywheel.document.encode writes it, `verdict` the gate's on it. Tokens are of the page's image
+    and of the reader's answer, for readers that count so.
+    """
+
+    number: int  # 0-based
+    label: dict[str, JsonValue] | None = None
+    verdict: Outcome | None = None
+    reason: str | None = None
+    detail: str | None = None
+    vision_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What a trial ends with: every page, and scores where a true text was given."""
+
+    pages: tuple[TrialPage, ...]
+    scores: TrialScores | None = None
+    checkpoint: str | None = None

@@ -26,7 +26,7 @@ def dataset(attempt: Attempt) -> None:
         recipe = recipe_for(row.recipe, row.overrides)
         unit = recipe.unit
         sources = datasets.sources(session, row.language, row.corpora, generations=recipe.generations, unit=unit)
-        count = math.ceil(recipe.replay_share * sum(source.lines for source in sources))
+        count = math.ceil(recipe.replay_share * sum(source.units for source in sources))
         replayed = datasets.replay(session, row.language, count, unit=unit)
         parent = promotion.parent(session, row.language, recipe.architecture)
     frozen = datasets.freeze(row.language, sources, unit=unit, replayed=replayed)

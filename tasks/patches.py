@@ -99,8 +99,8 @@ def checked(attempt: Attempt, pages: list[PageRow]) -> Iterator[PageRow]:
 
 def values(given: PagePatches, unit: Unit, key: str) -> dict[str, Any]:
     """Of a patch set's row."""
-    lines, dropped = len(given.rows), dict(given.dropped)
-    return {"label_id": given.label.id, "unit": unit, "blob_key": key, "lines": lines, "dropped": dropped}
+    units, dropped = len(given.rows), dict(given.dropped)
+    return {"label_id": given.label.id, "unit": unit, "blob_key": key, "units": units, "dropped": dropped}
 
 
 def kept(unit: Unit, rows: list[Any]) -> str:

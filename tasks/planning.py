@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from sqlalchemy import update
 
 from flywheel.database import transaction
 from flywheel.database.tables import LabelRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing
-from flywheel.figures import Unit
+from flywheel.figures import Plan, TokenReport, Unit
 from flywheel.labels.storage import load_label
 from flywheel.loop import planning as plans
 from flywheel.loop import promotion
-from flywheel.loop.planning import Outlook
 from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter
 from flywheel.states import RoundStatus
@@ -21,9 +18,6 @@ from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.checkpoints import find_checkpoint, published_weights
 from tasks.worker.process import store
-
-if TYPE_CHECKING:
-    from models.training.tokens import TokenReport
 
 
 @stop_task("planning")
@@ -38,13 +32,7 @@ def planning(attempt: Attempt) -> None:
     report = tokens(
         unit, recipe.architecture, parent, texts(attempt, teaching, unit), texts(attempt, others, unit)
     )
-    plan = {
-        **found.as_dict(),
-        "unit": unit,
-        "parent": parent,
-        "seconds": durations(found, recipe, unit),
-        "tokens": report.as_dict(),
-    }
+    plan = Plan(unit, found, parent, plans.durations(found, recipe), report)
     with transaction() as session:
         ledger.guard(session, attempt.claim)
         session.execute(update(RoundRow).where(RoundRow.id == row.id).values(plan=plan))
@@ -80,16 +68,3 @@ def tokens(
         load(find_checkpoint(parent).directory()).manifest.charset if parent else tuple(set("".join(teaching)))
     )
     return reports.of_symbols(charset, teaching, others)
-
-
-def durations(found: Outlook, recipe: Any, unit: Unit) -> dict[str, float | None]:
-    """Seconds of each phase at the rates measured before; None where nothing was measured."""
-    units = found.lines if unit is Unit.LINE else found.pages
-    rates = found.rates
-    passes = recipe.epochs * units / rates.training if rates.training and recipe.epochs else None
-    return {
-        "cutting": found.pages_to_cut / rates.cutting if rates.cutting else None,
-        "training": min(recipe.seconds, passes) if passes is not None else None,
-        "training_at_most": recipe.seconds,
-        "relabelling": found.pages_to_relabel / rates.relabelling if rates.relabelling else None,
-    }

@@ -1,16 +1,16 @@
-"""Planning: what a round would do, told before it does anything.
+"""Planning: a round told before it does anything.
 
     ask(session, language=..., recipe=...) -> id     a round that is only planned, and the work to do so
-    outlook(session, row) -> Outlook                 what the database knows: labels, pages, measured rates
+    outlook(session, row) -> Outlook                 from the database: labels, pages, measured rates
+    durations(outlook, recipe) -> Durations          seconds of each phase at those rates
 
-The rest of the plan, what the tokenizer makes of the texts, is told by a worker that has the weights at
+The rest of the plan, the tokenizer's report on the texts, comes from a worker that has the weights at
 hand (tasks/planning.py). A planned round stands beside the others; it runs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Float, Select, Text, cast, func, select
@@ -18,10 +18,13 @@ from sqlalchemy.orm import Session
 
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow, ShardRow
 from flywheel.document import Kind, Outcome
+from flywheel.encoding import JsonValue
 from flywheel.errors import Conflict
+from flywheel.figures import Durations, Outlook, Rates, Unit
 from flywheel.loop import promotion, relabel, rounds, teaching
 from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import open_round
+from flywheel.recipes import Recipe
 from flywheel.states import RoundStatus, ShardState
 from flywheel.text.tags import canonical
 
@@ -29,32 +32,9 @@ SAMPLE_TEXTS = 400  # labels a tokenizer is tried on, spread over all
 MEASURED_ROUNDS = 5  # the newest finished ones tell how fast things go
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Measured on earlier rounds, units a second; None where none was measured."""
-
-    cutting: float | None  # pages cut into lines, or taken whole
-    training: float | None  # lines or pages seen
-    relabelling: float | None  # pages read
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What a round of this language would learn from and read anew."""
-
-    documents: int
-    pages: int
-    lines: int
-    pages_to_cut: int
-    pages_to_relabel: int
-    champion: str | None
-    rates: Rates
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str, overrides: dict[str, Any]) -> int:
+def ask(
+    session: Session, *, language: str, corpora: Sequence[str], recipe: str, overrides: Mapping[str, JsonValue]
+) -> int:
     """Have a round planned; returns its id. Raises NotFound for an unknown recipe or corpus, Conflict when
     there is nothing to learn from."""
     language = canonical(language)
@@ -91,6 +71,19 @@ def outlook(session: Session, row: RoundRow) -> Outlook:
     )
 
 
+def durations(found: Outlook, recipe: Recipe) -> Durations:
+    """Seconds of each phase at the rates measured before."""
+    units = found.lines if recipe.unit is Unit.LINE else found.pages
+    rates = found.rates
+    passes = recipe.epochs * units / rates.training if rates.training and recipe.epochs else None
+    return Durations(
+        cutting=found.pages_to_cut / rates.cutting if rates.cutting else None,
+        training=min(recipe.seconds, passes) if passes is not None else None,
+        training_at_most=recipe.seconds,
+        relabelling=found.pages_to_relabel / rates.relabelling if rates.relabelling else None,
+    )
+
+
 def sample(session: Session, row: RoundRow) -> tuple[list[LabelRow], list[LabelRow]]:
     """Labels that would teach, and labels not accepted of pages that would be read anew: some of each,
     picked by their hash so that the same ones are picked again."""
@@ -124,7 +117,7 @@ def rates(session: Session, recipe: str) -> Rates:
         .limit(MEASURED_ROUNDS)
         .subquery()
     )
-    speed = cast(RoundRow.progress["lines_per_second"].astext, Float)
+    speed = cast(RoundRow.progress["units_per_second"].astext, Float)
     training = session.execute(select(func.avg(speed)).where(RoundRow.id.in_(select(newest.c.id)))).scalar_one()
     return Rates(
         cutting=_pages_per_second(session, newest, "patches"),

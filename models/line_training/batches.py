@@ -18,13 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flywheel.figures import Scores
 from flywheel.recipes import LineRecipe
 from models.line_training.dataset import LineSamples
 from models.line_training.drawn import DrawnLines, can_draw
 from models.recognition.line import batch_of, batches_by_width, prepare
 from models.recognition.network import frames
 from models.recognition.protocol import Recogniser
-from models.scores import Scores, normalise, score
+from models.scores import normalise, score
 from models.training.augment import degrade
 
 MIXED = 12  # batches' worth of lines that are sorted by width together; more would order the epoch by width

@@ -23,6 +23,7 @@ import torch
 from torch.nn import functional
 
 from flywheel.errors import Cancelled, Rejected, SetupError
+from flywheel.figures import CurvePoint, Unit
 from flywheel.reasons import Reason
 from flywheel.recipes import LineRecipe
 from models.checkpoint import Manifest, load, save
@@ -160,14 +161,14 @@ class LineTrainer:
         clean, degraded = self.validation.read(self.recogniser())
         self.network.train()
         self.validated_at = self.seconds
-        point = {
-            "step": self.state.step,
-            "seconds": round(self.seconds, 2),
-            "lines": self.state.lines,
-            "loss": round(self.loss or 0.0, 5),
-            "cer": round(degraded.cer, 5),
-            "cer_clean": round(clean.cer, 5),
-        }
+        point = CurvePoint(
+            step=self.state.step,
+            seconds=round(self.seconds, 2),
+            units=self.state.lines,
+            loss=round(self.loss or 0.0, 5),
+            cer=round(degraded.cer, 5),
+            cer_clean=round(clean.cer, 5),
+        )
         self.state.curve.append(point)
         if self.state.best_cer is None or degraded.cer <= self.state.best_cer:
             self.state.best_cer = degraded.cer
@@ -196,14 +197,15 @@ class LineTrainer:
 
     def progress(self) -> Progress:
         return Progress(
+            unit=Unit.LINE,
             step=self.state.step,
             epoch=self.state.epoch,
             seconds=round(self.seconds, 2),
             share=self.share,
-            lines=self.state.lines,
+            units=self.state.lines,
             loss=self.loss or 0.0,
             learning_rate=self.optimiser.param_groups[0]["lr"],
-            cer=self.state.curve[-1]["cer"] if self.state.curve else None,
+            cer=self.state.curve[-1].cer if self.state.curve else None,
             curve=tuple(self.state.curve),
         )
 
@@ -223,7 +225,7 @@ class LineTrainer:
         )
         written = save(self.job.out, best, manifest)
         progress = self.progress()
-        return TrainingResult(self.job.out, written, ARCHITECTURE, progress, progress.curve)
+        return TrainingResult(self.job.out, written, ARCHITECTURE, progress)
 
 
 def on_cpu(network: LineNetwork) -> dict[str, torch.Tensor]:

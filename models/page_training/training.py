@@ -237,4 +237,4 @@ def _finish(
     )
     shutil.rmtree(job.out, ignore_errors=True)
     staging.rename(job.out)
-    return TrainingResult(job.out, manifest, recipe.architecture, last, last.curve)
+    return TrainingResult(job.out, manifest, recipe.architecture, last)

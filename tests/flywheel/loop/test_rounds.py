@@ -88,7 +88,7 @@ def test_labels_that_were_cut_before_are_not_cut_again() -> None:
     _, pages = make_document(10)
     ids = give_labels(pages)
     with transaction() as session:
-        session.add_all([PatchSetRow(label_id=n, blob_key="k", lines=1) for n in ids[:8]])
+        session.add_all([PatchSetRow(label_id=n, blob_key="k", units=1) for n in ids[:8]])
     start()
     with transaction() as session:
         assert session.execute(select(ShardRow.page_ids).where(ShardRow.stop == "patches")).scalar_one() == list(
@@ -276,15 +276,15 @@ def test_what_was_cut_into_lines_is_yet_to_be_taken_as_a_page_and_the_other_way_
     _, pages = make_document(3)
     ids = give_labels(pages)
     with transaction() as session:
-        session.add_all([PatchSetRow(label_id=n, unit="line", blob_key="k", lines=5) for n in ids])
-        session.add(PatchSetRow(label_id=ids[0], unit="page", blob_key="p", lines=1))
+        session.add_all([PatchSetRow(label_id=n, unit="line", blob_key="k", units=5) for n in ids])
+        session.add(PatchSetRow(label_id=ids[0], unit="page", blob_key="p", units=1))
     with transaction() as session:
         rounds.start(session, language="bo", recipe="deepseek-ocr-full")
     with transaction() as session:
         query = select(ShardRow.page_ids).where(ShardRow.stop == "patches")
         assert session.execute(query).scalar_one() == list(pages[1:])
         [taken] = dataset.sources(session, "bo", [], generations=1, unit=Unit.PAGE)
-        assert (taken.label_id, taken.blob_key, taken.lines) == (ids[0], "p", 1)
+        assert (taken.label_id, taken.blob_key, taken.units) == (ids[0], "p", 1)
         assert [s.blob_key for s in dataset.sources(session, "bo", [], generations=1, unit=Unit.LINE)] == ["k"] * 3
 
 
@@ -329,7 +329,7 @@ def test_what_is_replayed_has_a_page_to_learn_from_and_is_of_no_exam_of_its_own_
         document_id, pages = accepted_pages("en", 1, name=f"{number}.pdf")
         [label_id] = [current(page) for page in pages]
         with transaction() as session:
-            session.add(PatchSetRow(label_id=label_id, unit="page", blob_key="k", lines=int(number != 29)))
+            session.add(PatchSetRow(label_id=label_id, unit="page", blob_key="k", units=int(number != 29)))
             ids[session.get_one(DocumentRow, document_id).sha256] = label_id
     sides = dataset.split(ids)
     with transaction() as session:
@@ -387,8 +387,8 @@ def test_pages_of_other_languages_are_trained_on_and_are_in_no_exam_and_the_mani
     assert {d: side for d, side in manifest["splits"].items() if d not in foreign} == alone["splits"]
     assert (manifest["unit"], alone["replay"]) == ("page", {})
     assert manifest["labels"] == list(range(60))
-    assert frozen.counts["replay"] == {"en": 54}
-    assert sum(frozen.counts["pages"].values()) == 6
+    assert frozen.counts.replay == {"en": 54}
+    assert (frozen.counts.unit, frozen.counts.pages.total, frozen.counts.units.total) == (Unit.PAGE, 6, 6)
 
 
 def test_a_dataset_is_named_by_what_is_in_it() -> None:
@@ -398,8 +398,8 @@ def test_a_dataset_is_named_by_what_is_in_it() -> None:
     one = dataset.freeze("bo", sources, unit=Unit.LINE)
     assert one.hash == dataset.freeze("bo", sources, unit=Unit.LINE).hash
     assert one.hash != dataset.freeze("bo", sources[1:], unit=Unit.LINE).hash
-    assert sum(one.counts["lines"].values()) == 50
-    assert one.counts["dropped"] == {"patch_split": 5}
+    assert (one.counts.unit, one.counts.units.total) == (Unit.LINE, 50)
+    assert one.counts.dropped == {"patch_split": 5}
 
 
 def test_too_few_documents_cannot_be_split_honestly() -> None:

@@ -121,7 +121,7 @@ def test_sam_and_the_compressor_stay_and_the_rest_learns_and_the_result_is_a_pub
     )
     assert set(result.manifest.files) == {"model-00001-of-000001.safetensors"}
     assert [progress.step for progress in told] == [1, 2, 3, 3]
-    assert result.curve[-1]["cer"] >= 0
+    assert result.curve[-1].cer >= 0
     reader = DeepseekOcrReader.load(result.directory, checkpoint="x", mode="tiny", limit=4)
     page = PageDataset.open(data).pages("heldout").input(0)
     assert reader.read_many([page])[0].vision_tokens == 64
