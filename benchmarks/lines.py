@@ -89,11 +89,11 @@ def syllable(words: random.Random) -> str:
 
 def train(scratch: Path, call: argparse.Namespace) -> Path:
     """A checkpoint trained on other drawn lines."""
+    from flywheel.recipes import load_recipe
     from models.line_training.dataset import LineSample, write_patches
     from models.trainers import train as train_on
     from models.training.job import TrainingJob
     from models.training.manifest import write_manifest
-    from models.training.recipe import load_recipe
 
     data = scratch / "data"
     data.mkdir()
@@ -105,7 +105,7 @@ def train(scratch: Path, call: argparse.Namespace) -> Path:
         TrainingJob(
             dataset=data,
             out=scratch / "checkpoint",
-            recipe=load_recipe("line").with_overrides({"seconds": call.train_seconds}),
+            recipe=load_recipe("line", {"seconds": call.train_seconds}),
             language="bo",
             scripts=("Tibt",),
             resume=scratch / "resume",

@@ -40,7 +40,7 @@ from flywheel.document import Label, Outcome, Verdict
 from flywheel.errors import FlywheelError
 from flywheel.pictures import SheetItem
 from flywheel.reasons import Reason, explanation
-from flywheel.states import PageState, RoundStatus
+from flywheel.states import PageState, RoundStatus, TrainingPhase
 from flywheel.wire import Page, RoundDetail, Summary
 
 LANGUAGE = "bo"
@@ -190,12 +190,12 @@ def train(client: Client, results: DemoResults, console: Console) -> RoundDetail
     with bar(console) as progress:
         task = progress.add_task("round", total=100, note="")
         for found in client.follow_round(started.id):
-            if found.status != last:
+            if found.phase != last:
                 if last:
                     results.seconds[f"round_{last}"] = round(time.monotonic() - since, 1)
-                last, since = found.status, time.monotonic()
+                last, since = found.phase, time.monotonic()
                 console.print(f"[bold]round {found.id}[/] {last}")
-            progress.update(task, description=f"round: {last}", **_training_note(found.progress))
+            progress.update(task, description=f"round: {last}", **_training_note(found))
     if found.status != RoundStatus.FINISHED and not (
         found.status == RoundStatus.REFUSED and LANGUAGE in have_champion
     ):
@@ -203,15 +203,15 @@ def train(client: Client, results: DemoResults, console: Console) -> RoundDetail
     return found
 
 
-def _training_note(values: dict[str, Any]) -> dict[str, Any]:
-    if not values:
+def _training_note(found: RoundDetail) -> dict[str, Any]:
+    progress = found.progress
+    if progress is None:
         return {"note": ""}
-    cer = values.get("cer")
-    left = values.get("remaining_seconds")
-    parts = [f"step {values['step']}", f"loss {values['loss']:.3f}"]
-    parts += [f"CER {cer:.1%}"] if cer is not None else []
-    parts += [f"{left:.0f} s left"] if left is not None else []
-    return {"completed": 100 * values["share"], "note": "  ".join(parts)}
+    parts = [f"step {progress.step}", f"loss {progress.loss:.3f}"]
+    parts += [f"CER {progress.cer:.1%}"] if progress.cer is not None else []
+    if found.phase == TrainingPhase.TRAINING and progress.remaining_seconds is not None:
+        parts.append(f"{progress.remaining_seconds:.0f} s left")
+    return {"completed": 100 * progress.share, "note": "  ".join(parts)}
 
 
 def scanned_pages(client: Client, results: DemoResults) -> list[ScannedPage]:
@@ -280,7 +280,8 @@ def as_report(results: DemoResults) -> dict[str, Any]:
     """Report as JSON: error rates as shares, times in seconds."""
     assert results.last is not None
     assert results.round is not None
-    scores, relabelled = results.round.scores, results.read
+    compared, relabelled = results.round.comparison, results.read
+    assert compared is not None  # of a round that finished or was refused
     documents = results.last.documents
     unread = documents.quarantined  # files of which no page is known count as one page each
     reasons = dict(results.last.pages.by_reason)
@@ -300,13 +301,13 @@ def as_report(results: DemoResults) -> dict[str, Any]:
         "round": {
             "id": results.round.id,
             "status": results.round.status,
-            "train_lines": dataset.counts["lines"]["train"] if dataset else 0,
-            "heldout_lines": scores["after"]["lines"],
-            "cer_before": scores["before"]["cer"],
-            "before_reader": scores["before_reader"],
-            "cer_after": scores["after"]["cer"],
-            "cer_after_interval": [scores["after"]["cer_low"], scores["after"]["cer_high"]],
-            "wer_after": scores["after"]["wer"],
+            "train_lines": dataset.counts.units.train if dataset else 0,
+            "heldout_lines": compared.candidate.units,
+            "cer_before": compared.baseline.cer,
+            "before_reader": compared.baseline_reader,
+            "cer_after": compared.candidate.cer,
+            "cer_after_interval": [compared.candidate.cer_low, compared.candidate.cer_high],
+            "wer_after": compared.candidate.wer,
             "seconds": results.round.trained_seconds,
             "promoted": results.round.status == RoundStatus.FINISHED,
             "checkpoint": results.round.checkpoint_id,

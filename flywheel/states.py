@@ -77,6 +77,13 @@ PLANNED_ROUNDS = frozenset({RoundStatus.PLANNING, RoundStatus.PLANNED})
 ENDED_ROUNDS = frozenset(RoundStatus) - RUNNING_ROUNDS - {RoundStatus.PLANNING}
 
 
+class TrainingPhase(StrEnum):
+    """Phase of a round's training stop."""
+
+    TRAINING = "training"
+    JUDGING = "judging"  # candidate and baseline read the held-out lines or pages
+
+
 class RequestStatus(StrEnum):
     """Status of something asked for once: an export, a trial."""
 

@@ -15,9 +15,29 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from flywheel.document import Kind, Outcome
+from flywheel.encoding import JsonValue
 from flywheel.export.formats import ExportFormat
+from flywheel.figures import (
+    Comparison,
+    CurvePoint,
+    DatasetCounts,
+    ExportProgress,
+    Plan,
+    Scores,
+    TrainingProgress,
+    TrialPage,
+    TrialScores,
+)
 from flywheel.scopes import Scope
-from flywheel.states import DocumentState, PageState, PromotionAction, RequestStatus, ReviewVerdict, RoundStatus
+from flywheel.states import (
+    DocumentState,
+    PageState,
+    PromotionAction,
+    RequestStatus,
+    ReviewVerdict,
+    RoundStatus,
+    TrainingPhase,
+)
 
 LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 
@@ -214,7 +234,7 @@ class Correction(Request):
     """A person's label for a page: `label` in the form GET /v1/labels/{id} gives; kind, producer and
     checkpoint are set by the server."""
 
-    label: dict[str, Any]
+    label: dict[str, JsonValue]
     note: Note = ""
 
 
@@ -261,7 +281,7 @@ class RoundRequest(Request):
     language: Language
     corpora: Annotated[list[CorpusName], Field(max_length=1000, description="none: every corpus")] = []
     recipe: Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")] = "line"
-    overrides: dict[str, Any] = Field(default={}, description="recipe settings to change, by name")
+    overrides: dict[str, JsonValue] = Field(default={}, description="recipe settings to change, by name")
 
 
 class Round(Response):
@@ -277,14 +297,21 @@ class Round(Response):
     created_at: datetime
     trained_seconds: float | None
     finished_at: datetime | None
-    progress: dict[str, Any]
-    scores: dict[str, Any]
+    progress: TrainingProgress | None = Field(description="of its training; null before")
+    comparison: Comparison | None = Field(description="candidate and baseline; null until they were compared")
+
+    @property
+    def phase(self) -> RoundStatus | TrainingPhase:
+        """The status, told apart into training and judging while the training stop is at work."""
+        if self.status is RoundStatus.TRAINING and self.progress is not None:
+            return self.progress.phase
+        return self.status
 
 
 class RoundDetail(Round):
-    overrides: dict[str, Any]
-    plan: dict[str, Any] = Field(description="of a round that was only planned: what it would do, and how long")
-    curve: list[dict[str, Any]]
+    overrides: dict[str, JsonValue]
+    plan: Plan | None = Field(description="of a round that was only planned")
+    curve: tuple[CurvePoint, ...]
     dataset: DatasetInfo | None
     decisions: list[PromotionInfo]
 
@@ -293,7 +320,7 @@ class DatasetInfo(Response):
     id: int
     hash: str
     language: str
-    counts: dict[str, Any]
+    counts: DatasetCounts
     created_at: datetime
 
 
@@ -306,7 +333,7 @@ class Checkpoint(Response):
     round_id: int | None
     dataset_id: int | None
     generation: int
-    scores: dict[str, Any]
+    scores: Scores | None = Field(description="on held-out documents, of one that a round made")
     created_at: datetime
     champion_of: list[str] = Field(description="languages that are read with it now")
 
@@ -318,7 +345,7 @@ class PromotionInfo(Response):
     checkpoint_id: str | None
     previous_id: str | None
     round_id: int | None
-    scores: dict[str, Any]
+    comparison: Comparison | None = Field(description="by which a round decided; null where a person did")
     detail: str
     actor: str
     created_at: datetime
@@ -358,35 +385,11 @@ class Export(Response):
     format: str
     status: RequestStatus
     rows: int | None
-    progress: dict[str, Any]
+    progress: ExportProgress | None
     detail: str | None
     created_at: datetime
     finished_at: datetime | None
     files: list[ExportFile] = []
-
-
-class ErrorRates(Response):
-    """CER and WER as fractions, and the counts they are made of, so that files can be summed."""
-
-    cer: float
-    wer: float
-    edits: int
-    characters: int
-    word_edits: int | None = None
-    words: int | None = None
-    truth_tokens: int | None = Field(default=None, description="of the true text, by the reader's own tokenizer")
-
-
-class TrialPage(Response):
-    """A page that was read (`label`, with the gate's verdict on it), or why not (`reason`, `detail`)."""
-
-    number: int
-    label: dict[str, Any] | None = None
-    verdict: Outcome | None = None
-    reason: str | None = None
-    detail: str | None = None
-    vision_tokens: int | None = Field(default=None, description="of the page's image, for readers that count so")
-    text_tokens: int | None = Field(default=None, description="of the reader's answer")
 
 
 class Trial(Response):
@@ -400,8 +403,8 @@ class Trial(Response):
     detail: str | None
     created_at: datetime
     finished_at: datetime | None
-    pages: list[TrialPage] = []
-    scores: ErrorRates | None = None
+    pages: tuple[TrialPage, ...] = ()
+    scores: TrialScores | None = None
 
 
 class KeyRequest(Request):

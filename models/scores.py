@@ -1,7 +1,7 @@
 """How well lines were read: CER, WER, their intervals, calibration, and candidate against champion.
 
     score(truths, readings, documents) -> Scores
-    compare(candidate, champion, truths, documents) -> Comparison       paired, for promotion
+    compare(candidate, champion, truths, documents) -> Difference       paired, for promotion
 
 Normalisation, documented because it changes the numbers: both texts are NFC, every run of white
 space becomes one space, the ends are stripped, and the non-breaking tsheg (U+0F0C) is a tsheg
@@ -13,67 +13,20 @@ Intervals are 95 % percentile bootstraps over documents when there are five or m
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
+from flywheel.figures import Difference, Scores
+
 DOCUMENTS_FOR_BOOTSTRAP = 5
 RESAMPLES = 1000
 WORD_BREAK = re.compile(r"[\s\u0F0B-\u0F14]+")
 SPACE = re.compile(r"\s+")
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Error rates as fractions (edits / true characters or words); `cer_low`..`cer_high` is the 95 % interval.
-
-    `calibration_error` is the ECE of line confidence (0..1), None when no confidences were given.
-    """
-
-    cer: float
-    wer: float
-    cer_low: float
-    cer_high: float
-    lines: int
-    characters: int
-    edits: int
-    words: int = 0
-    word_edits: int = 0
-    documents: int = 0
-    calibration_error: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        return dataclasses.asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """CER of the candidate less CER of the champion, with its 95 % interval; below 0 is better.
-
-    `better` when the whole interval lies below zero, `worse` when it lies above.
-    """
-
-    difference: float
-    low: float
-    high: float
-    candidate_cer: float
-    champion_cer: float
-
-    @property
-    def better(self) -> bool:
-        return self.high < 0
-
-    @property
-    def worse(self) -> bool:
-        return self.low > 0
 
 
 def score(
@@ -98,7 +51,7 @@ def score(
         wer=_rate(word_edits, words),
         cer_low=low,
         cer_high=high,
-        lines=len(truths),
+        units=len(truths),
         characters=int(sizes.sum()),
         edits=int(edits.sum()),
         words=words,
@@ -115,7 +68,7 @@ def compare(
     documents: Sequence[str] | None = None,
     *,
     seed: int = 0,
-) -> Comparison:
+) -> Difference:
     """Two readers on the same lines: the CER difference under one paired bootstrap.
 
     Both see the same resample each time, so what is hard for both cancels out.
@@ -123,10 +76,8 @@ def compare(
     ours, sizes = line_edits(truths, candidate)
     theirs, _ = line_edits(truths, champion)
     groups = _groups(documents, len(truths))
-    difference = _resampled(ours - theirs, sizes, groups, seed)
-    low, high = _interval(difference)
-    candidate_cer, champion_cer = _rate(ours.sum(), sizes.sum()), _rate(theirs.sum(), sizes.sum())
-    return Comparison(candidate_cer - champion_cer, low, high, candidate_cer, champion_cer)
+    low, high = _interval(_resampled(ours - theirs, sizes, groups, seed))
+    return Difference(_rate(ours.sum(), sizes.sum()) - _rate(theirs.sum(), sizes.sum()), low, high)
 
 
 def normalise(text: str) -> str:

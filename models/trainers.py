@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
+from flywheel.recipes import PageRecipe
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.recipe import PageRecipe
 
 
 def train(

@@ -11,7 +11,7 @@ from flywheel.database import transaction
 from flywheel.database.tables import DatasetRow, RoundRow
 from flywheel.loop import dataset as datasets
 from flywheel.loop import promotion
-from flywheel.loop.recipes import unit_of
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter
 from flywheel.states import RoundStatus
 from flywheel.work import ledger
@@ -21,14 +21,12 @@ from tasks.worker.process import store
 
 @stop_task("dataset")
 def dataset(attempt: Attempt) -> None:
-    from models.training.recipe import PageRecipe, load_recipe
-
     with transaction() as session:
         row = session.get_one(RoundRow, attempt.claim.round_id)
-        recipe, unit = load_recipe(row.recipe).with_overrides(row.overrides), unit_of(row.recipe)
+        recipe = recipe_for(row.recipe, row.overrides)
+        unit = recipe.unit
         sources = datasets.sources(session, row.language, row.corpora, generations=recipe.generations, unit=unit)
-        share = recipe.replay_share if isinstance(recipe, PageRecipe) else 0.0
-        count = math.ceil(share * sum(source.lines for source in sources))
+        count = math.ceil(recipe.replay_share * sum(source.units for source in sources))
         replayed = datasets.replay(session, row.language, count, unit=unit)
         parent = promotion.parent(session, row.language, recipe.architecture)
     frozen = datasets.freeze(row.language, sources, unit=unit, replayed=replayed)

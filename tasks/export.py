@@ -27,6 +27,7 @@ from flywheel.database.tables import (
 from flywheel.document import Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.export import ExportedPage, ExportFormat, Lineage
+from flywheel.figures import ExportProgress
 from flywheel.labels.standing import current_labels
 from flywheel.labels.storage import load_label
 from flywheel.pdf import PageFailure, PageImage
@@ -57,7 +58,7 @@ def export(attempt: Attempt) -> None:
         if done % REPORT_ROWS == 0:
             with transaction() as session:
                 ledger.guard(session, attempt.claim)
-                _set(session, row.id, progress={"rows": done, "of": len(entries)})
+                _set(session, row.id, progress=ExportProgress(rows=done, of=len(entries)))
 
     with scratch("export") as directory:
         rows = export_rows(attempt, corpus.name, entries, lineages)
@@ -66,8 +67,8 @@ def export(attempt: Attempt) -> None:
     with transaction() as session:
         ledger.guard(session, attempt.claim)
         of = len(entries)
-        counts = {"rows": report.rows, "of": of, "left_out": of - report.rows}
-        values = {"tree_key": tree_key, "rows": report.rows, "progress": counts}
+        progress_made = ExportProgress(rows=report.rows, of=of, left_out=of - report.rows)
+        values = {"tree_key": tree_key, "rows": report.rows, "progress": progress_made}
         _set(session, row.id, status=RequestStatus.FINISHED, finished_at=func.now(), **values)
         ledger.finish(session, attempt.claim)
 

@@ -21,9 +21,9 @@ from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow
 from flywheel.document import Box, Kind, Label
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
+from flywheel.figures import Unit
 from flywheel.labels.storage import load_label
-from flywheel.loop import rounds
-from flywheel.loop.recipes import Unit, unit_of
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.teaching import labels_to_cut
 from flywheel.markup import MarkupError
 from flywheel.pdf import PageFailure, PageImage
@@ -56,9 +56,10 @@ def patches(attempt: Attempt) -> None:
     with transaction() as session:
         document, pages = subject(session, attempt.claim)
         row = session.get_one(RoundRow, attempt.claim.round_id)
-        unit = unit_of(row.recipe)
+        recipe = recipe_for(row.recipe, row.overrides)
+        unit = recipe.unit
         # Of other languages only text layers and people teach.
-        generations = rounds.generations_of(row.overrides) if covers(row.language, document.language) else 0
+        generations = recipe.generations if covers(row.language, document.language) else 0
         todo = labels_to_cut(session, attempt.claim.page_ids, generations, unit)
     with document_file(document) as path:
         teachers = [page for page in pages if page.id in todo]
@@ -75,8 +76,8 @@ def patches(attempt: Attempt) -> None:
 
 def values(given: PagePatches, unit: Unit, key: str) -> dict[str, Any]:
     """Values of a patch set's row."""
-    lines, dropped = len(given.rows), dict(given.dropped)
-    return {"label_id": given.label.id, "unit": unit, "blob_key": key, "lines": lines, "dropped": dropped}
+    units, dropped = len(given.rows), dict(given.dropped)
+    return {"label_id": given.label.id, "unit": unit, "blob_key": key, "units": units, "dropped": dropped}
 
 
 def store_rows(unit: Unit, rows: list[Any]) -> str:
@@ -86,7 +87,7 @@ def store_rows(unit: Unit, rows: list[Any]) -> str:
 
     with scratch("patches") as directory:
         file = directory / "patches.parquet"
-        if unit == "line":
+        if unit is Unit.LINE:
             write_patches(file, rows)
         else:
             write_pages(file, rows)
@@ -104,7 +105,7 @@ def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow,
     [image] = sandbox().render(path, [page.number], settings().render_dpi)
     if isinstance(image, PageFailure):
         return PagePatches(row, [], Counter({image.reason.value: 1}))
-    if unit == "line":
+    if unit is Unit.LINE:
         return lines_of(path, document, row, label, image)
     taken = page_row(document, row, label, image)
     return PagePatches(

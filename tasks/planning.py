@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from sqlalchemy import update
 
 from flywheel.database import transaction
 from flywheel.database.tables import LabelRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing
+from flywheel.figures import Plan, TokenReport, Unit
 from flywheel.labels.storage import load_label
 from flywheel.loop import planning as plans
 from flywheel.loop import promotion
-from flywheel.loop.planning import Outlook
-from flywheel.loop.recipes import Unit, unit_of
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter
 from flywheel.states import RoundStatus
 from flywheel.work import ledger
@@ -21,31 +19,20 @@ from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.checkpoints import find_checkpoint, published_weights
 from tasks.worker.process import store
 
-if TYPE_CHECKING:
-    from models.training.tokens import TokenReport
-
 
 @stop_task("planning")
 def planning(attempt: Attempt) -> None:
-    from models.training.recipe import load_recipe
-
     with transaction() as session:
         row = session.get_one(RoundRow, attempt.claim.round_id)
         found = plans.outlook(session, row)
         teaching, others = plans.sample(session, row)
-        recipe = load_recipe(row.recipe).with_overrides(row.overrides)
+        recipe = recipe_for(row.recipe, row.overrides)
         parent = promotion.parent(session, row.language, recipe.architecture)
-    unit = unit_of(row.recipe)
+    unit = recipe.unit
     report = tokens(
         unit, recipe.architecture, parent, texts(attempt, teaching, unit), texts(attempt, others, unit)
     )
-    plan = {
-        **found.as_dict(),
-        "unit": unit,
-        "parent": parent,
-        "seconds": durations(found, recipe, unit),
-        "tokens": report.as_dict(),
-    }
+    plan = Plan(unit, found, parent, plans.durations(found, recipe), report)
     with transaction() as session:
         ledger.guard(session, attempt.claim)
         session.execute(update(RoundRow).where(RoundRow.id == row.id).values(plan=plan))
@@ -62,7 +49,7 @@ def texts(attempt: Attempt, rows: list[LabelRow], unit: Unit) -> list[str]:
             label = load_label(store(), row)
         except (BlobMissing, BlobCorrupt):
             continue
-        found += [line.text for line in label.lines] if unit == "line" else [label.text]
+        found += [line.text for line in label.lines] if unit is Unit.LINE else [label.text]
     return found
 
 
@@ -72,7 +59,7 @@ def tokens(
     """The report, by the tokenizer or the output symbols that the round would begin with."""
     from models.training import tokens as reports
 
-    if unit == "page":
+    if unit is Unit.PAGE:
         directory = find_checkpoint(parent).directory() if parent else published_weights(architecture)
         return reports.report(reports.tokenizer_in(directory), teaching, others)
     from models.checkpoint import load
@@ -81,16 +68,3 @@ def tokens(
         load(find_checkpoint(parent).directory()).manifest.charset if parent else tuple(set("".join(teaching)))
     )
     return reports.of_symbols(charset, teaching, others)
-
-
-def durations(found: Outlook, recipe: Any, unit: Unit) -> dict[str, float | None]:
-    """Seconds of each phase at the rates measured before; None where nothing was measured."""
-    units = found.lines if unit == "line" else found.pages
-    rates = found.rates
-    passes = recipe.epochs * units / rates.training if rates.training and recipe.epochs else None
-    return {
-        "cutting": found.pages_to_cut / rates.cutting if rates.cutting else None,
-        "training": min(recipe.seconds, passes) if passes is not None else None,
-        "training_at_most": recipe.seconds,
-        "relabelling": found.pages_to_relabel / rates.relabelling if rates.relabelling else None,
-    }

@@ -18,12 +18,7 @@ def promotion(attempt: Attempt) -> None:
         row = session.get_one(RoundRow, attempt.claim.round_id)
         promotions.lock(session, row.language)
         reigning = promotions.champion(session, row.language)
-        rival = row.scores.get("champion", row.parent_id)
-        if reigning == rival:
-            decision = promotions.decide(row.scores, first=reigning is None)
-        else:
-            detail = f"the champion changed from {rival} to {reigning} while this round was judged: start another"
-            decision = promotions.Decision(False, detail)
+        decision = decide(row, reigning)
         promotions.record(
             session,
             row.language,
@@ -33,8 +28,21 @@ def promotion(attempt: Attempt) -> None:
             actor=f"round {row.id}",
             detail=decision.detail,
             round_id=row.id,
-            scores=row.scores,
+            comparison=row.comparison,
         )
         ledger.finish(session, attempt.claim)
         following = RoundStatus.RELABELLING if decision.promote else RoundStatus.REFUSED
         enter(session, row.id, following, decision.detail)
+
+
+def decide(row: RoundRow, reigning: str | None) -> promotions.Decision:
+    """The decision about a round's checkpoint, held against the champion there is now."""
+    compared = row.comparison
+    if compared is None:
+        return promotions.Decision(False, "the checkpoint was compared with nobody: start another round")
+    if reigning != compared.champion:
+        changed = f"from {compared.champion} to {reigning}"
+        return promotions.Decision(
+            False, f"the champion changed {changed} while this round was judged: start another"
+        )
+    return promotions.decide(compared, first=reigning is None)

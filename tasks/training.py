@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,11 @@ from sqlalchemy.orm import Session
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DatasetRow, RoundRow
 from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Transient
+from flywheel.figures import Comparison, TrainingProgress
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter
-from flywheel.states import RoundStatus
+from flywheel.recipes import PageRecipe, Recipe
+from flywheel.states import RoundStatus, TrainingPhase
 from flywheel.store.tree import read_manifest
 from flywheel.text.scripts import expected
 from flywheel.work import ledger
@@ -36,7 +40,6 @@ from tasks.worker.readers import release
 
 if TYPE_CHECKING:
     from models.training.job import Progress, TrainingResult
-    from models.training.recipe import PageRecipe, Recipe
 
 log = structlog.get_logger()
 
@@ -54,25 +57,24 @@ def training(attempt: Attempt) -> None:
         resume(row, directory / "resume")
         with hold_device(attempt, device(), f"training of round {row.id}", training=True):
             reporter = Reporter(attempt, row)
-            result, scores = learn(attempt, row, dataset.hash, directory, reporter)
+            result, comparison = learn(attempt, row, dataset.hash, directory, reporter)
         tree_key = store().put_tree(directory / "checkpoint")
     attempt.check()
     with transaction() as session:
         ledger.guard(session, attempt.claim)
-        record_checkpoint(session, row, dataset, tree_key, scores, result, int(manifest["generation"]))
+        record_checkpoint(session, row, dataset, tree_key, comparison, result, int(manifest["generation"]))
         ledger.finish(session, attempt.claim)
     reporter.forget()
 
 
 def learn(
     attempt: Attempt, row: RoundRow, dataset_hash: str, directory: Path, reporter: Reporter
-) -> tuple[TrainingResult, dict[str, Any]]:
+) -> tuple[TrainingResult, Comparison]:
     """Train on `directory`/dataset into `directory`/checkpoint, and judge what came of it."""
     from models.trainers import train
     from models.training.job import TrainingJob
-    from models.training.recipe import load_recipe
 
-    recipe = load_recipe(row.recipe).with_overrides(row.overrides)
+    recipe = recipe_for(row.recipe, row.overrides)
     parent, base = beginnings(row, recipe)
     release()  # what an earlier round was judged by
     try:
@@ -100,18 +102,19 @@ def learn(
         attempt.check()  # says whether the shard is gone or the worker is going
         raise
     attempt.check()
-    scores = judge(row, recipe, directory)
+    reporter.judging(result.progress)
+    comparison = judge(row, recipe, directory)
     release()
-    return result, scores
+    return result, comparison
 
 
-def beginnings(row: RoundRow, recipe: Recipe | PageRecipe) -> tuple[Path | None, Path | None]:
+def beginnings(row: RoundRow, recipe: Recipe) -> tuple[Path | None, Path | None]:
     """The files a training begins with: its parent's checkpoint, or else the published weights of a page reader.
     Raises SetupError where they are not to be had."""
     parent = find_checkpoint(row.parent_id) if row.parent_id else None
     if parent is not None and parent.tree_key is not None:
         return parent.directory(), None
-    return None, published_weights(recipe.architecture) if recipe.unit == "page" else None
+    return None, published_weights(recipe.architecture) if isinstance(recipe, PageRecipe) else None
 
 
 def materialise(manifest_key: str, directory: Path) -> dict[str, Any]:
@@ -162,11 +165,18 @@ class Reporter:
         self._points = len(progress.curve)
         pause = REPORT_SECONDS
         try:
-            self._write(progress=progress.as_dict(), curve=list(progress.curve))
+            self._write(progress=progress.figures, curve=progress.curve)
         except Transient as error:
             log.warning("training goes on unreported", error=str(error))
             pause = OUTAGE_SECONDS
         self._next_report = time.monotonic() + pause
+
+    def judging(self, progress: Progress) -> None:
+        """The training is over, the judging begins."""
+        try:
+            self._write(progress=judged(progress), curve=progress.curve)
+        except Transient as error:
+            log.warning("judging goes on unreported", error=str(error))
 
     def saved(self, directory: Path) -> None:
         """A complete training checkpoint lies in `directory`: keep it in place of the one before.
@@ -209,6 +219,11 @@ class Reporter:
             session.execute(update(RoundRow).where(RoundRow.id == self._round_id).values(**values))
 
 
+def judged(progress: Progress) -> TrainingProgress:
+    """The progress of a training that is over, while its checkpoint is judged."""
+    return replace(progress.figures, phase=TrainingPhase.JUDGING)
+
+
 def blobs_of(tree_key: str) -> set[str]:
     """Every blob of a tree, its manifest among them. Raises BlobMissing, BlobCorrupt, StoreUnavailable."""
     return {tree_key, *(file["key"] for file in read_manifest(tree_key, store().get(tree_key)))}
@@ -219,7 +234,7 @@ def record_checkpoint(
     row: RoundRow,
     dataset: DatasetRow,
     tree_key: str,
-    scores: dict[str, Any],
+    comparison: Comparison,
     result: TrainingResult,
     generation: int,
 ) -> None:
@@ -234,7 +249,7 @@ def record_checkpoint(
         round_id=row.id,
         dataset_id=dataset.id,
         generation=1 + generation,
-        scores=scores["after"],
+        scores=comparison.candidate,
     )
     session.add(checkpoint)
     session.flush()
@@ -243,9 +258,9 @@ def record_checkpoint(
         .where(RoundRow.id == row.id)
         .values(
             checkpoint_id=checkpoint.id,
-            scores=scores,
-            curve=list(result.curve),
-            progress=result.progress.as_dict(),
+            comparison=comparison,
+            curve=result.curve,
+            progress=judged(result.progress),
             trained_seconds=result.seconds,
             resume_key=None,
         )

@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import func, update
 
 from flywheel.database import transaction
 from flywheel.database.tables import TrialRow
-from flywheel.document import Outcome, encode
+from flywheel.document import Outcome, decode_label, encode
+from flywheel.encoding import JsonValue, to_json
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
+from flywheel.figures import TrialPage, TrialResult, TrialScores
 from flywheel.gate import Gate
 from flywheel.loop import promotion
 from flywheel.pdf import PageFailure, PageImage, PageText
@@ -36,12 +37,12 @@ def trial(attempt: Attempt) -> None:
         checkpoint = row.checkpoint_id or promotion.reader_for(session, row.language)
     try:
         pages = read(attempt, row, checkpoint)
-        result = {"checkpoint": checkpoint, "pages": pages, "scores": scores(row, pages, checkpoint)}
+        result = TrialResult(tuple(pages), scores(row, pages, checkpoint), checkpoint)
     except BlobMissing as error:
         raise Rejected(Reason.BLOB_MISSING, str(error)) from error
     except BlobCorrupt as error:
         raise Rejected(Reason.BLOB_CORRUPT, str(error)) from error
-    key = store().put(json.dumps(result, ensure_ascii=False).encode())
+    key = store().put(json.dumps(to_json(result), ensure_ascii=False).encode())
     with transaction() as session:
         ledger.guard(session, attempt.claim)
         session.execute(
@@ -52,20 +53,20 @@ def trial(attempt: Attempt) -> None:
         ledger.finish(session, attempt.claim)
 
 
-def read(attempt: Attempt, row: TrialRow, checkpoint: str | None) -> list[dict[str, Any]]:
-    """Every page as JSON. Without a named checkpoint a sound text layer is taken as it is."""
+def read(attempt: Attempt, row: TrialRow, checkpoint: str | None) -> list[TrialPage]:
+    """Every page. Without a named checkpoint a sound text layer is taken as it is."""
     with store().open_local(row.blob_key) as path:
         numbers = range(sandbox().inspect(path).pages)
         out = {number: look(path, number, row, checkpoint) for number in checked(attempt, numbers)}
         unread = {number: text for number, text in out.items() if isinstance(text, PageText)}
         if not unread or checkpoint is None:
-            return [page for page in out.values() if isinstance(page, dict)]
+            return [page for page in out.values() if isinstance(page, TrialPage)]
         with open_reader(attempt, checkpoint, row.mode) as loaded:
             for start in range(0, len(unread), loaded.batch):
                 attempt.check()
                 part = dict(islice(unread.items(), start, start + loaded.batch))
                 out |= read_images(loaded, row.language, path, part)
-    return [page for page in out.values() if isinstance(page, dict)]
+    return [page for page in out.values() if isinstance(page, TrialPage)]
 
 
 def checked(attempt: Attempt, numbers: Iterable[int]) -> Iterator[int]:
@@ -74,24 +75,24 @@ def checked(attempt: Attempt, numbers: Iterable[int]) -> Iterator[int]:
         yield number
 
 
-def look(path: Path, number: int, row: TrialRow, checkpoint: str | None) -> PageText | dict[str, Any]:
-    """A page as JSON where its text layer is its label or nothing can be done; else what is known of it."""
+def look(path: Path, number: int, row: TrialRow, checkpoint: str | None) -> PageText | TrialPage:
+    """The page where its text layer is its label or nothing can be done; else what is known of it."""
     [text] = sandbox().text(path, [number], layout=True)
     if isinstance(text, PageFailure):
         return failure(text)
     coarse, counts = coarse_label(text, row.language)
     verdict = GATE.judge_coarse(coarse, text.facts, counts, row.language)
     if row.checkpoint_id is None and verdict.accepted:
-        return {"number": number, "verdict": Outcome.ACCEPTED.value, "label": encode(coarse)}
+        return TrialPage(number, encode(coarse), Outcome.ACCEPTED)
     if checkpoint is None:
         detail = f"{verdict.reason.value}; {Reason.NO_READER.explanation}"
-        return {"number": number, "reason": Reason.NO_READER.value, "detail": detail}
+        return TrialPage(number, reason=Reason.NO_READER.value, detail=detail)
     return text
 
 
 def read_images(
     loaded: LoadedReader, language: str | None, path: Path, unread: Mapping[int, PageText]
-) -> dict[int, dict[str, Any]]:
+) -> dict[int, TrialPage]:
     """Some pages, by number, rendered and read."""
     from models.readers.protocol import PageInput
 
@@ -101,34 +102,44 @@ def read_images(
     inputs = [PageInput(image.image, image.dpi, image.width, image.height, language) for image in sound]
     for image, reading in zip(sound, loaded.reader.read_many(inputs), strict=True):
         verdict = GATE.judge_reading(reading, unread[image.number].facts, language)
-        out[image.number] = {
-            "number": image.number,
-            "verdict": verdict.outcome.value,
-            "reason": verdict.reason.value,
-            "detail": verdict.detail,
-            "label": encode(reading.label),
-            "vision_tokens": reading.vision_tokens,
-            "text_tokens": reading.text_tokens,
-        }
+        out[image.number] = TrialPage(
+            image.number,
+            encode(reading.label),
+            verdict.outcome,
+            reason=verdict.reason.value,
+            detail=verdict.detail,
+            vision_tokens=reading.vision_tokens,
+            text_tokens=reading.text_tokens,
+        )
     return out
 
 
-def failure(page: PageFailure) -> dict[str, Any]:
-    return {"number": page.number, "reason": page.reason.value, "detail": page.detail}
+def failure(page: PageFailure) -> TrialPage:
+    """A page that cannot be rendered."""
+    return TrialPage(page.number, reason=page.reason.value, detail=page.detail)
 
 
-def scores(row: TrialRow, pages: list[dict[str, Any]], checkpoint: str | None) -> dict[str, Any] | None:
+def scores(row: TrialRow, pages: list[TrialPage], checkpoint: str | None) -> TrialScores | None:
     """Edits against the truth, over the whole file: line breaks count as spaces. And how many tokens the truth
-    has, for a reader with a tokenizer at loaded: what its vision tokens stand for."""
+    has, for a reader with a tokenizer at hand: what its vision tokens stand for."""
     if row.truth_key is None:
         return None
     from models.scores import score
 
     truth = store().get(row.truth_key).decode("utf-8", "replace")
-    said = "\n".join(text_of(page["label"]) for page in pages if "label" in page)
-    return {**score([truth], [said]).as_dict(), "truth_tokens": count_tokens(checkpoint, truth)}
+    said = "\n".join(text_of(page.label) for page in pages if page.label is not None)
+    found = score([truth], [said])
+    return TrialScores(
+        cer=found.cer,
+        wer=found.wer,
+        edits=found.edits,
+        characters=found.characters,
+        word_edits=found.word_edits,
+        words=found.words,
+        truth_tokens=count_tokens(checkpoint, truth),
+    )
 
 
-def text_of(label: dict[str, Any]) -> str:
+def text_of(label: dict[str, JsonValue]) -> str:
     """The text of an encoded label."""
-    return "\n".join(line["text"] for region in label["regions"] for line in region["lines"])
+    return "\n".join(line.text for line in decode_label(label).lines)

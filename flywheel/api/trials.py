@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
@@ -17,7 +17,9 @@ from flywheel.catalog import records
 from flywheel.catalog import rounds as checkpoints
 from flywheel.database import transaction
 from flywheel.database.tables import TrialRow
+from flywheel.encoding import from_json
 from flywheel.errors import BlobCorrupt, Rejected
+from flywheel.figures import TrialResult
 from flywheel.intake import ZIP, media_type
 from flywheel.loop.readers import modes_of
 from flywheel.reasons import Reason
@@ -92,12 +94,11 @@ def show_trial(_: Reader, trial_id: Id) -> wire.Trial:
     if result_key is None:
         return shown
     result = _result(result_key)
-    return wire.Trial.model_validate({**shown.model_dump(), **result})
+    return shown.model_copy(update={"pages": result.pages, "scores": result.scores})
 
 
-def _result(key: str) -> dict[str, Any]:
+def _result(key: str) -> TrialResult:
     try:
-        data = json.loads(store().get(key))
-        return {"pages": data["pages"], "scores": data.get("scores")}
-    except (ValueError, KeyError, TypeError) as error:
+        return from_json(TrialResult, json.loads(store().get(key)))
+    except ValueError as error:
         raise BlobCorrupt(f"{key}: not a trial's result") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -71,10 +71,8 @@ def _follow(client: Client, export_id: int, *, hidden: bool) -> Export:
     with show.progress("rows", hidden=hidden) as bar:
         task = bar.add_task("writing", total=None)
         for found in client.follow_export(export_id):
-            progress: dict[str, Any] = found.progress
-            bar.update(
-                task, completed=found.rows or progress.get("rows", 0), total=progress.get("of") or found.rows
-            )
+            if found.progress is not None:
+                bar.update(task, completed=found.progress.rows, total=found.progress.of)
     return found
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from flywheel.cli import show
 from flywheel.cli.connection import connect
+from flywheel.figures import Unit
 from flywheel.states import RoundStatus
 
 if TYPE_CHECKING:
+    from flywheel.encoding import JsonValue
+    from flywheel.figures import Plan, TokenReport
     from flywheel.wire import RoundDetail
 
 DEAR = 2.0  # tokens a character from which a script is dear: pages meet the token limit
@@ -23,7 +26,7 @@ def plan(
     language: str,
     corpora: Sequence[str],
     recipe: str,
-    overrides: dict[str, Any],
+    overrides: Mapping[str, JsonValue],
     *,
     as_json: bool,
 ) -> None:
@@ -39,63 +42,62 @@ def plan(
 
 
 def _show(found: RoundDetail) -> None:
-    if found.status != RoundStatus.PLANNED:
+    plan = found.plan
+    if plan is None:
         show.note(f"the plan could not be made: {found.detail}")
         return
-    plan = found.plan
-    base = plan["parent"] or ("new weights" if plan["unit"] == "line" else "the published weights")
+    outlook = plan.outlook
+    base = plan.parent or ("new weights" if plan.unit is Unit.LINE else "the published weights")
     rows = (
         (
             "learns from",
-            f"{_n(plan['lines'])} lines on {_n(plan['pages'])} pages of {_n(plan['documents'])} documents",
+            f"{_n(outlook.lines)} lines on {_n(outlook.pages)} pages of {_n(outlook.documents)} documents",
         ),
         ("begins with", base),
-        ("to be held against", plan["champion"] or "no champion yet"),
-        ("reads anew", f"{_n(plan['pages_to_relabel'])} pages"),
+        ("to be held against", outlook.champion or "no champion yet"),
+        ("reads anew", f"{_n(outlook.pages_to_relabel)} pages"),
     )
     show.say(show.facts_table(rows, title=f"A round for {found.language} with {found.recipe}"))
     _show_time(plan)
-    _show_tokens(plan["tokens"])
+    _show_tokens(plan.tokens)
     show.say("[dim]nothing was started[/]")
 
 
-def _show_time(plan: dict[str, Any]) -> None:
-    seconds = plan["seconds"]
+def _show_time(plan: Plan) -> None:
+    seconds = plan.seconds
     unknown = "not measured yet"
-    training = f"at most {show.duration(seconds['training_at_most'])}"
-    if seconds["training"] is not None:
-        training = f"{show.duration(seconds['training'])}, {training}"
-    cutting = f"cutting {_n(plan['pages_to_cut'])} pages"
+    training = f"at most {show.duration(seconds.training_at_most)}"
+    if seconds.training is not None:
+        training = f"{show.duration(seconds.training)}, {training}"
+    cutting = f"cutting {_n(plan.outlook.pages_to_cut)} pages"
     rows = (
-        (cutting, unknown if seconds["cutting"] is None else show.duration(seconds["cutting"])),
+        (cutting, unknown if seconds.cutting is None else show.duration(seconds.cutting)),
         ("training", training),
-        ("relabelling", unknown if seconds["relabelling"] is None else show.duration(seconds["relabelling"])),
+        ("relabelling", unknown if seconds.relabelling is None else show.duration(seconds.relabelling)),
     )
     show.say(show.facts_table(rows, title="Time, at the rates of earlier rounds"))
 
 
-def _show_tokens(tokens: dict[str, Any]) -> None:
-    dear = (
-        "  [yellow]dear: pages will meet the token limit early[/]" if tokens["tokens_per_character"] > DEAR else ""
-    )
+def _show_tokens(tokens: TokenReport) -> None:
+    dear = "  [yellow]dear: pages will meet the token limit early[/]" if tokens.tokens_per_character > DEAR else ""
     rows = (
-        ("tokens a character", f"{tokens['tokens_per_character']:.2f}{dear}"),
-        ("tokens a syllable", f"{tokens['tokens_per_syllable']:.2f}"),
-        ("bytes, not characters", show.rate(tokens["byte_share"])),
-        ("unknown", show.rate(tokens["unknown_share"])),
-        ("texts are in", f"{tokens['normal_form']}; the tokenizer applies {tokens['normaliser']}"),
-        ("texts that come back changed", show.rate(tokens["changed_share"])),
-        ("stacks", f"{_n(tokens['stacks'])}, {_n(tokens['split_stacks'])} of them cut in tokens"),
-        ("cut most often", _examples(tokens["split_examples"])),
+        ("tokens a character", f"{tokens.tokens_per_character:.2f}{dear}"),
+        ("tokens a syllable", f"{tokens.tokens_per_syllable:.2f}"),
+        ("bytes, not characters", show.rate(tokens.byte_share)),
+        ("unknown", show.rate(tokens.unknown_share)),
+        ("texts are in", f"{tokens.normal_form}; the tokenizer applies {tokens.normaliser}"),
+        ("texts that come back changed", show.rate(tokens.changed_share)),
+        ("stacks", f"{_n(tokens.stacks)}, {_n(tokens.split_stacks)} of them cut in tokens"),
+        ("cut most often", _examples(tokens.split_examples)),
         (
             "never seen",
-            f"{_n(tokens['unseen_stacks'])} of the pages to be read  {_examples(tokens['unseen_examples'])}",
+            f"{_n(tokens.unseen_stacks)} of the pages to be read  {_examples(tokens.unseen_examples)}",
         ),
     )
-    show.say(show.facts_table(rows, title=f"The tokenizer, on {_n(tokens['texts'])} texts"))
+    show.say(show.facts_table(rows, title=f"The tokenizer, on {_n(tokens.texts)} texts"))
 
 
-def _examples(pairs: list[list[Any]]) -> str:
+def _examples(pairs: Sequence[tuple[str, int]]) -> str:
     return show.plainly("  ".join(f"{stack} {times}" for stack, times in pairs))
 
 

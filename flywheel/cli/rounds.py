@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,21 +12,26 @@ from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, DataDir, Language, RequiredLanguage
 from flywheel.cli.plans import plan
 from flywheel.cli.plot import curve
-from flywheel.loop.recipes import RECIPES
-from flywheel.states import RoundStatus
+from flywheel.recipes import names
+from flywheel.states import RoundStatus, TrainingPhase
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from flywheel.client import Client
+    from flywheel.encoding import JsonValue
+    from flywheel.figures import Comparison, DatasetCounts, SplitCounts, TrainingProgress
     from flywheel.wire import Round, RoundDetail
 
 app = typer.Typer(help="Start, follow and cancel rounds of fine-tuning.", no_args_is_help=True)
 
 SUCCEEDED = (RoundStatus.FINISHED, RoundStatus.REFUSED)  # a refusal is a result: the candidate was worse
-PHASES = {
-    RoundStatus.PATCHING: "cutting lines",
+PHASES: dict[RoundStatus | TrainingPhase, str] = {
+    RoundStatus.PATCHING: "cutting patches",
     RoundStatus.FREEZING: "freezing the dataset",
     RoundStatus.TRAINING: "training",
-    RoundStatus.PROMOTING: "judging",
+    TrainingPhase.JUDGING: "judging",
+    RoundStatus.PROMOTING: "deciding",
     RoundStatus.RELABELLING: "relabelling",
 }
 RoundId = Annotated[int, typer.Argument(metavar="ID", show_default=False, min=1)]
@@ -41,7 +47,7 @@ def start(
     corpus: Annotated[
         list[str] | None, typer.Option("--corpus", "-c", help="Learn from these only; again for more.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", help=f"How to train: {', '.join(RECIPES)}.")] = "line",
+    recipe: Annotated[str, typer.Option("--recipe", help=f"How to train: {', '.join(names())}.")] = "line",
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe.")
     ] = None,
@@ -69,7 +75,7 @@ def start(
         raise typer.Exit(1)
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def _setting(text: str) -> tuple[str, JsonValue]:
     """NAME=VALUE, the value as JSON where it is JSON, else as text."""
     import json
 
@@ -99,25 +105,30 @@ def _follow(client: Client, round_id: int, *, hidden: bool) -> RoundDetail:
     ) as bar:
         task = bar.add_task("starting", total=None, said="")
         for found in client.follow_round(round_id):
-            share = found.progress.get("share") if found.status == RoundStatus.TRAINING else None
+            progress = found.progress if found.phase == TrainingPhase.TRAINING else None
             bar.update(
                 task,
-                description=PHASES.get(found.status, found.status),
-                completed=share or 0,
-                total=None if share is None else 1.0,
-                said=_rate_and_rest(found.progress) if share is not None else "",
+                description=PHASES.get(found.phase, found.phase),
+                completed=progress.share if progress else 0,
+                total=1.0 if progress else None,
+                said=_rate_and_rest(progress) if progress else "",
             )
     return found
 
 
-def _rate_and_rest(progress: dict[str, Any]) -> str:
-    speed, rest, cer = (progress.get(name) for name in ("lines_per_second", "remaining_seconds", "cer"))
+def _rate_and_rest(progress: TrainingProgress) -> str:
+    speed, rest, cer = progress.units_per_second, progress.remaining_seconds, progress.cer
     parts = [
-        f"{speed:.0f} lines/s" if speed else "",
+        f"{_speed(speed)} {progress.unit.plural}/s" if speed else "",
         f"CER {show.rate(cer)}" if cer is not None else "",
         f"{show.duration(rest)} left" if rest is not None else "",
     ]
     return "  ".join(part for part in parts if part)
+
+
+def _speed(units: float) -> str:
+    """Whole units a second; fewer than ten, as of pages, with two digits."""
+    return f"{units:.0f}" if units >= 10 else f"{units:.2g}"
 
 
 @app.command("list")
@@ -134,24 +145,19 @@ def _show_rounds(found: list[Round]) -> None:
         return
     made = show.table(">round", "language", "recipe", "status", ">CER before", ">after", ">relabelled", ">took")
     for row in found:
-        before, after = _cer(row, "before"), _cer(row, "after")
+        compared = row.comparison
         took = show.duration((row.finished_at - row.created_at).total_seconds()) if row.finished_at else "-"
         made.add_row(
             str(row.id),
             row.language,
             row.recipe,
             show.coloured(row.status),
-            show.rate(before),
-            show.rate(after),
+            show.rate(compared.baseline.cer if compared else None),
+            show.rate(compared.candidate.cer if compared else None),
             show.count(row.relabelled),
             took,
         )
     show.say(made)
-
-
-def _cer(row: Round, when: str) -> float | None:
-    scores = row.scores.get(when)
-    return scores.get("cer") if isinstance(scores, dict) else None
 
 
 @app.command("show")
@@ -165,44 +171,52 @@ def show_one(round_id: RoundId, data_dir: DataDir = None, as_json: AsJson = Fals
 def _show_round(found: RoundDetail) -> None:
     show.say(show.facts_table(_facts(found), title=f"Round {found.id}"))
     if drawn := _curve(found):
-        show.say("\n[bold]CER on the validation lines[/]\n", *drawn)
-    if scores := _scores(found):
-        show.say(scores)
+        samples = found.progress.unit.plural if found.progress else "samples"
+        show.say(f"\n[bold]CER on the validation {samples}[/]\n", *drawn)
+    if found.comparison:
+        show.say(_scores(found.comparison, found.checkpoint_id or "candidate"))
     for decision in found.decisions:
         show.say(f"{show.coloured(decision.action)}  {show.plainly(decision.detail)}  [dim]by {decision.actor}[/]")
 
 
 def _facts(found: RoundDetail) -> list[tuple[str, object]]:
-    counts = found.dataset.counts if found.dataset else {}
-    parts = [f"{name} {_number(value)}" for name, value in counts.items() if name != "dropped"]
     rows: list[tuple[str, object]] = [
         ("status", f"{show.coloured(found.status)}  {show.plainly(found.detail or '')}"),
         ("language, recipe", f"{found.language}, {found.recipe}"),
         ("corpora", ", ".join(found.corpora) or "all"),
-        ("dataset", "; ".join(parts)),
-        ("dropped lines", _number(counts.get("dropped", "-"))),
+        *(_dataset(found.dataset.counts) if found.dataset else ()),
         ("from, to", f"{found.parent_id or 'scratch'} -> {found.checkpoint_id or '-'}"),
         ("training", show.duration(found.trained_seconds)),
     ]
-    if found.status == RoundStatus.TRAINING:
-        rows.append(("progress", _rate_and_rest(found.progress)))
+    if found.status == RoundStatus.TRAINING and found.progress is not None:
+        judging = f"judging the checkpoint on the held-out {found.progress.unit.plural}"
+        training = f"training  {_rate_and_rest(found.progress)}"
+        rows.append(("phase", judging if found.phase == TrainingPhase.JUDGING else training))
     if found.relabelled is not None:
         rows.append(("relabelled", f"{show.count(found.relabelled)} pages"))
     return rows
 
 
-def _number(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_number(item)}" for key, item in value.items()) or "-"
-    return show.count(value) if isinstance(value, int) else str(value)
+def _dataset(counts: DatasetCounts) -> Iterator[tuple[str, object]]:
+    """Rows that tell of the round's dataset."""
+    # Where pages are the unit they are told once.
+    splits = {counts.unit.plural: counts.units, "pages": counts.pages, "documents": counts.documents}
+    yield "dataset", "\n".join(f"{name} {_splits(split)}" for name, split in splits.items())
+    if counts.replay:
+        yield "pages of others", _by_name(counts.replay)
+    yield f"dropped {counts.unit.plural}", _by_name(counts.dropped)
+
+
+def _splits(counts: SplitCounts) -> str:
+    return _by_name({"train": counts.train, "validation": counts.validation, "heldout": counts.heldout})
+
+
+def _by_name(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {show.count(number)}" for name, number in counts.items()) or "-"
 
 
 def _curve(found: RoundDetail) -> list[str]:
-    points = [
-        (float(point["seconds"]), float(point["cer"]))
-        for point in found.curve
-        if point.get("seconds") is not None and point.get("cer") is not None
-    ]
+    points = [(point.seconds, point.cer) for point in found.curve]
     if len(points) < 2:
         return []
     last = points[-1]
@@ -210,20 +224,21 @@ def _curve(found: RoundDetail) -> list[str]:
     return curve(points, left=show.duration(points[0][0]), right=right)
 
 
-def _scores(found: RoundDetail) -> Any:
-    """Before and after on the held-out lines, side by side."""
-    made = show.table("reader", ">CER", "95 % interval", ">WER", ">lines", ">characters", title="Held-out lines")
-    readers = {"before": found.scores.get("before_reader", "before"), "after": found.checkpoint_id or "after"}
-    for when, reader in readers.items():
-        scores = found.scores.get(when)
-        if not isinstance(scores, dict):
-            continue
-        low, high = scores.get("cer_low"), scores.get("cer_high")
-        between = f"{show.rate(low)} .. {show.rate(high)}" if low is not None and high is not None else "-"
-        cer = f"[bold]{show.rate(scores.get('cer'))}[/]"
-        lines, characters = show.count(scores.get("lines")), show.count(scores.get("characters"))
-        made.add_row(str(reader), cer, between, show.rate(scores.get("wer")), lines, characters)
-    return made if made.row_count else None
+def _scores(compared: Comparison, checkpoint: str) -> Table:
+    """Baseline and candidate on the held-out lines or pages, one below the other."""
+    plural = compared.unit.plural
+    columns = ("reader", ">CER", "95 % interval", ">WER", f">{plural}", ">characters")
+    made = show.table(*columns, title=f"Held-out {plural}")
+    for reader, scores in ((compared.baseline_reader, compared.baseline), (checkpoint, compared.candidate)):
+        made.add_row(
+            reader,
+            f"[bold]{show.rate(scores.cer)}[/]",
+            f"{show.rate(scores.cer_low)} .. {show.rate(scores.cer_high)}",
+            show.rate(scores.wer),
+            show.count(scores.units),
+            show.count(scores.characters),
+        )
+    return made
 
 
 @app.command()

@@ -154,11 +154,10 @@ def _read_all(
 
 
 def _row(page: Path, trial: Trial) -> dict[str, Any]:
-    scores = trial.scores.model_dump() if trial.scores else {}
     names = ("cer", "wer", "edits", "characters", "word_edits", "words")
     failed = next((part for part in trial.pages if part.label is None), None)
     reason = trial.reason or (failed.reason if failed else None)
-    return {"file": page.name, **{name: scores.get(name) for name in names}, "reason": reason}
+    return {"file": page.name, **{name: getattr(trial.scores, name, None) for name in names}, "reason": reason}
 
 
 def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +27,7 @@ import httpx
 from flywheel import wire
 from flywheel.client.connection import ApiConnection, OnBytes, follow, ignore_bytes, parse
 from flywheel.document import Label, decode_label, encode
+from flywheel.encoding import JsonValue
 from flywheel.errors import BlobCorrupt
 from flywheel.states import ENDED_REQUESTS, ENDED_ROUNDS
 
@@ -158,7 +159,7 @@ class Client:
         corpora: Sequence[str] = (),
         *,
         recipe: str = "line",
-        overrides: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, JsonValue] | None = None,
     ) -> wire.RoundDetail:
         return self._ask_round("/v1/rounds", language, corpora, recipe, overrides)
 
@@ -168,13 +169,18 @@ class Client:
         corpora: Sequence[str] = (),
         *,
         recipe: str = "line",
-        overrides: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, JsonValue] | None = None,
     ) -> wire.RoundDetail:
         """What such a round would do; follow it until it is planned."""
         return self._ask_round("/v1/rounds/plan", language, corpora, recipe, overrides)
 
     def _ask_round(
-        self, path: str, language: str, corpora: Sequence[str], recipe: str, overrides: Mapping[str, Any] | None
+        self,
+        path: str,
+        language: str,
+        corpora: Sequence[str],
+        recipe: str,
+        overrides: Mapping[str, JsonValue] | None,
     ) -> wire.RoundDetail:
         body = {
             "language": language,

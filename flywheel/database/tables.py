@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
     DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Identity,
@@ -26,7 +24,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     func,
     text,
@@ -34,7 +31,19 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from flywheel.database.columns import EnumText, JsonOf
 from flywheel.document import Kind, Outcome
+from flywheel.encoding import JsonValue
+from flywheel.figures import (
+    Comparison,
+    CurvePoint,
+    DatasetCounts,
+    ExportProgress,
+    Plan,
+    Scores,
+    TrainingProgress,
+    Unit,
+)
 from flywheel.states import (
     RUNNING_ROUNDS,
     DocumentState,
@@ -55,27 +64,6 @@ NAMING = {
 }
 
 
-E = TypeVar("E", bound=StrEnum)
-
-
-class EnumText(TypeDecorator[E]):
-    """Text column that holds an enum's values: refuses others on the way in, gives members on the way out."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, enum: type[E]) -> None:
-        super().__init__()
-        self.enum = enum
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Raises ValueError for a value that the enum does not have."""
-        return None if value is None else self.enum(value).value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> E | None:  # noqa: ARG002
-        return None if value is None else self.enum(value)
-
-
 ENUM_COLUMNS: dict[Any, Any] = {
     enum: EnumText(enum)
     for enum in (
@@ -88,6 +76,21 @@ ENUM_COLUMNS: dict[Any, Any] = {
         PromotionAction,
         Kind,
         Outcome,
+        Unit,
+    )
+}
+JSON_COLUMNS: dict[Any, Any] = {
+    kind: JsonOf(kind)
+    for kind in (
+        Comparison,
+        DatasetCounts,
+        ExportProgress,
+        Plan,
+        Scores,
+        TrainingProgress,
+        tuple[CurvePoint, ...],
+        dict[str, int],
+        dict[str, JsonValue],
     )
 }
 
@@ -102,10 +105,10 @@ class Row(DeclarativeBase):
         float: Float,
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
-        list[Any]: JSONB,
         list[str]: ARRAY(Text),
         list[int]: ARRAY(BigInteger),
         **ENUM_COLUMNS,
+        **JSON_COLUMNS,
     }
 
 
@@ -316,13 +319,13 @@ class PatchSetRow(Row):
     """Samples from one label, in a Parquet blob shared by its shard: the images of its lines, or of its page."""
 
     __tablename__ = "patch_sets"
-    __table_args__ = (_one_of("unit", ("line", "page")),)
+    __table_args__ = (_one_of("unit", Unit),)
 
     label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"), primary_key=True, autoincrement=False)
-    unit: Mapped[str] = mapped_column(primary_key=True, server_default="line")
+    unit: Mapped[Unit] = mapped_column(primary_key=True, server_default=Unit.LINE)
     blob_key: Mapped[str]
-    lines: Mapped[int] = mapped_column(Integer)
-    dropped: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    units: Mapped[int] = mapped_column(Integer)  # patches in it: lines, or 0 or 1 page
+    dropped: Mapped[dict[str, int]] = mapped_column(server_default=text("'{}'::jsonb"))
     created_at: Mapped[datetime] = _now()
 
 
@@ -335,7 +338,7 @@ class DatasetRow(Row):
     hash: Mapped[str] = mapped_column(unique=True)
     language: Mapped[str]
     manifest_key: Mapped[str]
-    counts: Mapped[dict[str, Any]]  # lines, documents and pages by split; dropped by reason
+    counts: Mapped[DatasetCounts]
     created_at: Mapped[datetime] = _now()
 
 
@@ -358,18 +361,16 @@ class RoundRow(Row):
     recipe: Mapped[str]
     status: Mapped[RoundStatus] = mapped_column(server_default=RoundStatus.PATCHING)
     corpora: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
-    overrides: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    overrides: Mapped[dict[str, JsonValue]] = mapped_column(server_default=text("'{}'::jsonb"))
     parent_id: Mapped[str | None]
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id"))
     checkpoint_id: Mapped[str | None]
-    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    curve: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
-    scores: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    progress: Mapped[TrainingProgress | None]
+    curve: Mapped[tuple[CurvePoint, ...]] = mapped_column(server_default=text("'[]'::jsonb"))
+    comparison: Mapped[Comparison | None]
     relabelled: Mapped[int | None] = mapped_column(Integer)
     resume_key: Mapped[str | None]  # tree of the last complete training checkpoint
-    plan: Mapped[dict[str, Any]] = mapped_column(
-        server_default=text("'{}'::jsonb")
-    )  # of one that was only planned
+    plan: Mapped[Plan | None]  # of one that was only planned
     detail: Mapped[str | None]
     created_at: Mapped[datetime] = _now()
     trained_seconds: Mapped[float | None]
@@ -390,7 +391,7 @@ class CheckpointRow(Row):
     round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id"))
     generation: Mapped[int] = mapped_column(Integer, server_default="0")
-    scores: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    scores: Mapped[Scores | None]  # on the held-out documents of the dataset it learned from
     created_at: Mapped[datetime] = _now()
 
 
@@ -409,7 +410,7 @@ class PromotionRow(Row):
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     previous_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
-    scores: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    comparison: Mapped[Comparison | None]  # of a round; a person decides without
     detail: Mapped[str] = mapped_column(server_default="")
     actor: Mapped[str]
     created_at: Mapped[datetime] = _now()
@@ -427,7 +428,7 @@ class ExportRow(Row):
     status: Mapped[RequestStatus] = mapped_column(server_default=RequestStatus.PENDING)
     tree_key: Mapped[str | None]
     rows: Mapped[int | None]
-    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    progress: Mapped[ExportProgress | None]
     detail: Mapped[str | None]
     created_at: Mapped[datetime] = _now()
     finished_at: Mapped[datetime | None]
@@ -447,7 +448,7 @@ class TrialRow(Row):
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     mode: Mapped[str | None]  # of a page reader, see flywheel/loop/readers.py
     status: Mapped[RequestStatus] = mapped_column(server_default=RequestStatus.PENDING)
-    result_key: Mapped[str | None]  # JSON: {"pages": [label or failure ...], "scores": {...} or null}
+    result_key: Mapped[str | None]  # JSON of flywheel.figures.TrialResult
     reason: Mapped[str | None]
     detail: Mapped[str | None]
     created_at: Mapped[datetime] = _now()

@@ -1,4 +1,4 @@
-"""Frozen datasets: which patches or pages a round learns from, which it is judged by.
+"""Frozen datasets: the patches or pages that a round learns from, and those it is judged by.
 
 A dataset is a manifest: the files (each a content-addressed Parquet blob) and the
 split of every document, chosen by the document's own hash so that what was
@@ -21,10 +21,10 @@ from sqlalchemy.orm import Session
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow
 from flywheel.document import Outcome
 from flywheel.errors import Rejected
+from flywheel.figures import DatasetCounts, SplitCounts, Unit
 from flywheel.labels.standing import current_labels
 from flywheel.loop.languages import in_language
-from flywheel.loop.recipes import Unit
-from flywheel.loop.teaching import GENERATIONS, spread, teaching_labels
+from flywheel.loop.teaching import spread, teaching_labels
 from flywheel.reasons import Reason
 
 HELD_OUT, VALIDATION = 0.12, 0.08  # shares of the documents; the rest is for training
@@ -33,14 +33,14 @@ HELD_OUT, VALIDATION = 0.12, 0.08  # shares of the documents; the rest is for tr
 @dataclass(frozen=True, slots=True)
 class PatchSource:
     """The patches of one page, or the page itself: its document's hash, the label that is carried, and the
-    blob it lies in. `lines` is how many there are, 0 or 1 of a page; `language` the document's."""
+    blob it lies in. `units` is how many there are, 0 or 1 of a page; `language` the document's."""
 
     document: str
     page_id: int
     label_id: int
     generation: int
     blob_key: str
-    lines: int
+    units: int
     dropped: dict[str, int]
     language: str = ""
 
@@ -51,7 +51,7 @@ class Frozen:
 
     manifest: dict[str, Any]
     hash: str
-    counts: dict[str, Any]
+    counts: DatasetCounts
 
     @property
     def data(self) -> bytes:
@@ -63,24 +63,24 @@ def sources(
     language: str,
     corpora: Sequence[str],
     *,
-    generations: int = GENERATIONS,
-    unit: Unit = "line",
+    generations: int,
+    unit: Unit,
 ) -> list[PatchSource]:
     """Patch sets of the accepted labels that teach a language; pseudo-labels up to a generation."""
     return _sources(session, teaching_labels(language, corpora, generations), unit)
 
 
-def replay(session: Session, language: str, count: int, *, unit: Unit = "page") -> list[PatchSource]:
+def replay(session: Session, language: str, count: int, *, unit: Unit) -> list[PatchSource]:
     """Up to `count` patch sets of other languages, of each as many, the newest: from text layers and people,
     and of no document that an exam of its own language could hold."""
-    cut = select(PatchSetRow.label_id).where(PatchSetRow.unit == unit, PatchSetRow.lines > 0)
+    cut = select(PatchSetRow.label_id).where(PatchSetRow.unit == unit, PatchSetRow.units > 0)
     labels = current_labels(generations=0).where(
         DocumentRow.language.is_not(None), ~in_language(language), LabelRow.page_id.in_(_pages_of(cut))
     )
     found: dict[str, list[PatchSource]] = {}
     newest_first = sorted(_sources(session, labels, unit), key=lambda s: (s.language, -s.label_id))
     for source in newest_first:
-        if source.lines and place_of(source.document) >= HELD_OUT + VALIDATION:
+        if source.units and place_of(source.document) >= HELD_OUT + VALIDATION:
             found.setdefault(source.language, []).append(source)
     return spread(found, count)
 
@@ -98,7 +98,7 @@ def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Pat
             current.c.id,
             current.c.generation,
             PatchSetRow.blob_key,
-            PatchSetRow.lines,
+            PatchSetRow.units,
             PatchSetRow.dropped,
             DocumentRow.language,
         )
@@ -112,26 +112,26 @@ def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Pat
 
 
 def freeze(
-    language: str, found: Sequence[PatchSource], *, unit: Unit = "line", replayed: Sequence[PatchSource] = ()
+    language: str, found: Sequence[PatchSource], *, unit: Unit, replayed: Sequence[PatchSource] = ()
 ) -> Frozen:
     """The dataset of these sources. Raises Rejected when there is too little to split by document.
 
     Only text layers and people make an exam: documents that have nothing but a reader's labels are
     trained on. So are the `replayed`, of other languages; a document of both counts as the language's own.
     """
-    lines, exam = Counter[str](), Counter[str]()
+    units, exam = Counter[str](), Counter[str]()
     for source in found:
-        lines[source.document] += source.lines
-        exam[source.document] += source.lines * (source.generation == 0)
+        units[source.document] += source.units
+        exam[source.document] += source.units * (source.generation == 0)
     examined = [document for document, count in exam.items() if count]
     if len(examined) < 3:
         raise Rejected(
             Reason.NO_LINES,
             f"{len(examined)} documents have usable {unit}s; a round needs at least 3, to hold some out",
         )
-    splits = split(examined) | {d: "train" for d, count in lines.items() if count and not exam[d]}
-    foreign = [source for source in replayed if source.lines and source.document not in lines]
-    used = [source for source in (*found, *foreign) if source.lines]
+    splits = split(examined) | {d: "train" for d, count in units.items() if count and not exam[d]}
+    foreign = [source for source in replayed if source.units and source.document not in units]
+    used = [source for source in (*found, *foreign) if source.units]
     manifest = {
         "version": 1,
         "language": language,
@@ -177,17 +177,21 @@ def place_of(document: str) -> float:
 
 def _counts(
     found: Sequence[PatchSource], splits: Mapping[str, str], unit: Unit, foreign: Sequence[PatchSource]
-) -> dict[str, Any]:
-    lines, pages, dropped = Counter[str](), Counter[str](), Counter[str]()
+) -> DatasetCounts:
+    units, pages, dropped = Counter[str](), Counter[str](), Counter[str]()
     for source in found:
         dropped.update(source.dropped)
-        if source.lines:
-            lines[splits[source.document]] += source.lines
+        if source.units:
+            units[splits[source.document]] += source.units
             pages[splits[source.document]] += 1
-    counts = {"pages": dict(pages), "documents": dict(Counter(splits.values())), "dropped": dict(dropped)}
-    if unit == "line":
-        return {"lines": dict(lines), **counts}
-    return {**counts, "replay": dict(Counter(source.language for source in foreign))}
+    return DatasetCounts(
+        unit=unit,
+        units=SplitCounts(**units),
+        pages=SplitCounts(**pages),
+        documents=SplitCounts(**Counter(splits.values())),
+        dropped=dropped,
+        replay=Counter(source.language for source in foreign),
+    )
 
 
 def canonical(manifest: dict[str, Any]) -> bytes:

@@ -1,16 +1,16 @@
-"""Planning: what a round would do, told before it does anything.
+"""Planning: a round told before it does anything.
 
     ask(session, language=..., recipe=...) -> id     a round that is only planned, and the work to do so
-    outlook(session, row) -> Outlook                 what the database knows: labels, pages, measured rates
+    outlook(session, row) -> Outlook                 from the database: labels, pages, measured rates
+    durations(outlook, recipe) -> Durations          seconds of each phase at those rates
 
-The rest of the plan, what the tokenizer makes of the texts, is told by a worker that has the weights at
+The rest of the plan, the tokenizer's report on the texts, comes from a worker that has the weights at
 hand (tasks/planning.py). A planned round stands beside the others; it runs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Float, Select, Text, cast, func, select
@@ -18,10 +18,13 @@ from sqlalchemy.orm import Session
 
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, RoundRow, ShardRow
 from flywheel.document import Kind, Outcome
+from flywheel.encoding import JsonValue
 from flywheel.errors import Conflict
+from flywheel.figures import Durations, Outlook, Rates, Unit
 from flywheel.loop import promotion, relabel, rounds, teaching
-from flywheel.loop.recipes import unit_of
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import open_round
+from flywheel.recipes import Recipe
 from flywheel.states import RoundStatus, ShardState
 from flywheel.text.tags import canonical
 
@@ -29,38 +32,15 @@ SAMPLE_TEXTS = 400  # labels a tokenizer is tried on, spread over all
 MEASURED_ROUNDS = 5  # the newest finished ones tell how fast things go
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Measured on earlier rounds, units a second; None where none was measured."""
-
-    cutting: float | None  # pages cut into lines, or taken whole
-    training: float | None  # lines or pages seen
-    relabelling: float | None  # pages read
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What a round of this language would learn from and read anew."""
-
-    documents: int
-    pages: int
-    lines: int
-    pages_to_cut: int
-    pages_to_relabel: int
-    champion: str | None
-    rates: Rates
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str, overrides: dict[str, Any]) -> int:
+def ask(
+    session: Session, *, language: str, corpora: Sequence[str], recipe: str, overrides: Mapping[str, JsonValue]
+) -> int:
     """Have a round planned; returns its id. Raises NotFound for an unknown recipe or corpus, Conflict when
     there is nothing to learn from."""
     language = canonical(language)
-    unit_of(recipe)
+    generations = recipe_for(recipe, overrides).generations
     rounds.check_corpora(session, corpora)
-    if not teaching.trainable(session, language, corpora, rounds.generations_of(overrides)):
+    if not teaching.trainable(session, language, corpora, generations):
         raise Conflict(f"no accepted label with language {language!r} to train on")
     row = open_round(
         session,
@@ -75,9 +55,10 @@ def ask(session: Session, *, language: str, corpora: Sequence[str], recipe: str,
 
 def outlook(session: Session, row: RoundRow) -> Outlook:
     """What there is to learn from and to read anew, and how fast that went before."""
-    labels = teaching.trainable(session, row.language, row.corpora, rounds.generations_of(row.overrides))
+    recipe = recipe_for(row.recipe, row.overrides)
+    labels = teaching.trainable(session, row.language, row.corpora, recipe.generations)
     pages = [page_id for page_id, _ in labels]
-    cut = teaching.cut_already(session, pages, rounds.generations_of(row.overrides), unit_of(row.recipe))
+    cut = teaching.cut_already(session, pages, recipe.generations, recipe.unit)
     total = select(func.coalesce(func.sum(LabelRow.lines), 0)).where(LabelRow.id.in_(_teaching(row)))
     return Outlook(
         documents=len({document_id for _, document_id in labels}),
@@ -87,6 +68,19 @@ def outlook(session: Session, row: RoundRow) -> Outlook:
         pages_to_relabel=relabel.count(session, row.language),
         champion=promotion.champion(session, row.language),
         rates=rates(session, row.recipe),
+    )
+
+
+def durations(found: Outlook, recipe: Recipe) -> Durations:
+    """Seconds of each phase at the rates measured before."""
+    units = found.lines if recipe.unit is Unit.LINE else found.pages
+    rates = found.rates
+    passes = recipe.epochs * units / rates.training if rates.training and recipe.epochs else None
+    return Durations(
+        cutting=found.pages_to_cut / rates.cutting if rates.cutting else None,
+        training=min(recipe.seconds, passes) if passes is not None else None,
+        training_at_most=recipe.seconds,
+        relabelling=found.pages_to_relabel / rates.relabelling if rates.relabelling else None,
     )
 
 
@@ -109,7 +103,8 @@ def sample(session: Session, row: RoundRow) -> tuple[list[LabelRow], list[LabelR
 
 def _teaching(row: RoundRow) -> Select[Any]:
     """The ids of the accepted labels that would teach the round."""
-    current = teaching.teaching_labels(row.language, row.corpora, rounds.generations_of(row.overrides)).subquery()
+    generations = recipe_for(row.recipe, row.overrides).generations
+    current = teaching.teaching_labels(row.language, row.corpora, generations).subquery()
     return select(current.c.id).where(current.c.verdict == Outcome.ACCEPTED, current.c.lines > 0)
 
 
@@ -122,7 +117,7 @@ def rates(session: Session, recipe: str) -> Rates:
         .limit(MEASURED_ROUNDS)
         .subquery()
     )
-    speed = cast(RoundRow.progress["lines_per_second"].astext, Float)
+    speed = cast(RoundRow.progress["units_per_second"].astext, Float)
     training = session.execute(select(func.avg(speed)).where(RoundRow.id.in_(select(newest.c.id)))).scalar_one()
     return Rates(
         cutting=_pages_per_second(session, newest, "patches"),

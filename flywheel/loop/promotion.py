@@ -1,14 +1,13 @@
-"""Which checkpoint reads which language: an append-only list of decisions, one champion a language.
+"""Promotions: an append-only list of decisions about checkpoints, one champion a language.
 
-`decide` holds a candidate against the champion on the same held-out lines or pages. Every
-decision is recorded with its numbers, refusals too. Decisions about a language
+`decide` judges the comparison of a candidate with the champion on the same held-out lines or pages. Every
+decision is recorded with that comparison, refusals too. Decisions about a language
 are serialised by an advisory lock, so that two cannot both follow the same champion.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from flywheel.database.tables import CheckpointRow, PromotionRow
 from flywheel.errors import Conflict, NotFound
+from flywheel.figures import Comparison
 from flywheel.states import NAMES_CHAMPION, PromotionAction
 from flywheel.text.scripts import expected, is_script, parts
 from flywheel.text.tags import canonical
@@ -25,7 +25,7 @@ BUILTIN = "ppocr-v6-small"  # comes inside the rapidocr wheel; the first migrati
 
 @dataclass(frozen=True, slots=True)
 class PromotionPolicy:
-    """When a candidate wins. `bar`: the highest CER a first champion may have. Against a champion the
+    """Rule by which a candidate wins. `bar`: the highest CER a first champion may have. Against a champion the
     whole 95 % interval of the difference (paired bootstrap on the same lines or pages) must lie below zero."""
 
     bar: float = 0.15
@@ -33,24 +33,24 @@ class PromotionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """Whether to promote a candidate, and why."""
+
     promote: bool
     detail: str
 
 
-def decide(scores: dict[str, Any], *, first: bool, policy: PromotionPolicy | None = None) -> Decision:
-    """Judge a round's scores: `after` and `before` with `cer` as a share on the same lines (or pages: `unit`),
-    and `difference_high`, the upper end of after - before. The detail says why, with the figures."""
-    policy, unit = policy or PromotionPolicy(), scores.get("unit", "line")
-    cer = float(scores["after"]["cer"])
-    if not scores["after"].get("lines"):
-        return Decision(False, f"no held-out {unit} to judge by")
+def decide(found: Comparison, *, first: bool, policy: PromotionPolicy | None = None) -> Decision:
+    """Judge a round's comparison; `first`: the language has no champion yet. The detail says why, in figures."""
+    policy, cer = policy or PromotionPolicy(), found.candidate.cer
+    if not found.candidate.units:
+        return Decision(False, f"no held-out {found.unit} to judge by")
     if first:
         if cer <= policy.bar:
             return Decision(True, f"CER {cer:.2%} is within the bar of {policy.bar:.0%} for a first champion")
         return Decision(False, f"CER {cer:.2%} is over the bar of {policy.bar:.0%} for a first champion")
-    figures = f"CER {cer:.2%} against the champion's {float(scores['before']['cer']):.2%} on the same {unit}s"
-    high = float(scores["difference_high"])
-    if high < 0:
+    figures = f"CER {cer:.2%} against the champion's {found.baseline.cer:.2%} on the same {found.unit.plural}"
+    high = found.difference.high
+    if found.difference.better:
         return Decision(True, f"{figures}, at least {-high:.2%} lower (95 %)")
     return Decision(False, f"{figures}: not surely lower (95 % interval ends at {high:+.2%})")
 
@@ -134,7 +134,6 @@ def promote(
         previous,
         actor=actor,
         detail=detail,
-        scores=checkpoint.scores,
     )
 
 
@@ -185,7 +184,7 @@ def record(
     actor: str,
     detail: str = "",
     round_id: int | None = None,
-    scores: dict[str, Any] | None = None,
+    comparison: Comparison | None = None,
 ) -> int:
     """Append a decision; returns its id."""
     row = PromotionRow(
@@ -194,7 +193,7 @@ def record(
         checkpoint_id=checkpoint_id,
         previous_id=previous_id,
         round_id=round_id,
-        scores=scores or {},
+        comparison=comparison,
         detail=detail,
         actor=actor,
     )

@@ -1,27 +1,25 @@
-"""The recipes by name, and what each learns from: one literal.
-
-The recipes themselves are files in models/training/recipes/; the service only has to know which there are
-and whether a round cuts lines or takes whole pages (tests/models/training/test_recipe.py holds the two together).
-"""
+"""Recipe of a round: the one it names with the settings it changes, fit for the readers there are."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
 
-from flywheel.errors import NotFound
-
-Unit = Literal["line", "page"]
-
-RECIPES: dict[str, Unit] = {
-    "line": "line",
-    "deepseek-ocr-lora": "page",
-    "deepseek-ocr-full": "page",
-    "got-ocr2-full": "page",
-}
+from flywheel.encoding import JsonValue
+from flywheel.loop.readers import AUTO, modes_of
+from flywheel.recipes import PageRecipe, Recipe, load_recipe
+from flywheel.recipes.settings import refused
 
 
-def unit_of(recipe: str) -> Unit:
-    """What a recipe learns from. Raises NotFound for one that there is not."""
-    if recipe not in RECIPES:
-        raise NotFound(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
-    return RECIPES[recipe]
+def recipe_for(name: str, overrides: Mapping[str, JsonValue]) -> Recipe:
+    """A recipe as a round trains by it; the API, the stops and the workers all read it here.
+
+    Raises NotFound for a recipe that there is not, Rejected(BAD_SETTINGS) for settings that it does not have,
+    values of another type or out of range, and a mode that its kind of reader does not have.
+    """
+    recipe = load_recipe(name, overrides)
+    if isinstance(recipe, PageRecipe):
+        modes = [mode for mode in modes_of(recipe.architecture) if mode != AUTO]
+        if recipe.mode not in (modes or [""]):
+            known = f"there are {', '.join(modes)}" if modes else f"{recipe.architecture} has none"
+            raise refused(name, f"no mode {recipe.mode!r}; {known}")
+    return recipe

@@ -8,25 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import CorpusRow, DocumentRow, LabelRow, PageRow, RoundRow
 from flywheel.document import Outcome
-from flywheel.errors import Conflict, NotFound, Rejected
-from flywheel.loop.recipes import unit_of
+from flywheel.encoding import JsonValue
+from flywheel.errors import Conflict, NotFound
+from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter, open_round
-from flywheel.loop.teaching import GENERATIONS, patch_works, replayable, trainable
-from flywheel.reasons import Reason
+from flywheel.loop.teaching import patch_works, replayable, trainable
 from flywheel.settings import Settings
 from flywheel.states import PLANNED_ROUNDS, RUNNING_ROUNDS, RoundStatus
 from flywheel.text.tags import canonical
 from flywheel.work import ledger
-
-# What recipes say themselves, for where their files cannot be read (tests/tasks/test_page_round.py compares).
-REPLAY_SHARE = 0.1  # pages of other languages for each of the language's own, against forgetting
 
 
 def start(
@@ -35,14 +31,15 @@ def start(
     language: str,
     corpora: Sequence[str] = (),
     recipe: str = "line",
-    overrides: dict[str, Any] | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
 ) -> int:
     """Open a round and enqueue the cutting of its patches; returns its id.
 
     Raises Conflict when a round of the language is running or no accepted label exists to train on,
-    NotFound when there is no such recipe or corpus, Rejected(BAD_SETTINGS) for overrides of another kind.
+    NotFound when there is no such recipe or corpus, Rejected(BAD_SETTINGS) for overrides that the recipe refuses.
     """
-    language, unit, overrides = canonical(language), unit_of(recipe), overrides or {}
+    language, overrides = canonical(language), overrides or {}
+    chosen = recipe_for(recipe, overrides)
     check_corpora(session, corpora)
     row = open_round(
         session,
@@ -52,16 +49,14 @@ def start(
         recipe=recipe,
         overrides=overrides,
     )
-    generations = generations_of(overrides)
-    pages = trainable(session, language, corpora, generations)
+    pages = trainable(session, language, corpora, chosen.generations)
     if not pages:
         raise Conflict(
             f"no accepted label with language {language!r} to train on; submit documents with a sound text layer"
         )
-    ledger.enqueue(session, patch_works(session, row.id, pages, generations, unit))
-    if unit == "page":
-        foreign = replayable(session, language, math.ceil(replay_share_of(overrides) * len(pages)))
-        ledger.enqueue(session, patch_works(session, row.id, foreign, 0, unit))
+    ledger.enqueue(session, patch_works(session, row.id, pages, chosen.generations, chosen.unit))
+    foreign = replayable(session, language, math.ceil(chosen.replay_share * len(pages)))
+    ledger.enqueue(session, patch_works(session, row.id, foreign, 0, chosen.unit))
     return row.id
 
 
@@ -75,23 +70,6 @@ def check_corpora(session: Session, corpora: Sequence[str]) -> None:
     known = set(session.execute(select(CorpusRow.name).where(CorpusRow.name.in_(corpora))).scalars())
     if missing := [name for name in corpora if name not in known]:
         raise NotFound(f"no corpus {missing[0]!r}")
-
-
-def generations_of(overrides: Mapping[str, Any]) -> int:
-    """How far from a text layer or a person the labels that teach a round may be."""
-    return int(_number(overrides, "generations", GENERATIONS))
-
-
-def replay_share_of(overrides: Mapping[str, Any]) -> float:
-    """Pages of other languages that are learned from, for each of the round's own, where a page is the unit."""
-    return _number(overrides, "replay_share", REPLAY_SHARE)
-
-
-def _number(overrides: Mapping[str, Any], name: str, default: float) -> float:
-    value = overrides.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise Rejected(Reason.BAD_SETTINGS, f"{name} is a number, not {value!r}")
-    return value
 
 
 def languages_to_train(session: Session, config: Settings) -> list[str]:

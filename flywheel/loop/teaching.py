@@ -15,16 +15,15 @@ from sqlalchemy.orm import Session
 from flywheel.database import array_of
 from flywheel.database.tables import CorpusRow, DocumentRow, LabelRow, PageRow, PatchSetRow
 from flywheel.document import Outcome
+from flywheel.figures import Unit
 from flywheel.labels.standing import current_labels
 from flywheel.loop.languages import in_language
-from flywheel.loop.recipes import Unit
 from flywheel.loop.submission import shards
 from flywheel.states import PageState
 from flywheel.work.ledger import Work
 from flywheel.work.route import ROUTE
 
 T = TypeVar("T")
-GENERATIONS = 1  # readings of a first champion may teach, readings of its pupils not
 
 
 def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> Select[LabelRow]:
@@ -35,9 +34,7 @@ def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> 
     return labels
 
 
-def trainable(
-    session: Session, language: str, corpora: Sequence[str] = (), generations: int = GENERATIONS
-) -> list[tuple[int, int]]:
+def trainable(session: Session, language: str, corpora: Sequence[str], generations: int) -> list[tuple[int, int]]:
     """(page id, document id) of pages that have something to teach, by document and number."""
     found = _pages_to_learn_from(session, teaching_labels(language, corpora, generations))
     return [(page_id, document_id) for page_id, document_id, _ in found]

@@ -18,14 +18,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flywheel.figures import Scores
+from flywheel.recipes import LineRecipe
 from models.line_training.dataset import LineSamples
 from models.line_training.drawn import DrawnLines, can_draw
 from models.recognition.line import batch_of, batches_by_width, prepare
 from models.recognition.network import frames
 from models.recognition.protocol import Recogniser
-from models.scores import Scores, normalise, score
+from models.scores import normalise, score
 from models.training.augment import degrade
-from models.training.recipe import Recipe
 
 MIXED = 12  # batches' worth of lines that are sorted by width together; more would order the epoch by width
 SLACK = 1.1  # frames a line must have for each symbol, or it cannot be aligned
@@ -45,7 +46,9 @@ class Batch:
 class TrainingLines:
     """The lines of a run. `charset` without the blank; ids start at 1."""
 
-    def __init__(self, lines: LineSamples, charset: Sequence[str], recipe: Recipe, height: int, seed: int) -> None:
+    def __init__(
+        self, lines: LineSamples, charset: Sequence[str], recipe: LineRecipe, height: int, seed: int
+    ) -> None:
         self._lines, self._recipe, self._height, self._seed = lines, recipe, height, seed
         ids = {symbol: i + 1 for i, symbol in enumerate(charset)}
         self._texts = [normalise(text) for text in lines.texts]

@@ -1,7 +1,7 @@
 """Recognisers scored and compared on the lines of a dataset's split.
 
     evaluate(recogniser, dataset, split) -> Scores
-    compare_lines(candidate, champion, dataset, split) -> (Scores, Scores, Comparison)
+    compare_lines(candidate, champion, dataset, split) -> (Scores, Scores, Difference)
 
 Only lines of generation 0 count, whose text comes from text layers and people: on a champion's own
 readings, that champion would be without fault.
@@ -12,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from flywheel.figures import Difference, Scores
 from models.line_training.dataset import LineDataset, LineSamples
 from models.recognition.line import LineRecogniser
 from models.recognition.protocol import Recogniser
-from models.scores import Comparison, Scores, compare, score
+from models.scores import compare, score
 from models.training.manifest import Split
 
 LINES_AT_ONCE = 64  # images decoded together
@@ -48,7 +49,7 @@ def compare_lines(
     split: Split,
     *,
     device: str = "cpu",
-) -> tuple[Scores, Scores, Comparison]:
+) -> tuple[Scores, Scores, Difference]:
     """Scores of two recognisers on the same true lines, and their difference under a paired bootstrap."""
     ours = transcribe_split(candidate, dataset, split, device)
     theirs = transcribe_split(champion, dataset, split, device)

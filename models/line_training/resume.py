@@ -21,7 +21,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from flywheel.encoding import from_json, to_json
 from flywheel.errors import Rejected
+from flywheel.figures import CurvePoint
 from models.checkpoint import sha256_of, verified_tensors, write_json
 
 TENSORS, MANIFEST = "state.safetensors", "state.json"
@@ -42,7 +44,7 @@ class LineTrainingState:
     position: int = 0
     lines: int = 0
     seconds: float = 0.0
-    curve: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[CurvePoint] = field(default_factory=list)
     job: str = ""  # what the run is of; a state of another job is not resumed
 
 
@@ -57,7 +59,7 @@ def save_state(directory: Path, state: LineTrainingState) -> Path:
     tensors |= {f"best.{k}": v for k, v in state.best.items()}
     tensors["random.torch"] = torch.get_rng_state()
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, staging / TENSORS)
-    body = {name: getattr(state, name) for name in _PLAIN}
+    body = {name: to_json(getattr(state, name)) for name in _PLAIN}
     manifest = {**body, "optimiser": scalars, "sha256": sha256_of(staging / TENSORS)}
     write_json(staging / MANIFEST, manifest)
     shutil.rmtree(final, ignore_errors=True)
@@ -108,12 +110,13 @@ def _read(path: Path, job: str) -> tuple[LineTrainingState, Tensor] | None:
         data = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         tensors = verified_tensors(path / TENSORS, data["sha256"])
         plain = {name: data[name] for name in _PLAIN}
+        curve = list(from_json(tuple[CurvePoint, ...], plain["curve"]))
     except (OSError, ValueError, KeyError, Rejected):
         return None  # incomplete or damaged: an older one, or the start, is as good
     if job and data["job"] != job:
         return None
     state = LineTrainingState(
-        **{**plain, "charset": tuple(plain["charset"])},
+        **{**plain, "charset": tuple(plain["charset"]), "curve": curve},
         network=_part(tensors, "network."),
         best=_part(tensors, "best."),
         optimiser=unflatten(tensors, data["optimiser"]),

@@ -23,7 +23,9 @@ import torch
 from torch.nn import functional
 
 from flywheel.errors import Cancelled, Rejected, SetupError
+from flywheel.figures import CurvePoint, Unit
 from flywheel.reasons import Reason
+from flywheel.recipes import LineRecipe
 from models.checkpoint import Manifest, load, save
 from models.line_training.batches import Batch, TrainingLines, ValidationLines
 from models.line_training.dataset import LineDataset, LineSamples
@@ -32,7 +34,6 @@ from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.scores import normalise
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.recipe import Recipe
 from models.training.schedule import schedule
 
 LOSS_MEMORY = 0.95  # of the running mean that is reported
@@ -46,7 +47,7 @@ def train_lines(
     saved: Callable[[Path], None] = lambda _: None,
 ) -> TrainingResult:
     """Train in this process; see `models.trainers.train` for the callbacks and for what is raised."""
-    if not isinstance(job.recipe, Recipe):
+    if not isinstance(job.recipe, LineRecipe):
         raise SetupError(f"recipe {job.recipe.name} is not of lines")
     trainer = LineTrainer(job, job.recipe, LineDataset.open(job.dataset))
     trainer.train(progress, should_stop, saved)
@@ -56,7 +57,7 @@ def train_lines(
 class LineTrainer:
     """One training run: its network, optimiser and place in the data."""
 
-    def __init__(self, job: TrainingJob, recipe: Recipe, dataset: LineDataset) -> None:
+    def __init__(self, job: TrainingJob, recipe: LineRecipe, dataset: LineDataset) -> None:
         self.job, self.recipe = job, recipe
         lines = dataset.lines("train", most_generation=self.recipe.generations)
         if not len(lines):
@@ -160,14 +161,14 @@ class LineTrainer:
         clean, degraded = self.validation.read(self.recogniser())
         self.network.train()
         self.validated_at = self.seconds
-        point = {
-            "step": self.state.step,
-            "seconds": round(self.seconds, 2),
-            "lines": self.state.lines,
-            "loss": round(self.loss or 0.0, 5),
-            "cer": round(degraded.cer, 5),
-            "cer_clean": round(clean.cer, 5),
-        }
+        point = CurvePoint(
+            step=self.state.step,
+            seconds=round(self.seconds, 2),
+            units=self.state.lines,
+            loss=round(self.loss or 0.0, 5),
+            cer=round(degraded.cer, 5),
+            cer_clean=round(clean.cer, 5),
+        )
         self.state.curve.append(point)
         if self.state.best_cer is None or degraded.cer <= self.state.best_cer:
             self.state.best_cer = degraded.cer
@@ -196,14 +197,15 @@ class LineTrainer:
 
     def progress(self) -> Progress:
         return Progress(
+            unit=Unit.LINE,
             step=self.state.step,
             epoch=self.state.epoch,
             seconds=round(self.seconds, 2),
             share=self.share,
-            lines=self.state.lines,
+            units=self.state.lines,
             loss=self.loss or 0.0,
             learning_rate=self.optimiser.param_groups[0]["lr"],
-            cer=self.state.curve[-1]["cer"] if self.state.curve else None,
+            cer=self.state.curve[-1].cer if self.state.curve else None,
             curve=tuple(self.state.curve),
         )
 
@@ -223,7 +225,7 @@ class LineTrainer:
         )
         written = save(self.job.out, best, manifest)
         progress = self.progress()
-        return TrainingResult(self.job.out, written, ARCHITECTURE, progress, progress.curve)
+        return TrainingResult(self.job.out, written, ARCHITECTURE, progress)
 
 
 def on_cpu(network: LineNetwork) -> dict[str, torch.Tensor]:
@@ -231,7 +233,7 @@ def on_cpu(network: LineNetwork) -> dict[str, torch.Tensor]:
     return {name: weights.detach().to("cpu", copy=True) for name, weights in network.state_dict().items()}
 
 
-def fingerprint(job: TrainingJob, recipe: Recipe, dataset_hash: str) -> str:
+def fingerprint(job: TrainingJob, recipe: LineRecipe, dataset_hash: str) -> str:
     """Names a run: a state of other data, parent, seed or shape is not resumed. Being given more time,
     or being watched more closely, does not make it another run."""
     shape = [recipe.network.as_dict(), recipe.batch_pixels, recipe.generations]
@@ -239,7 +241,7 @@ def fingerprint(job: TrainingJob, recipe: Recipe, dataset_hash: str) -> str:
     return hashlib.sha256(json.dumps([dataset_hash, parent, job.language, job.seed, shape]).encode()).hexdigest()
 
 
-def planned_steps(recipe: Recipe, steps_per_epoch: float) -> int:
+def planned_steps(recipe: LineRecipe, steps_per_epoch: float) -> int:
     """Number of steps of a run that neither its time nor its target ends."""
     if not recipe.epochs:
         return recipe.steps
@@ -253,7 +255,7 @@ def _validation_lines(dataset: LineDataset, lines: LineSamples) -> LineSamples:
 
 
 def _network(
-    job: TrainingJob, recipe: Recipe, symbols: list[str], state: LineTrainingState | None
+    job: TrainingJob, recipe: LineRecipe, symbols: list[str], state: LineTrainingState | None
 ) -> tuple[tuple[str, ...], LineNetwork]:
     """The charset and the network to start with: of a saved state, of the parent, or new."""
     if job.parent is not None:

@@ -1,6 +1,6 @@
 """Page readers scored and compared on the pages of a dataset's split.
 
-    compare_pages(candidate, champion, dataset, split) -> (Scores, Scores, Comparison)
+    compare_pages(candidate, champion, dataset, split) -> (Scores, Scores, Difference)
 
 Texts are compared by page, in reading order, line breaks as spaces (models/scores.py says what else is made
 alike). Only pages of generation 0 count: their text comes from text layers and people, never from a reader.
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flywheel.figures import Difference, Scores
 from models.page_training.dataset import PageDataset, PageSamples
 from models.readers.protocol import PageReader
-from models.scores import Comparison, Scores, compare, score
+from models.scores import compare, score
 from models.training.manifest import Split
 
 PAGES_AT_ONCE = 64  # pages whose images are in memory together
@@ -20,7 +21,7 @@ PAGES_AT_ONCE = 64  # pages whose images are in memory together
 
 def compare_pages(
     candidate: PageReader, champion: PageReader, dataset: Path, split: Split
-) -> tuple[Scores, Scores, Comparison]:
+) -> tuple[Scores, Scores, Difference]:
     """Scores of two readers on the same true pages, and their difference under a paired bootstrap."""
     pages = PageDataset.open(dataset).pages(split, most_generation=0)
     ours, our_confidences = texts_of(candidate, pages)

@@ -19,11 +19,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flywheel.encoding import from_json as decoded
+from flywheel.encoding import to_json as encoded
 from flywheel.errors import Cancelled, FlywheelError, Rejected, SetupError
 from flywheel.reasons import Reason
+from flywheel.recipes import load_recipe
 from models.checkpoint import Manifest, write_json
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.recipe import load_recipe
 
 STOP = "stop"  # the file that asks to end
 KEPT = "kept"  # the file that names the last checkpoint that was taken care of
@@ -100,7 +102,7 @@ def _follow(
         except ValueError:
             continue  # a library's chatter
         if "progress" in told:
-            progress(_progress(told["progress"]))
+            progress(decoded(Progress, told["progress"]))
         elif "saved" in told:
             saved(Path(told["saved"]))
             stop.with_name(KEPT).write_text(told["saved"], encoding="utf-8")
@@ -121,7 +123,7 @@ def main(path: Path) -> None:
     try:
         result = train_here(
             job,
-            progress=lambda p: _tell("progress", asdict(p)) if first else None,
+            progress=lambda p: _tell("progress", encoded(p)) if first else None,
             should_stop=(job.resume / STOP).exists,
             saved=lambda directory: _hand_over(directory, job.resume / KEPT),
         )
@@ -132,7 +134,7 @@ def main(path: Path) -> None:
         write_json(job.resume / f"error-{rank}.json", told)
         raise SystemExit(FAILED) from error  # torchrun ends the others, who would wait for this one
     if result is not None:
-        made = {"manifest": asdict(result.manifest), "progress": asdict(result.progress)}
+        made = {"manifest": asdict(result.manifest), "progress": encoded(result.progress)}
         _tell("result", {**made, "directory": str(result.directory), "architecture": result.architecture})
 
 
@@ -146,7 +148,7 @@ def to_json(job: TrainingJob) -> dict[str, Any]:
 
 def from_json(values: dict[str, Any]) -> TrainingJob:
     """Inverse of `to_json`."""
-    recipe = load_recipe(values["recipe"]["name"]).with_overrides(values["recipe"]["values"])
+    recipe = load_recipe(values["recipe"]["name"], values["recipe"]["values"])
     paths = {name: Path(values[name]) if values[name] else None for name in PATHS}
     return TrainingJob(**{**values, **paths, "recipe": recipe, "scripts": tuple(values["scripts"])})
 
@@ -164,17 +166,13 @@ def _tell(what: str, value: Any) -> None:
     print(json.dumps({what: value}), flush=True)
 
 
-def _progress(values: dict[str, Any]) -> Progress:
-    return Progress(**{**values, "curve": tuple(values["curve"])})
-
-
 def _result(values: dict[str, Any]) -> TrainingResult:
     manifest = values["manifest"]
     manifest = Manifest(
         **{**manifest, "charset": tuple(manifest["charset"]), "scripts": tuple(manifest["scripts"])}
     )
-    progress = _progress(values["progress"])
-    return TrainingResult(Path(values["directory"]), manifest, values["architecture"], progress, progress.curve)
+    progress = decoded(Progress, values["progress"])
+    return TrainingResult(Path(values["directory"]), manifest, values["architecture"], progress)
 
 
 def error_of(values: dict[str, Any]) -> FlywheelError:

@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
+from flywheel.recipes import PageRecipe
 from models.page_training.dataset import PageDataset, PageSamples
 from models.training.augment import degrade_page
-from models.training.recipe import PageRecipe
 
 
 @dataclass(frozen=True, slots=True)

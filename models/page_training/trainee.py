@@ -20,11 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flywheel.errors import SetupError
+from flywheel.recipes import PageRecipe
 from models.page_training.samples import Sample
 from models.readers.protocol import PageReader
 from models.readers.vision_language import spelled
-from models.training.recipe import PageRecipe
 
 MASKED = -100  # labels that no loss is taken of
 IN_TRAINING = "in training"
@@ -49,10 +48,7 @@ class Trainee(Protocol):
 
 
 def trainee_of(recipe: PageRecipe, directory: Path) -> Trainee:
-    """Raises SetupError for an architecture that cannot be trained, and what the loaders raise."""
-    if recipe.architecture not in TRAINEES:
-        known = ", ".join(TRAINEES)
-        raise SetupError(f"recipe {recipe.name}: {recipe.architecture!r} cannot be fine-tuned; there are {known}")
+    """The network that a recipe trains. Raises what the loaders raise."""
     made: Trainee = TRAINEES[recipe.architecture](directory, recipe)
     return made
 

@@ -25,13 +25,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from flywheel.errors import Cancelled, SetupError
+from flywheel.recipes import PageRecipe
 from models.checkpoint import Manifest, seal
 from models.page_training.dataset import PageDataset
 from models.page_training.samples import Samples, watched
 from models.page_training.trainee import MASKED, Trainee, trainee_of
 from models.page_training.watch import RunState, Watch, newest
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.recipe import PageRecipe
 from models.training.schedule import schedule
 
 PATIENCE = 2 * 3600  # seconds
@@ -155,11 +155,8 @@ def _prepared(trainee: Trainee, recipe: PageRecipe) -> Any:
     network.train()
     if recipe.lora.rank:
         return _with_adapters(network, recipe)
-    parts = trainee.parts()
-    if unknown := sorted(set(recipe.frozen) - set(parts)):
-        raise SetupError(f"recipe {recipe.name}: no part {unknown[0]!r} to freeze; there are {', '.join(parts)}")
     for name in recipe.frozen:
-        parts[name].requires_grad_(requires_grad=False)
+        trainee.parts()[name].requires_grad_(requires_grad=False)
     return network
 
 
@@ -240,4 +237,4 @@ def _finish(
     )
     shutil.rmtree(job.out, ignore_errors=True)
     staging.rename(job.out)
-    return TrainingResult(job.out, manifest, recipe.architecture, last, last.curve)
+    return TrainingResult(job.out, manifest, recipe.architecture, last)

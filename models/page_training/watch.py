@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ import torch
 from torch import distributed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from flywheel.encoding import from_json, to_json
+from flywheel.figures import CurvePoint, Unit
+from flywheel.recipes import PageRecipe
 from models.checkpoint import write_json
 from models.page_training.comparison import texts_of
 from models.page_training.dataset import PageSamples
@@ -26,7 +29,6 @@ from models.page_training.samples import Samples
 from models.page_training.trainee import Trainee
 from models.scores import score
 from models.training.job import Progress
-from models.training.recipe import PageRecipe
 
 RUN = "run.json"
 LOSS_MEMORY = 0.95  # of the running mean that is reported
@@ -40,7 +42,7 @@ class RunState:
     job: str  # what the run is of; a checkpoint of another job is not resumed
     seconds: float = 0.0
     pages: int = 0
-    curve: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[CurvePoint] = field(default_factory=list)
 
 
 def newest(directory: Path, job: str) -> tuple[Path, RunState] | None:
@@ -48,7 +50,7 @@ def newest(directory: Path, job: str) -> tuple[Path, RunState] | None:
     found = []
     for path in (directory, *directory.glob("checkpoint-*")):
         try:
-            state = RunState(**json.loads((path / RUN).read_text(encoding="utf-8")))
+            state = from_json(RunState, json.loads((path / RUN).read_text(encoding="utf-8")))
             step = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]
         except (OSError, ValueError, TypeError, KeyError):
             continue
@@ -151,7 +153,7 @@ class Watch(TrainerCallback):
             directory = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
             self._state.seconds = self.seconds
             (directory / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
-            write_json(directory / RUN, asdict(self._state))
+            write_json(directory / RUN, to_json(self._state))
             for other in directory.parent.glob("checkpoint-*"):
                 if other != directory:
                     shutil.rmtree(other, ignore_errors=True)
@@ -188,13 +190,13 @@ class Watch(TrainerCallback):
         said, _ = texts_of(reader, _Some(self._pages, self._places))
         self._trainee.network.train()
         self._looked = self.seconds
-        point = {
-            "step": state.global_step,
-            "seconds": round(self.seconds, 2),
-            "lines": self._state.pages,
-            "loss": round(self.loss or 0.0, 5),
-            "cer": round(score(texts, said).cer, 5),
-        }
+        point = CurvePoint(
+            step=state.global_step,
+            seconds=round(self.seconds, 2),
+            units=self._state.pages,
+            loss=round(self.loss or 0.0, 5),
+            cer=round(score(texts, said).cer, 5),
+        )
         self._state.curve.append(point)
 
     def _answer(self, place: int) -> str:
@@ -202,19 +204,20 @@ class Watch(TrainerCallback):
 
     def _reached(self) -> bool:
         curve, target = self._state.curve, self._recipe.target_cer
-        return bool(curve) and target > 0 and curve[-1]["cer"] <= target
+        return bool(curve) and target > 0 and curve[-1].cer <= target
 
     def progress(self, state: TrainerState) -> Progress:
         curve = self._state.curve
         return Progress(
+            unit=Unit.PAGE,
             step=state.global_step,
             epoch=int(state.epoch or 0),
             seconds=round(self.seconds, 2),
             share=self.share,
-            lines=self._state.pages,
+            units=self._state.pages,
             loss=self.loss or 0.0,
             learning_rate=self.rate,
-            cer=curve[-1]["cer"] if curve else None,
+            cer=curve[-1].cer if curve else None,
             curve=tuple(curve),
         )
 

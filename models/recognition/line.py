@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
+from flywheel.recipes import NetworkConfig
 from models.checkpoint import LoadedCheckpoint, load
-from models.recognition.network import ARCHITECTURE, LineNetwork, NetworkConfig, frames
+from models.recognition.network import ARCHITECTURE, LineNetwork, frames
 from models.recognition.protocol import Transcription, transcription_of
 
 PRODUCER = "line"

@@ -18,43 +18,14 @@ statistics are frozen at reading.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any, Self
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-ARCHITECTURE = "line-conv-ctc"
+from flywheel.recipes import LineRecipe, NetworkConfig
+
+ARCHITECTURE = LineRecipe.architecture
 NARROWING = 4  # pixels of width a frame of the output covers
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """Shape of the network. `height` in pixels, a multiple of 16; `widths` are channels of the four
-    2-D stages; `dilations` one 1-D block each, of `kernel` frames."""
-
-    height: int = 48
-    widths: tuple[int, ...] = (16, 32, 64, 128)
-    dimension: int = 192
-    kernel: int = 3
-    dilations: tuple[int, ...] = (1, 1, 1, 1, 1)
-    dropout: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.height % 16 or len(self.widths) != 4 or self.kernel % 2 == 0:
-            raise ValueError(f"no network has the shape {self}")
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> Self:
-        """From a manifest's or a recipe's plain values; raises TypeError or ValueError on others."""
-        lists = {k: tuple(int(n) for n in v) for k, v in values.items() if k in ("widths", "dilations")}
-        return cls(**{**values, **lists})
-
-    def as_dict(self) -> dict[str, Any]:
-        values = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 class LineNetwork(nn.Module):

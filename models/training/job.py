@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from flywheel.encoding import kinds_of
+from flywheel.figures import CurvePoint, TrainingProgress
+from flywheel.recipes import Recipe
 from models.checkpoint import Manifest
-from models.training.recipe import PageRecipe, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class TrainingJob:
 
     dataset: Path
     out: Path
-    recipe: Recipe | PageRecipe
+    recipe: Recipe
     language: str
     scripts: tuple[str, ...]
     resume: Path
@@ -36,37 +37,29 @@ class TrainingJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands. Seconds are of training; `cer` is of the last look at the validation lines."""
+class Progress(TrainingProgress):
+    """How far a run is, with its learning curve so far."""
 
-    step: int
-    epoch: int
-    seconds: float
-    share: float  # of the run that is done, 0..1
-    lines: int  # seen so far; pages where the recipe's unit is the page
-    loss: float  # running mean, nats a character
-    learning_rate: float
-    cer: float | None = None
-    curve: tuple[dict[str, Any], ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form, without the curve."""
-        names = ("step", "epoch", "seconds", "share", "lines", "loss", "learning_rate", "cer")
-        values = {name: getattr(self, name) for name in names}
-        rate = self.lines / self.seconds if self.seconds > 0 else 0.0
-        remaining = self.seconds * (1 - self.share) / self.share if self.share > 0 else None
-        return {**values, "lines_per_second": rate, "remaining_seconds": remaining}
+    @property
+    def figures(self) -> TrainingProgress:
+        """The same without the curve."""
+        return TrainingProgress(**{name: getattr(self, name) for name in kinds_of(TrainingProgress)})
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """A finished run: its checkpoint's directory and manifest, its curve, and where it ended."""
+    """A finished run: its checkpoint's directory and manifest, and where it ended."""
 
     directory: Path
     manifest: Manifest
     architecture: str
     progress: Progress
-    curve: tuple[dict[str, Any], ...] = field(default=())
+
+    @property
+    def curve(self) -> tuple[CurvePoint, ...]:
+        return self.progress.curve
 
     @property
     def seconds(self) -> float:

@@ -14,12 +14,10 @@ cluster, Unicode Annex 29). A syllable ends at a tsheg in Tibetan, elsewhere at 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -27,49 +25,13 @@ import regex
 from transformers import PreTrainedTokenizerFast
 
 from flywheel.errors import SetupError
+from flywheel.figures import TokenReport
 
 SHOWN = 12  # stacks listed of each kind
 STACK = regex.compile(r"\X")
 SYLLABLE = re.compile(r"[^\s\u0f0b\u0f0c\u0f0d\u0f0e]+")
 BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")  # how SentencePiece writes a byte it falls back to
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
-
-
-@dataclass(frozen=True, slots=True)
-class TokenReport:
-    """Counts over all texts; shares of 1. `normaliser` is what the tokenizer does to a text first;
-    `normal_form` what the texts are in. Stacks come with how often they occur, the most frequent first."""
-
-    texts: int
-    characters: int  # without white space
-    syllables: int
-    tokens: int
-    byte_share: float  # of tokens that are no character by themselves
-    unknown_share: float
-    normaliser: str
-    changed_share: float  # of texts that do not come back from the tokenizer as they went in
-    normal_form: str
-    stacks: int  # different ones
-    split_stacks: int  # different ones that are cut in two or more tokens
-    split_examples: tuple[tuple[str, int], ...] = ()
-    unseen_stacks: int = 0  # in `others`, but in none of the texts
-    unseen_examples: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def tokens_per_character(self) -> float:
-        return self.tokens / self.characters if self.characters else 0.0
-
-    @property
-    def tokens_per_syllable(self) -> float:
-        return self.tokens / self.syllables if self.syllables else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form, the two rates included."""
-        rates = {
-            "tokens_per_character": self.tokens_per_character,
-            "tokens_per_syllable": self.tokens_per_syllable,
-        }
-        return {**dataclasses.asdict(self), **rates}
 
 
 def tokenizer_in(directory: Path) -> Any:

@@ -1,8 +1,8 @@
-"""Judging: what a training made is held against whoever reads the language, on the dataset's held-out documents.
+"""Judging: a new checkpoint is held against the reader of its language, on the dataset's held-out documents.
 
-    judge(row, recipe, directory) -> scores      as flywheel.loop.promotion decides by
+    judge(row, recipe, directory) -> Comparison      as flywheel.loop.promotion decides by
 
-Recognisers are compared on lines and page readers on pages, whoever the rival is: a champion of the other kind
+Recognisers are compared on lines and page readers on pages, whatever the baseline is: a champion of the other kind
 reads what it is given. Two big networks take turns on the device.
 """
 
@@ -10,49 +10,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel.database import transaction
 from flywheel.database.tables import RoundRow
 from flywheel.document import PageReading
+from flywheel.figures import Comparison, Difference, Scores
 from flywheel.loop import promotion
 from flywheel.loop.promotion import BUILTIN
 from flywheel.loop.readers import builtin_reader, modes_of
+from flywheel.recipes import PageRecipe, Recipe
 from tasks.worker.checkpoints import find_checkpoint
 from tasks.worker.process import device
 from tasks.worker.readers import load, page_reader, recogniser
 
 if TYPE_CHECKING:
     from models.readers.protocol import PageInput, PageReader
-    from models.scores import Comparison, Scores
-    from models.training.recipe import PageRecipe, Recipe
 
 CANDIDATE = "candidate"
 
 
-def judge(row: RoundRow, recipe: Recipe | PageRecipe, directory: Path) -> dict[str, Any]:
-    """Scores of `directory`/checkpoint on the held-out lines or pages of `directory`/dataset, and of its rival:
-    the champion, or else a reader that comes with the service. Raises NotFound, SetupError, Transient."""
-    from models.training.recipe import PageRecipe
-
+def judge(row: RoundRow, recipe: Recipe, directory: Path) -> Comparison:
+    """`directory`/checkpoint against a baseline on the held-out lines or pages of `directory`/dataset: against the
+    champion, or else a reader that comes with the service. Raises NotFound, SetupError, Transient."""
     with transaction() as session:
         champion = promotion.champion(session, row.language)
     if isinstance(recipe, PageRecipe):
-        rival = champion or untrained(recipe)
-        after, before, comparison = compare_pages(recipe, rival, directory)
+        reader = champion or untrained(recipe)
+        candidate, baseline, difference = compare_pages(recipe, reader, directory)
     else:
-        rival = champion or BUILTIN
-        after, before, comparison = compare_lines(rival, directory)
-    return {
-        "unit": recipe.unit,
-        "after": after.as_dict(),
-        "before": before.as_dict(),
-        "before_reader": rival,
-        "champion": champion,
-        "difference": comparison.difference,
-        "difference_low": comparison.low,
-        "difference_high": comparison.high,
-    }
+        reader = champion or BUILTIN
+        candidate, baseline, difference = compare_lines(reader, directory)
+    return Comparison(recipe.unit, candidate, baseline, difference, reader, champion)
 
 
 def untrained(recipe: PageRecipe) -> str:
@@ -61,8 +50,8 @@ def untrained(recipe: PageRecipe) -> str:
     return reader.name if reader is not None else BUILTIN
 
 
-def compare_pages(recipe: PageRecipe, rival: str, directory: Path) -> tuple[Scores, Scores, Comparison]:
-    """The candidate in the mode it was trained in, its rival in the same if it has modes."""
+def compare_pages(recipe: PageRecipe, baseline: str, directory: Path) -> tuple[Scores, Scores, Difference]:
+    """The candidate in the mode it was trained in, the baseline in the same if it has modes."""
     from models.page_training import comparison
 
     def candidate() -> PageReader:
@@ -70,16 +59,17 @@ def compare_pages(recipe: PageRecipe, rival: str, directory: Path) -> tuple[Scor
         return load(recipe.architecture, directory / "checkpoint", checkpoint=CANDIDATE, mode=mode)
 
     def reigning() -> PageReader:
-        return page_reader(rival, recipe.mode if modes_of(find_checkpoint(rival).architecture) else None)
+        return page_reader(baseline, recipe.mode if modes_of(find_checkpoint(baseline).architecture) else None)
 
     return comparison.compare_pages(LazyReader(candidate), LazyReader(reigning), directory / "dataset", "heldout")
 
 
-def compare_lines(rival: str, directory: Path) -> tuple[Scores, Scores, Comparison]:
+def compare_lines(baseline: str, directory: Path) -> tuple[Scores, Scores, Difference]:
+    """The candidate and the baseline on held-out lines."""
     from models.line_training import comparison
 
     return comparison.compare_lines(
-        directory / "checkpoint", recogniser(rival), directory / "dataset", "heldout", device=device()
+        directory / "checkpoint", recogniser(baseline), directory / "dataset", "heldout", device=device()
     )
 
 

@@ -149,8 +149,8 @@ def test_a_tiny_deepseek_ocr_learns_pages_though_it_is_killed_and_reads_what_wai
         before = steps_before_the_kill(client, first.id)
         cluster.kill_supervised("train")
         *path, done = client.follow_round(first.id)
-        assert min(found.progress["step"] for found in path) > before // 4  # it does not begin anew
-        assert done.progress["step"] > before
+        assert min(found.progress.step for found in path) > before // 4  # it does not begin anew
+        assert done.progress.step > before
         check_first_round(client, done)
         *_, summary = client.follow_corpus("pages")
         assert summary.settled
@@ -186,8 +186,8 @@ def words(found: Trial) -> list[str]:
 def steps_before_the_kill(client: Client, round_id: int) -> int:
     """Wait until training has a complete checkpoint behind it; the step it is at."""
     for found in client.follow_round(round_id):
-        if found.progress.get("seconds", 0) > 2.5 * RECIPE["checkpoint_seconds"]:
-            return int(found.progress["step"])
+        if found.progress and found.progress.seconds > 2.5 * RECIPE["checkpoint_seconds"]:
+            return found.progress.step
     raise AssertionError(f"the round ended before it could be killed: {found.status} {found.detail}")
 
 
@@ -199,8 +199,9 @@ def follow(client: Client, round_id: int) -> RoundDetail:
 def check_first_round(client: Client, found: RoundDetail) -> None:
     assert found.status == "finished", found.detail
     assert found.parent_id is None
-    assert found.scores["before_reader"] == "deepseek-ocr"
-    assert found.scores["after"]["cer"] < 0.15 < found.scores["before"]["cer"]
+    assert found.comparison is not None
+    assert found.comparison.baseline_reader == "deepseek-ocr"
+    assert found.comparison.candidate.cer < 0.15 < found.comparison.baseline.cer
     assert [decision.action for decision in found.decisions] == ["promote"]
     assert {c.language: c.checkpoint_id for c in client.champions()} == {"bo": found.checkpoint_id}
     assert client.checkpoint(str(found.checkpoint_id)).architecture == "deepseek-ocr"
@@ -232,8 +233,10 @@ def check_learnt(client: Client, corpus: Corpus, checkpoint: str) -> None:
 def check_second_round(client: Client, found: RoundDetail, champion: str) -> None:
     """It began from the first one's checkpoint, was at its target soon, and was held against that one."""
     assert found.status in ("finished", "refused"), found.detail
-    assert found.progress["step"] < RECIPE["steps"]
-    assert (found.parent_id, found.scores["before_reader"]) == (champion, champion)
+    assert found.progress is not None
+    assert found.comparison is not None
+    assert found.progress.step < RECIPE["steps"]
+    assert (found.parent_id, found.comparison.baseline_reader) == (champion, champion)
     assert client.checkpoint(str(found.checkpoint_id)).parent_id == champion
-    better = found.scores["difference_high"] < 0
+    better = found.comparison.difference.better
     assert [decision.action for decision in found.decisions] == ["promote" if better else "refuse"]

@@ -24,8 +24,8 @@ from flywheel.sample import SampleCorpus
 from flywheel.wire import RoundDetail, Summary
 from tests.end_to_end.cluster import Cluster, embedded, separate
 
-# A small corpus and a short round: enough to read scans, not to read them well. The round ends by its steps, so that
-# a busy machine costs time and no quality. Measured (2026-11-24): 15 CPU-seconds, 3 % on the held-out lines.
+# A small corpus and a short round: enough to read scans, not to read them well. The round ends by its steps, so
+# that a busy machine costs time and no quality. Measured (2026-11-24): 15 CPU-seconds, 3 % on the held-out lines.
 SCALE = 0.2
 RECIPE: dict[str, Any] = {
     "steps": 200,
@@ -93,7 +93,7 @@ def test_the_loop_turns_on_separate_servers_though_every_worker_is_killed_twice(
         before = steps_before_the_kill(client, started.id)
         separate_cluster.kill_and_restart(*workers)
         found = follow(client, started.id)
-        assert found.progress["step"] > before
+        assert found.progress.step > before
         check_round(client, found)
         settle(client)
         check_scans(client, drawn)
@@ -130,8 +130,8 @@ def check_first_labels(summary: Summary, drawn: SampleCorpus) -> None:
 def steps_before_the_kill(client: Client, round_id: int) -> int:
     """Wait until training has a complete checkpoint behind it; the step it is at."""
     for found in client.follow_round(round_id):
-        if found.progress.get("seconds", 0) > 2 * RECIPE["checkpoint_seconds"]:
-            return int(found.progress["step"])
+        if found.progress and found.progress.seconds > 2 * RECIPE["checkpoint_seconds"]:
+            return found.progress.step
     raise AssertionError(f"the round ended before it could be killed: {found.status} {found.detail}")
 
 
@@ -143,7 +143,8 @@ def follow(client: Client, round_id: int) -> RoundDetail:
 def check_round(client: Client, found: RoundDetail) -> None:
     assert found.status == "finished", found.detail
     assert found.dataset is not None
-    assert found.scores["after"]["cer"] < READABLE < found.scores["before"]["cer"]
+    assert found.comparison is not None
+    assert found.comparison.candidate.cer < READABLE < found.comparison.baseline.cer
     assert [decision.action for decision in found.decisions] == ["promote"]
     assert {c.language: c.checkpoint_id for c in client.champions()} == {"bo": found.checkpoint_id}
     assert len(found.curve) >= 2

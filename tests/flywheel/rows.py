@@ -9,6 +9,7 @@ from sqlalchemy import select
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DocumentRow, LabelRow, PageRow, ShardRow
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
+from flywheel.figures import Comparison, Difference, Scores, Unit
 from flywheel.labels.recording import LabelledPage, finish_labelling
 from flywheel.labels.storage import store_labels
 from flywheel.loop import submission
@@ -100,6 +101,40 @@ def give_labels(
         return list(session.execute(query).scalars())
 
 
+def make_scores(cer: float, *, units: int = 50) -> Scores:
+    """Scores with this CER on equal lines or pages."""
+    characters = 20 * units
+    return Scores(
+        cer=cer,
+        wer=min(1.0, 2 * cer),
+        cer_low=0.9 * cer,
+        cer_high=1.1 * cer,
+        units=units,
+        characters=characters,
+        edits=round(cer * characters),
+    )
+
+
+def make_comparison(
+    candidate: float,
+    baseline: float = 1.0,
+    *,
+    high: float = 0.0,
+    units: int = 50,
+    unit: Unit = Unit.LINE,
+    champion: str | None = None,
+) -> Comparison:
+    """A candidate's CER against a baseline's; `high` is the upper end of the difference's interval."""
+    return Comparison(
+        unit,
+        make_scores(candidate, units=units),
+        make_scores(baseline, units=units),
+        Difference(candidate - baseline, min(candidate - baseline, high), high),
+        champion or "ppocr-v6-small",
+        champion,
+    )
+
+
 def make_checkpoint(checkpoint_id: str, language: str = "bo", cer: float = 0.1) -> str:
     with transaction() as session:
         session.add(
@@ -108,7 +143,7 @@ def make_checkpoint(checkpoint_id: str, language: str = "bo", cer: float = 0.1) 
                 architecture="line",
                 language=language,
                 scripts=["Tibt"],
-                scores={"cer": cer},
+                scores=make_scores(cer),
                 generation=1,
             )
         )

@@ -54,16 +54,16 @@ def test_sure_and_wrong_is_badly_calibrated_and_sure_and_right_is_well_calibrate
 
 def test_a_candidate_that_is_always_better_is_better_beyond_doubt() -> None:
     truths = ["abcdefghij"] * 30
-    comparison = compare(["abcdefghiX"] * 30, ["abcdefgXXX"] * 30, truths)
-    assert comparison.difference == pytest.approx(-0.2)
-    assert comparison.better
-    assert not comparison.worse
+    difference = compare(["abcdefghiX"] * 30, ["abcdefgXXX"] * 30, truths)
+    assert difference.cer == pytest.approx(-0.2)
+    assert difference.better
+    assert not difference.worse
 
 
 def test_two_equal_readers_differ_by_nothing() -> None:
-    comparison = compare(["ab"] * 9, ["ab"] * 9, ["abc"] * 9)
-    assert (comparison.difference, comparison.low, comparison.high) == (0, 0, 0)
-    assert not comparison.better
+    difference = compare(["ab"] * 9, ["ab"] * 9, ["abc"] * 9)
+    assert (difference.cer, difference.low, difference.high) == (0, 0, 0)
+    assert not difference.better
 
 
 def test_truths_and_readings_of_unequal_number_are_refused() -> None:
@@ -73,4 +73,4 @@ def test_truths_and_readings_of_unequal_number_are_refused() -> None:
 
 def test_no_lines_score_zero_with_no_characters() -> None:
     scores = score([], [])
-    assert (scores.cer, scores.characters, scores.lines) == (0, 0, 0)
+    assert (scores.cer, scores.characters, scores.units) == (0, 0, 0)

@@ -22,13 +22,13 @@ from sqlalchemy import select, update
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, ExportRow, LabelRow, LeaseRow, PageRow, ShardRow, TrialRow
 from flywheel.document import Box, Label, Line
+from flywheel.figures import ExportProgress, Unit
 from flywheel.labels.review import review_page
 from flywheel.labels.standing import current_label
 from flywheel.labels.storage import load_label, store_labels
 from flywheel.local.processes import spawn
 from flywheel.local.programs import PROGRAMS, argv_values
 from flywheel.loop import submission
-from flywheel.loop.recipes import Unit
 from flywheel.pdf import Sandbox
 from flywheel.states import ReviewVerdict
 from flywheel.work import broker, ledger
@@ -396,7 +396,7 @@ def test_an_export_leaves_out_pages_whose_label_cannot_be_had_and_counts_them(
     drain()
     with transaction() as session:
         row = session.get_one(ExportRow, row.id)
-    assert (row.status, row.rows, row.progress) == ("finished", 2, {"rows": 2, "of": 4, "left_out": 2})
+    assert (row.status, row.rows, row.progress) == ("finished", 2, ExportProgress(rows=2, of=4, left_out=2))
 
 
 def test_a_reading_of_a_damaged_file_ends_with_the_reason(tmp_path: Path) -> None:

@@ -34,14 +34,13 @@ from flywheel.database.tables import (
     ShardRow,
 )
 from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
+from flywheel.figures import Comparison, Unit
 from flywheel.labels.recording import LabelledPage, finish_labelling
 from flywheel.labels.storage import store_labels
-from flywheel.loop import promotion, relabel, rounds, submission, teaching
+from flywheel.loop import promotion, relabel, rounds, submission
 from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
-from flywheel.loop.recipes import RECIPES
 from flywheel.reasons import Reason
 from flywheel.settings import settings
-from models.training.recipe import PageRecipe, load_recipe
 from tasks.patches import grounded
 from tasks.worker import process, readers
 from tests.flywheel import draw
@@ -161,6 +160,11 @@ def the_round(round_id: int) -> RoundRow:
         return session.get_one(RoundRow, round_id)
 
 
+def comparison_of(row: RoundRow) -> Comparison:
+    assert row.comparison is not None
+    return row.comparison
+
+
 def promote(checkpoint: str) -> None:
     with transaction() as session:
         promotion.promote(session, checkpoint, language="bo", actor="test")
@@ -182,19 +186,21 @@ def test_a_round_of_pages_goes_from_labels_to_a_decision_and_what_it_made_reads_
     row = the_round(round_id)
     assert (row.status, row.parent_id) == ("refused", None)
     assert "over the bar" in str(row.detail)
-    assert (row.scores["unit"], row.scores["champion"], row.scores["before_reader"]) == (
-        "page",
+    assert row.comparison is not None
+    assert row.progress is not None
+    assert (row.comparison.unit, row.comparison.champion, row.comparison.baseline_reader) == (
+        Unit.PAGE,
         None,
         "deepseek-ocr",
     )
-    assert row.scores["after"]["lines"] >= 1
-    assert (row.progress["step"], row.resume_key) == (2, None)
+    assert row.comparison.candidate.units >= 1
+    assert (row.progress.step, row.progress.unit, row.resume_key) == (2, Unit.PAGE, None)
     made = str(row.checkpoint_id)
     with transaction() as session:
         checkpoint = session.get_one(CheckpointRow, made)
         assert (checkpoint.architecture, checkpoint.generation, checkpoint.parent_id) == ("deepseek-ocr", 1, None)
         assert checkpoint.scripts == ["Tibt"]
-        units = session.execute(select(PatchSetRow.unit, PatchSetRow.lines)).all()
+        units = session.execute(select(PatchSetRow.unit, PatchSetRow.units)).all()
     assert set(units) == {("page", 1)}
     assert len(units) == len(born)
     promote(made)
@@ -245,7 +251,7 @@ def test_pages_of_other_languages_are_cut_along_with_them_and_are_trained_on_alo
     assert manifest["replay"] == {foreign: "en"}
     assert manifest["splits"][foreign] == "train"
     with transaction() as session:
-        assert session.execute(select(DatasetRow.counts)).scalar_one()["replay"] == {"en": 1}
+        assert session.execute(select(DatasetRow.counts)).scalar_one().replay == {"en": 1}
 
 
 def test_a_page_that_is_cut_for_lines_and_for_pages_is_kept_for_both(born: dict[str, str]) -> None:
@@ -269,7 +275,8 @@ def test_a_round_goes_on_from_a_champion_of_its_kind_and_is_held_against_it(born
     drain()
     row = the_round(second)
     assert row.status == "refused"
-    assert (row.parent_id, row.scores["champion"], row.scores["before_reader"]) == (made, made, made)
+    compared = comparison_of(row)
+    assert (row.parent_id, compared.champion, compared.baseline_reader) == (made, made, made)
     with transaction() as session:
         assert session.get_one(CheckpointRow, row.checkpoint_id).parent_id == made
 
@@ -282,7 +289,7 @@ def test_a_round_of_pages_begins_anew_beside_a_champion_that_reads_lines_and_is_
     drain()
     row = the_round(round_id)
     assert row.status == "refused", row.detail
-    assert (row.parent_id, row.scores["champion"]) == (None, promotion.BUILTIN)
+    assert (row.parent_id, comparison_of(row).champion) == (None, promotion.BUILTIN)
     assert "the same pages" in str(row.detail)
     with transaction() as session:
         assert session.get_one(CheckpointRow, row.checkpoint_id).architecture == "deepseek-ocr"
@@ -294,8 +301,9 @@ def test_a_round_of_lines_is_held_against_a_champion_that_reads_pages(born: dict
     drain()
     row = the_round(round_id)
     assert row.status in ("refused", "finished"), row.detail
-    assert (row.parent_id, row.scores["unit"], row.scores["before_reader"]) == (None, "line", "deepseek-ocr")
-    assert row.scores["before"]["lines"] == row.scores["after"]["lines"] > 0
+    compared = comparison_of(row)
+    assert (row.parent_id, compared.unit, compared.baseline_reader) == (None, Unit.LINE, "deepseek-ocr")
+    assert compared.baseline.units == compared.candidate.units > 0
     made = readers.page_reader(str(row.checkpoint_id))
     assert (made.checkpoint, made.producer) == (row.checkpoint_id, "line")
 
@@ -308,7 +316,7 @@ def test_a_champion_that_comes_while_a_round_trains_is_whom_it_is_held_against_a
     drain(only="dataset")
     promote(promotion.BUILTIN)
     drain(only="training")
-    assert the_round(round_id).scores["champion"] == promotion.BUILTIN
+    assert comparison_of(the_round(round_id)).champion == promotion.BUILTIN
     promote("deepseek-ocr")
     drain()
     row = the_round(round_id)
@@ -338,7 +346,7 @@ def test_a_page_whose_label_says_nothing_teaches_nothing(born: dict[str, str]) -
     start()
     drain(only="patches")
     with transaction() as session:
-        sets = {row.label_id: (row.lines, row.dropped) for row in session.execute(select(PatchSetRow)).scalars()}
+        sets = {row.label_id: (row.units, row.dropped) for row in session.execute(select(PatchSetRow)).scalars()}
         assert set(session.execute(select(ShardRow.state).where(ShardRow.stop == "patches")).scalars()) == {
             "finished"
         }
@@ -356,10 +364,3 @@ def test_a_label_is_grounded_where_it_knows_where_things_stand() -> None:
     assert grounded(of(whole, part)).count("<|ref|>") == 2
     unknown = Label(Kind.FINE, "t", 100, 100, (Region("doodle", part),))
     assert grounded(unknown) == ""
-
-
-def test_what_the_service_says_of_recipes_is_what_their_files_say() -> None:
-    found = {name: load_recipe(name) for name in RECIPES}
-    assert {name: recipe.unit for name, recipe in found.items()} == RECIPES
-    assert {recipe.generations for recipe in found.values()} == {teaching.GENERATIONS}
-    assert {r.replay_share for r in found.values() if isinstance(r, PageRecipe)} == {rounds.REPLAY_SHARE}

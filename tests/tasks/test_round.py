@@ -31,15 +31,18 @@ from flywheel.database.tables import (
     ShardRow,
 )
 from flywheel.errors import LeaseLost, Stopping
+from flywheel.figures import Comparison, CurvePoint, TrainingProgress, Unit
 from flywheel.loop import promotion, rounds
 from flywheel.settings import settings
+from flywheel.states import TrainingPhase
 from flywheel.work import ledger
 from flywheel.work.ledger import Work
 from models.line_training.dataset import LineSample, write_patches
 from models.training.job import Progress
+from tasks import training
 from tasks.app import app
 from tasks.training import Reporter, blobs_of
-from tasks.worker import process
+from tasks.worker import judging, process
 from tasks.worker.attempt import Attempt
 from tests.flywheel.rows import give_labels, make_document, store
 from tests.models.drawing import draw_line, syllables
@@ -79,7 +82,7 @@ def give_patches(directory: Path, documents: int = 4, lines: int = 6) -> list[in
         write_patches(directory / "p.parquet", rows)
         key = store().put_file(directory / "p.parquet")
         with transaction() as session:
-            session.add(PatchSetRow(label_id=label_id, blob_key=key, lines=lines, dropped={"patch_empty": 1}))
+            session.add(PatchSetRow(label_id=label_id, blob_key=key, units=lines, dropped={"patch_empty": 1}))
     return made
 
 
@@ -100,21 +103,24 @@ def test_a_checkpoint_that_reads_badly_is_refused_with_its_numbers_and_kept(tmp_
     row = the_round(round_id)
     assert row.status == "refused"
     assert "over the bar" in str(row.detail)
-    assert row.scores["after"]["lines"] >= 6
-    assert row.scores["before_reader"] == promotion.BUILTIN
+    assert row.comparison is not None
+    assert row.comparison.candidate.units >= 6
+    assert row.comparison.baseline_reader == promotion.BUILTIN
     with transaction() as session:
         checkpoint = session.get_one(CheckpointRow, row.checkpoint_id)
         assert (checkpoint.generation, checkpoint.round_id, checkpoint.language) == (1, round_id, "bo")
         assert store().exists(str(checkpoint.tree_key))
         [decision] = session.execute(select(PromotionRow)).scalars()
         assert (decision.action, decision.checkpoint_id) == ("refuse", checkpoint.id)
+        assert decision.comparison == row.comparison
+        assert checkpoint.scores == row.comparison.candidate
         assert promotion.champion(session, "bo") is None
         dataset = session.get_one(DatasetRow, row.dataset_id)
         assert set(session.execute(select(ShardRow.state)).scalars()) == {"finished"}
     manifest = json.loads(store().get(dataset.manifest_key))
     assert manifest["labels"] == labels
     assert set(manifest["splits"].values()) == {"train", "validation", "heldout"}
-    assert dataset.counts["dropped"] == {"patch_empty": 4}
+    assert dataset.counts.dropped == {"patch_empty": 4}
     kept = pq.read_table(io.BytesIO(store().get(manifest["files"][0]["key"])))
     assert kept.num_rows == 6
     assert row.resume_key is None
@@ -122,12 +128,14 @@ def test_a_checkpoint_that_reads_badly_is_refused_with_its_numbers_and_kept(tmp_
     assert not any(b"random.torch" in store().get(key) for key in stored)
 
 
-def test_an_unknown_setting_fails_the_round_and_says_so(tmp_path: Path) -> None:
+def test_a_setting_that_the_recipe_no_longer_has_fails_the_round_and_is_named(tmp_path: Path) -> None:
     give_patches(tmp_path)
-    misspelt = start(lerning_rate=1.0)
+    old = start()
+    with transaction() as session:
+        session.execute(update(RoundRow).values(overrides={**TINY, "lerning_rate": 1.0}))
     drain()
-    assert the_round(misspelt).status == "failed"
-    assert "lerning_rate" in str(the_round(misspelt).detail)
+    assert the_round(old).status == "failed"
+    assert "recipe line: no setting 'lerning_rate'; there are network, seconds" in str(the_round(old).detail)
 
 
 def test_too_few_documents_fail_the_round_and_say_how_many_are_needed(tmp_path: Path) -> None:
@@ -149,8 +157,8 @@ def wait_for_steps(round_id: int) -> int:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         row = the_round(round_id)
-        if row.resume_key and row.progress.get("step"):
-            return int(row.progress["step"])
+        if row.resume_key and row.progress and row.progress.step:
+            return row.progress.step
         time.sleep(0.02)  # training goes on in another thread: its row is what can be seen of it
     raise AssertionError("training did not start")
 
@@ -164,8 +172,13 @@ def held_reporter(round_id: int) -> Reporter:
     return Reporter(Attempt(claim), the_round(round_id))
 
 
-def at(step: int, *curve: dict[str, Any]) -> Progress:
-    return Progress(step, 0, 1.0, 0.1, step, 1.0, 0.1, curve=curve)
+def at(step: int, *curve: CurvePoint) -> Progress:
+    return Progress(Unit.LINE, step, 0, 1.0, 0.1, step, 1.0, 0.1, curve=curve)
+
+
+def progress_of(row: RoundRow) -> TrainingProgress:
+    assert row.progress is not None
+    return row.progress
 
 
 def tree(directory: Path, **files: str) -> Path:
@@ -181,10 +194,28 @@ def test_a_new_point_of_the_curve_is_reported_at_once_and_steps_now_and_then(tmp
     reporter = held_reporter(round_id)
     reporter.progress(at(1))
     reporter.progress(at(2))
-    assert the_round(round_id).progress["step"] == 1
-    reporter.progress(at(3, {"step": 3, "cer": 0.5}))
+    assert progress_of(the_round(round_id)).step == 1
+    reporter.progress(at(3, CurvePoint(seconds=1.0, cer=0.5, step=3)))
     row = the_round(round_id)
-    assert (row.progress["step"], row.curve) == (3, [{"step": 3, "cer": 0.5}])
+    assert (progress_of(row).step, row.curve) == (3, (CurvePoint(seconds=1.0, cer=0.5, step=3),))
+
+
+def test_judging_is_a_phase_of_its_own_that_is_told_when_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_patches(tmp_path)
+    round_id = start()
+    seen: list[TrainingProgress] = []
+
+    def judge(*given: Any) -> Comparison:
+        seen.append(progress_of(the_round(round_id)))
+        return judging.judge(*given)
+
+    monkeypatch.setattr(training, "judge", judge)
+    drain(only="dataset")
+    drain(only="training")
+    assert [(progress.phase, progress.step, progress.units > 0) for progress in seen] == [("judging", 3, True)]
+    assert progress_of(the_round(round_id)).phase is TrainingPhase.JUDGING
 
 
 def test_the_store_keeps_the_newest_training_checkpoint_alone_and_what_others_share_with_it(
@@ -239,11 +270,11 @@ def test_a_database_that_is_away_costs_training_its_reports_and_nothing_else(
         reporter.saved(tree(tmp_path / "a", state="one"))
         engine().dispose()
     settings.cache_clear()
-    assert (the_round(round_id).resume_key, the_round(round_id).progress) == (None, {})
-    reporter.progress(at(2, {"step": 2}))
+    assert (the_round(round_id).resume_key, the_round(round_id).progress) == (None, None)
+    reporter.progress(at(2, CurvePoint(seconds=1.0, cer=0.5, step=2)))
     reporter.saved(tree(tmp_path / "b", state="two"))
     row = the_round(round_id)
-    assert row.progress["step"] == 2
+    assert progress_of(row).step == 2
     assert set(store().keys()) - before == blobs_of(str(row.resume_key))
 
 
@@ -308,8 +339,8 @@ def test_training_that_a_worker_gives_back_goes_on_where_it_was(
     drain()
     row = the_round(round_id)
     assert row.status == "refused"
-    assert row.progress["step"] == before + 40
-    assert row.progress["seconds"] > 0
+    assert progress_of(row).step == before + 40
+    assert progress_of(row).seconds > 0
 
 
 def test_a_persons_page_and_an_accepted_reading_are_learned_from_and_a_rejected_one_is_not(tmp_path: Path) -> None:

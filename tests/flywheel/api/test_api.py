@@ -30,10 +30,11 @@ from flywheel.database.tables import (
     TrialRow,
 )
 from flywheel.document import Outcome, encode
+from flywheel.figures import CurvePoint, TrainingProgress, Unit
 from flywheel.settings import settings
 from flywheel.work.queues import queue_depths
 from tests.flywheel.files import a_pdf, a_png, a_zip, open_document, written
-from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
+from tests.flywheel.rows import give_labels, make_checkpoint, make_comparison, make_document, make_label, store
 
 BINARY = {"Content-Type": "application/octet-stream"}
 
@@ -332,6 +333,9 @@ BAD_BODIES = [
     (b'{"language": "bo", "misspelt": 1}', (422, "invalid_request")),
     (b'{"language": "bo", "recipe": "../../etc"}', (422, "invalid_request")),
     (b'{"language": "bo", "corpora": ["nowhere"]}', (404, "not_found")),
+    (b'{"language": "bo", "recipe": "magic"}', (404, "not_found")),
+    (b'{"language": "bo", "overrides": {"lerning_rate": 1}}', (422, "bad_settings")),
+    (b'{"language": "bo", "overrides": {"seconds": "60"}}', (422, "bad_settings")),
     (b'{"language": "bo"}', (409, "conflict")),
 ]
 
@@ -587,17 +591,25 @@ def test_a_round_starts_is_followed_and_cancelled(client: Client, http: httpx.Cl
     assert code(http.post(f"/v1/rounds/{started.id}/cancel")) == (409, "conflict")
 
 
-def test_a_round_shows_its_curve_its_scores_and_what_was_decided(client: Client) -> None:
-    curve = [{"seconds": 1.0, "cer": 0.9}, {"seconds": 2.0, "cer": 0.1}]
+def test_a_round_shows_its_curve_its_scores_and_what_was_decided(client: Client, http: httpx.Client) -> None:
+    curve = (CurvePoint(seconds=1.0, cer=0.9), CurvePoint(seconds=2.0, cer=0.1))
+    progress = TrainingProgress(
+        Unit.PAGE, step=4, epoch=1, seconds=8.0, share=0.5, units=40, loss=0.1, learning_rate=1e-3, cer=0.1
+    )
+    compared = make_comparison(0.1, unit=Unit.PAGE)
     with transaction() as session:
         row = RoundRow(
-            language="bo", recipe="line", status="finished", curve=curve, scores={"after": {"cer": 0.1}}
+            language="bo", recipe="line", status="training", curve=curve, progress=progress, comparison=compared
         )
         session.add(row)
         session.flush()
         round_id = row.id
     found = client.round(round_id)
-    assert (found.curve, found.scores["after"]["cer"], found.dataset, found.decisions) == (curve, 0.1, None, [])
+    assert (found.curve, found.progress, found.comparison) == (curve, progress, compared)
+    assert (found.dataset, found.decisions, found.plan) == (None, [], None)
+    assert client.rounds()[0].comparison == compared
+    told = http.get(f"/v1/rounds/{round_id}").json()["progress"]
+    assert (told["unit"], told["units_per_second"], told["remaining_seconds"]) == ("page", 5.0, 8.0)
 
 
 def test_promotions_and_rollbacks_change_who_reads(client: Client, http: httpx.Client) -> None:

@@ -14,6 +14,7 @@ from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, RoundRow, ShardRow, TrialRow
 from flywheel.document import Outcome, encode
 from flywheel.errors import ApiError
+from flywheel.figures import Durations, Outlook, Plan, Rates, TokenReport, Unit
 from flywheel.loop import rounds
 from flywheel.settings import settings
 from flywheel.work.workers import DeviceFacts, write_status
@@ -22,33 +23,36 @@ from tests.flywheel.conftest import Run
 from tests.flywheel.files import a_png, written
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
 
-PLAN: dict[str, Any] = {
-    "unit": "page",
-    "documents": 3,
-    "pages": 40,
-    "lines": 900,
-    "pages_to_cut": 40,
-    "pages_to_relabel": 1200,
-    "parent": None,
-    "champion": "line-bo-3",
-    "rates": {"cutting": 4.0, "training": None, "relabelling": 2.0},
-    "seconds": {"cutting": 10.0, "training": None, "training_at_most": 3600.0, "relabelling": 600.0},
-    "tokens": {
-        "texts": 40,
-        "tokens_per_character": 2.9,
-        "tokens_per_syllable": 9.1,
-        "byte_share": 0.97,
-        "unknown_share": 0.0,
-        "normal_form": "NFC",
-        "normaliser": "none",
-        "changed_share": 0.0,
-        "stacks": 210,
-        "split_stacks": 209,
-        "split_examples": [["བསྒྲ", 12]],
-        "unseen_stacks": 1,
-        "unseen_examples": [["ཧཱུྃ", 2]],
-    },
-}
+PLAN = Plan(
+    unit=Unit.PAGE,
+    outlook=Outlook(
+        documents=3,
+        pages=40,
+        lines=900,
+        pages_to_cut=40,
+        pages_to_relabel=1200,
+        champion="line-bo-3",
+        rates=Rates(cutting=4.0, relabelling=2.0),
+    ),
+    parent=None,
+    seconds=Durations(cutting=10.0, training=None, training_at_most=3600.0, relabelling=600.0),
+    tokens=TokenReport(
+        texts=40,
+        characters=10_000,
+        syllables=3_200,
+        tokens=29_000,
+        byte_share=0.97,
+        unknown_share=0.0,
+        normaliser="none",
+        changed_share=0.0,
+        normal_form="NFC",
+        stacks=210,
+        split_stacks=209,
+        split_examples=(("བསྒྲ", 12),),
+        unseen_stacks=1,
+        unseen_examples=(("ཧཱུྃ", 2),),
+    ),
+)
 
 
 def test_a_reader_is_named_with_its_mode_and_asked_so(
@@ -93,7 +97,7 @@ def test_workers_are_listed_with_their_device_and_for_whom_they_wait(run: Run) -
     assert [worker["waiting_for"] for worker in found] == ["training of round 7 has cuda:0", None]
 
 
-def answer_plans(monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]) -> None:
+def answer_plans(monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:
     """Plays the planning worker."""
     original = Client.round
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from alembic import command
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, select, text, update
+from sqlalchemy.exc import StatementError
 
 from flywheel import database
+from flywheel.database.tables import DatasetRow, RoundRow
+from flywheel.encoding import Mismatch, to_json
 from flywheel.errors import DatabaseUnavailable
+from flywheel.figures import Unit
 from flywheel.loop.readers import BUILTIN_READERS
+from tests.flywheel.rows import make_comparison
 
 
 def test_tables_and_migrations_agree(database_url: str) -> None:
@@ -47,3 +54,104 @@ def test_a_database_that_is_away_is_said_to_be_unavailable() -> None:
     url = "postgresql://nobody@127.0.0.1:9/none?connect_timeout=1"
     with pytest.raises(DatabaseUnavailable), database.transaction(url) as session:
         session.execute(text("SELECT 1"))
+
+
+def test_figures_are_read_as_they_were_written_and_other_values_are_refused(environment: dict[str, str]) -> None:
+    compared = make_comparison(0.1, 0.2, unit=Unit.PAGE)
+    with database.transaction() as session:
+        row = RoundRow(language="bo", recipe="line", comparison=compared)
+        session.add(row)
+        session.flush()
+        round_id = row.id
+    with database.transaction() as session:
+        row = session.get_one(RoundRow, round_id)
+        assert (row.comparison, row.progress, row.curve, row.overrides) == (compared, None, (), {})
+    with pytest.raises(StatementError, match="was given"), database.transaction() as session:
+        session.execute(update(RoundRow).values(comparison=to_json(compared)))
+
+
+def test_what_a_newer_writer_adds_is_passed_over_and_what_it_lacks_is_not(environment: dict[str, str]) -> None:
+    with database.transaction() as session:
+        session.add(RoundRow(language="bo", recipe="line", comparison=make_comparison(0.1)))
+    newer = text('UPDATE rounds SET comparison = comparison || \'{"new": {"deep": 1}}\'')
+    with database.transaction() as session:
+        session.execute(newer)
+        assert session.execute(select(RoundRow.comparison)).scalar_one() == make_comparison(0.1)
+        session.execute(text("UPDATE rounds SET comparison = comparison - 'candidate'"))
+    with database.transaction() as session, pytest.raises(Mismatch, match="candidate"):
+        session.execute(select(RoundRow.comparison)).scalar_one()
+
+
+OLD_SCORES = {"cer": 0.1, "wer": 0.2, "cer_low": 0.0, "cer_high": 0.2, "lines": 50, "characters": 900, "edits": 90}
+OLD = {
+    "progress": {
+        **{"step": 5, "epoch": 1, "seconds": 2.0, "share": 0.5, "lines": 8, "loss": 1.0, "learning_rate": 0.1},
+        **{"cer": None, "lines_per_second": 4.0, "remaining_seconds": 2.0},
+    },
+    "curve": [{"step": 5, "seconds": 2.0, "lines": 8, "loss": 1.0, "cer": 0.5}, {"seconds": 3.0, "cer": 0.25}],
+    "scores": {
+        **{"unit": "page", "after": OLD_SCORES, "before": {**OLD_SCORES, "cer": 0.4}, "before_reader": "got-ocr2"},
+        **{"champion": None, "difference": -0.3, "difference_low": -0.4, "difference_high": -0.2},
+    },
+    "plan": {
+        **{"documents": 1, "pages": 2, "lines": 3, "pages_to_cut": 4, "pages_to_relabel": 5, "champion": None},
+        **{"rates": {"cutting": None, "training": 1.0, "relabelling": None}, "unit": "page", "parent": None},
+        "seconds": {"cutting": None, "training": 1.0, "training_at_most": 9.0, "relabelling": None},
+        "tokens": {
+            **{"texts": 1, "characters": 2, "syllables": 1, "tokens": 4, "byte_share": 0.0, "unknown_share": 0.0},
+            **{"normaliser": "none", "changed_share": 0.0, "normal_form": "NFC", "stacks": 1, "split_stacks": 0},
+            "tokens_per_character": 2.0,
+        },
+    },
+}
+OLD_COUNTS = {
+    "line": {
+        "lines": {"train": 9},
+        "pages": {"train": 2},
+        "documents": {"train": 1},
+        "dropped": {"patch_split": 1},
+    },
+    "page": {"pages": {"train": 2}, "documents": {"train": 1}, "dropped": {}, "replay": {"en": 1}},
+}
+
+
+def test_figures_of_before_are_read_in_their_unit_and_go_back_as_they_were(
+    environment: dict[str, str], database_url: str
+) -> None:
+    database.downgrade(database_url, "0004")
+    names = ", ".join(OLD)
+    values = {name: json.dumps(value) for name, value in OLD.items()}
+    with database.transaction() as session:
+        insert = f"INSERT INTO rounds (language, recipe, {names}) VALUES ('bo', 'got-ocr2-full', :"
+        session.execute(text(insert + ", :".join(OLD) + ")"), values)
+        session.execute(text("INSERT INTO rounds (language, recipe) VALUES ('en', 'line')"))
+        for unit, counts in OLD_COUNTS.items():
+            session.execute(
+                text(
+                    "INSERT INTO datasets (hash, language, manifest_key, counts) "
+                    "VALUES (:hash, 'bo', 'k', :counts)"
+                ),
+                {"hash": unit, "counts": json.dumps(counts)},
+            )
+    database.upgrade(database_url)
+    with database.transaction() as session:
+        row, empty = session.execute(select(RoundRow).order_by(RoundRow.id)).scalars().all()
+        assert (empty.progress, empty.comparison, empty.plan, empty.curve) == (None, None, None, ())
+        assert row.progress is not None
+        assert (row.progress.unit, row.progress.units, row.progress.units_per_second) == (Unit.PAGE, 8, 4.0)
+        assert [point.units for point in row.curve] == [8, 0]
+        assert row.comparison is not None
+        assert (row.comparison.candidate.units, row.comparison.baseline.cer) == (50, 0.4)
+        assert (row.comparison.difference.high, row.comparison.baseline_reader) == (-0.2, "got-ocr2")
+        assert row.plan is not None
+        assert (row.plan.outlook.pages_to_relabel, row.plan.tokens.tokens_per_character) == (5, 2.0)
+        counts = session.execute(select(DatasetRow.counts).order_by(DatasetRow.hash)).scalars().all()
+        assert [(found.unit, found.units.train) for found in counts] == [(Unit.LINE, 9), (Unit.PAGE, 2)]
+    database.downgrade(database_url, "0004")
+    with database.transaction() as session:
+        kept = session.execute(text(f"SELECT {names} FROM rounds ORDER BY id")).mappings().all()
+        assert dict(kept[0]) == OLD
+        assert dict(kept[1]) == {"progress": {}, "curve": [], "scores": {}, "plan": {}}
+        counts = session.execute(text("SELECT hash, counts FROM datasets")).all()
+        assert dict(map(tuple, counts)) == OLD_COUNTS
+    database.upgrade(database_url)

@@ -80,7 +80,7 @@ def test_the_last_word_of_a_person_counts_not_their_first() -> None:
         current = current_label(session, pages[0])
         assert current is not None
         assert (current.id, current.verdict) == (refused, "rejected")
-        assert teaching.trainable(session, "bo") == []
+        assert teaching.trainable(session, "bo", [], generations=1) == []
 
 
 def test_a_failed_reading_takes_no_page_from_a_person_or_from_review() -> None:

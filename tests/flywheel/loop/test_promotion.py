@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sqlalchemy import select
 
 from flywheel.database import transaction
 from flywheel.database.tables import PromotionRow
 from flywheel.errors import Conflict, NotFound
+from flywheel.figures import Unit
 from flywheel.loop import promotion
-from tests.flywheel.rows import make_checkpoint
-
-
-def scores(after: float, before: float = 1.0, high: float = 0.0, lines: int = 50) -> dict[str, Any]:
-    return {"after": {"cer": after, "lines": lines}, "before": {"cer": before}, "difference_high": high}
+from flywheel.states import PromotionAction
+from tests.flywheel.rows import make_checkpoint, make_comparison
 
 
 def test_a_first_champion_must_be_within_the_bar() -> None:
-    assert promotion.decide(scores(0.14), first=True).promote
-    refused = promotion.decide(scores(0.16), first=True)
+    assert promotion.decide(make_comparison(0.14), first=True).promote
+    refused = promotion.decide(make_comparison(0.16), first=True)
     assert not refused.promote
     assert "16.00%" in refused.detail
 
 
 def test_a_candidate_must_surely_beat_the_champion_on_the_same_lines() -> None:
-    won = promotion.decide(scores(0.04, 0.05, high=-0.002), first=False)
+    won = promotion.decide(make_comparison(0.04, 0.05, high=-0.002), first=False)
     assert won.promote
     assert "at least 0.20% lower" in won.detail
-    assert not promotion.decide(scores(0.04, 0.05, high=0.001), first=False).promote
-    assert not promotion.decide(scores(0.05, 0.05, high=0.0), first=False).promote
+    assert not promotion.decide(make_comparison(0.04, 0.05, high=0.001), first=False).promote
+    assert not promotion.decide(make_comparison(0.05, 0.05, high=0.0), first=False).promote
 
 
 def test_nothing_is_promoted_without_a_line_to_judge_by() -> None:
-    assert not promotion.decide(scores(0.0, lines=0), first=True).promote
+    assert not promotion.decide(make_comparison(0.0, units=0), first=True).promote
 
 
 def test_what_was_compared_on_pages_is_told_of_pages() -> None:
-    assert promotion.decide(scores(0.0, lines=0) | {"unit": "page"}, first=True).detail.startswith(
-        "no held-out page"
-    )
-    assert "the same pages" in promotion.decide(scores(0.04, 0.05) | {"unit": "page"}, first=False).detail
+    nothing = make_comparison(0.0, units=0, unit=Unit.PAGE)
+    assert promotion.decide(nothing, first=True).detail == "no held-out page to judge by"
+    compared = make_comparison(0.04, 0.05, unit=Unit.PAGE)
+    assert "the same pages" in promotion.decide(compared, first=False).detail
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_decision_keeps_the_comparison_it_was_made_by_and_a_persons_has_none() -> None:
+    make_checkpoint("c1")
+    compared = make_comparison(0.2, champion="old")
+    with transaction() as session:
+        promotion.record(session, "bo", PromotionAction.REFUSE, "c1", None, actor="round 1", comparison=compared)
+        promotion.promote(session, "c1", actor="a person")
+    with transaction() as session:
+        kept = session.execute(select(PromotionRow.comparison).order_by(PromotionRow.id)).scalars().all()
+    assert kept == [compared, None]
 
 
 @pytest.mark.usefixtures("environment")

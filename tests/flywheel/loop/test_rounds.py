@@ -11,10 +11,11 @@ from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, LeaseRow, PageRow, PatchSetRow, RoundRow, ShardRow
 from flywheel.document import Outcome
 from flywheel.errors import Conflict, NotFound, Rejected
+from flywheel.figures import Unit
 from flywheel.labels import standing
 from flywheel.labels.review import review_page
 from flywheel.labels.standing import current_label
-from flywheel.loop import dataset, promotion, relabel, round_machine, rounds
+from flywheel.loop import dataset, planning, promotion, relabel, round_machine, rounds
 from flywheel.loop.dataset import PatchSource
 from flywheel.loop.exhaustion import give_up
 from flywheel.reasons import Reason
@@ -88,7 +89,7 @@ def test_labels_that_were_cut_before_are_not_cut_again() -> None:
     _, pages = make_document(10)
     ids = give_labels(pages)
     with transaction() as session:
-        session.add_all([PatchSetRow(label_id=n, blob_key="k", lines=1) for n in ids[:8]])
+        session.add_all([PatchSetRow(label_id=n, blob_key="k", units=1) for n in ids[:8]])
     start()
     with transaction() as session:
         assert session.execute(select(ShardRow.page_ids).where(ShardRow.stop == "patches")).scalar_one() == list(
@@ -275,6 +276,10 @@ def test_an_unknown_recipe_and_a_setting_that_is_no_number_are_refused_before_an
     give_labels(pages)
     with pytest.raises(NotFound, match="deepseek-ocr-lora"), transaction() as session:
         rounds.start(session, language="bo", recipe="nothing")
+    with pytest.raises(Rejected, match="no setting 'lerning_rate'"), transaction() as session:
+        rounds.start(session, language="bo", overrides={"lerning_rate": 1})
+    with pytest.raises(Rejected, match="no setting 'lerning_rate'"), transaction() as session:
+        planning.ask(session, language="bo", corpora=[], recipe="line", overrides={"lerning_rate": 1})
     for wrong in ("many", True, -1, None):
         with pytest.raises(Rejected, match="replay_share"), transaction() as session:
             rounds.start(session, language="bo", recipe="deepseek-ocr-full", overrides={"replay_share": wrong})
@@ -288,16 +293,16 @@ def test_what_was_cut_into_lines_is_yet_to_be_taken_as_a_page_and_the_other_way_
     _, pages = make_document(3)
     ids = give_labels(pages)
     with transaction() as session:
-        session.add_all([PatchSetRow(label_id=n, unit="line", blob_key="k", lines=5) for n in ids])
-        session.add(PatchSetRow(label_id=ids[0], unit="page", blob_key="p", lines=1))
+        session.add_all([PatchSetRow(label_id=n, unit="line", blob_key="k", units=5) for n in ids])
+        session.add(PatchSetRow(label_id=ids[0], unit="page", blob_key="p", units=1))
     with transaction() as session:
         rounds.start(session, language="bo", recipe="deepseek-ocr-full")
     with transaction() as session:
         query = select(ShardRow.page_ids).where(ShardRow.stop == "patches")
         assert session.execute(query).scalar_one() == list(pages[1:])
-        [taken] = dataset.sources(session, "bo", [], unit="page")
-        assert (taken.label_id, taken.blob_key, taken.lines) == (ids[0], "p", 1)
-        assert [s.blob_key for s in dataset.sources(session, "bo", [])] == ["k"] * 3
+        [taken] = dataset.sources(session, "bo", [], generations=1, unit=Unit.PAGE)
+        assert (taken.label_id, taken.blob_key, taken.units) == (ids[0], "p", 1)
+        assert [s.blob_key for s in dataset.sources(session, "bo", [], generations=1, unit=Unit.LINE)] == ["k"] * 3
 
 
 def accepted_pages(language: str, count: int, name: str = "a.pdf") -> tuple[int, tuple[int, ...]]:
@@ -341,13 +346,13 @@ def test_what_is_replayed_has_a_page_to_learn_from_and_is_of_no_exam_of_its_own_
         document_id, pages = accepted_pages("en", 1, name=f"{number}.pdf")
         [label_id] = [current(page) for page in pages]
         with transaction() as session:
-            session.add(PatchSetRow(label_id=label_id, unit="page", blob_key="k", lines=int(number != 29)))
+            session.add(PatchSetRow(label_id=label_id, unit="page", blob_key="k", units=int(number != 29)))
             ids[session.get_one(DocumentRow, document_id).sha256] = label_id
     sides = dataset.split(ids)
     with transaction() as session:
-        found = dataset.replay(session, "bo", 100)
-        assert dataset.replay(session, "bo", 2) == found[:2]
-        assert dataset.replay(session, "en", 100) == []
+        found = dataset.replay(session, "bo", 100, unit=Unit.PAGE)
+        assert dataset.replay(session, "bo", 2, unit=Unit.PAGE) == found[:2]
+        assert dataset.replay(session, "en", 100, unit=Unit.PAGE) == []
     assert {source.language for source in found} == {"en"}
     assert {sides[source.document] for source in found} == {"train"}
     assert max(ids.values()) not in {source.label_id for source in found}
@@ -382,7 +387,7 @@ def test_about_an_eighth_of_many_documents_is_held_out() -> None:
 def test_a_document_that_only_a_reader_labelled_is_never_part_of_an_exam() -> None:
     told = [PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(4)]
     read = [PatchSource(f"{n:064x}", n, n, 1, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(10, 40)]
-    manifest = dataset.freeze("bo", told + read).manifest
+    manifest = dataset.freeze("bo", told + read, unit=Unit.LINE).manifest
     assert all(manifest["splits"][source.document] == "train" for source in read)
     assert manifest["generation"] == 1
 
@@ -390,31 +395,31 @@ def test_a_document_that_only_a_reader_labelled_is_never_part_of_an_exam() -> No
 def test_pages_of_other_languages_are_trained_on_and_are_in_no_exam_and_the_manifest_names_them() -> None:
     own = [PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "bo") for n in range(6)]
     others = [PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 1, {}, "en") for n in range(4, 60)]
-    frozen = dataset.freeze("bo", own, unit="page", replayed=others)
+    frozen = dataset.freeze("bo", own, unit=Unit.PAGE, replayed=others)
     manifest = frozen.manifest
     foreign = {source.document for source in others[2:]}  # two of them are Tibetan documents, too
     assert manifest["replay"] == dict.fromkeys(sorted(foreign), "en")
     assert {manifest["splits"][document] for document in foreign} == {"train"}
-    alone = dataset.freeze("bo", own, unit="page").manifest
+    alone = dataset.freeze("bo", own, unit=Unit.PAGE).manifest
     assert {d: side for d, side in manifest["splits"].items() if d not in foreign} == alone["splits"]
     assert (manifest["unit"], alone["replay"]) == ("page", {})
     assert manifest["labels"] == list(range(60))
-    assert frozen.counts["replay"] == {"en": 54}
-    assert sum(frozen.counts["pages"].values()) == 6
+    assert frozen.counts.replay == {"en": 54}
+    assert (frozen.counts.unit, frozen.counts.pages.total, frozen.counts.units.total) == (Unit.PAGE, 6, 6)
 
 
 def test_a_dataset_is_named_by_what_is_in_it() -> None:
     sources = [
         PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {"patch_split": 1}) for n in range(5)
     ]
-    one = dataset.freeze("bo", sources)
-    assert one.hash == dataset.freeze("bo", sources).hash
-    assert one.hash != dataset.freeze("bo", sources[1:]).hash
-    assert sum(one.counts["lines"].values()) == 50
-    assert one.counts["dropped"] == {"patch_split": 5}
+    one = dataset.freeze("bo", sources, unit=Unit.LINE)
+    assert one.hash == dataset.freeze("bo", sources, unit=Unit.LINE).hash
+    assert one.hash != dataset.freeze("bo", sources[1:], unit=Unit.LINE).hash
+    assert (one.counts.unit, one.counts.units.total) == (Unit.LINE, 50)
+    assert one.counts.dropped == {"patch_split": 5}
 
 
 def test_too_few_documents_cannot_be_split_honestly() -> None:
     sources = [PatchSource("a", 1, 1, 0, "k" * 64, 10, {}), PatchSource("b", 2, 2, 0, "k" * 64, 10, {})]
     with pytest.raises(Rejected, match="at least 3"):
-        dataset.freeze("bo", sources)
+        dataset.freeze("bo", sources, unit=Unit.LINE)

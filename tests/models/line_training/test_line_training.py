@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 import torch
 
+from flywheel.encoding import from_json, to_json
 from flywheel.errors import Cancelled, LeaseLost, Rejected
+from flywheel.figures import TrainingProgress, Unit
 from flywheel.reasons import Reason
+from flywheel.recipes import load_recipe
 from models.checkpoint import load
 from models.line_training.comparison import compare_lines, evaluate
 from models.line_training.dataset import LineSample, write_patches
@@ -27,7 +30,6 @@ from models.recognition.ppocr import PpocrRecogniser
 from models.trainers import train
 from models.training.job import Progress, TrainingJob
 from models.training.manifest import write_manifest
-from models.training.recipe import load_recipe
 from models.training.schedule import schedule
 from tests.models.drawing import draw_line, make_dataset, syllables
 
@@ -71,7 +73,7 @@ def test_training_on_a_hundred_lines_learns_them_by_heart(tmp_path: Path) -> Non
     assert losses[-1] < 0.1 * losses[0]
     assert evaluate(result.directory, tmp_path / "data", "train").cer < 0.05
     assert result.progress.step == 420
-    assert result.curve[-1]["cer"] == pytest.approx(result.manifest.scores["validation_cer"], abs=1e-4)
+    assert result.curve[-1].cer == pytest.approx(result.manifest.scores["validation_cer"], abs=1e-4)
 
 
 def test_a_checkpoint_says_where_it_comes_from(tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_training_on_a_gpu_leaves_what_a_machine_without_one_goes_on_with(tmp_pa
     [here] = LineRecogniser.load(result.directory).read([line])
     [there] = LineRecogniser.load(result.directory, "cuda").read([line])
     assert there.confidence == pytest.approx(here.confidence, abs=1e-2)
-    assert evaluate(result.directory, tmp_path / "data", "heldout", device="cuda").lines == 3
+    assert evaluate(result.directory, tmp_path / "data", "heldout", device="cuda").units == 3
     assert train(job(tmp_path, steps=6)).progress.step == 6
     assert train(dataclasses.replace(job(tmp_path, steps=9), device="cuda")).progress.step == 9
 
@@ -160,11 +162,11 @@ def test_progress_tells_how_far_and_how_fast(tmp_path: Path) -> None:
     seen: list[Progress] = []
     train(job(tmp_path, steps=4, evaluate_seconds=0.01), progress=seen.append)
     assert [p.step for p in seen][:4] == [1, 2, 3, 4]
-    values = seen[-1].as_dict()
-    assert values["share"] == 1.0
-    assert values["lines_per_second"] > 0
-    assert json.dumps(values)
-    assert seen[-1].curve[-1]["cer"] == values["cer"]
+    last = seen[-1]
+    assert (last.share, last.unit, last.remaining_seconds) == (1.0, Unit.LINE, 0.0)
+    assert last.units_per_second == pytest.approx(last.units / last.seconds)
+    assert last.curve[-1].cer == last.cer
+    assert from_json(TrainingProgress, json.loads(json.dumps(to_json(last)))) == last.figures
 
 
 def test_a_parent_is_built_upon_and_its_output_grows_with_new_symbols(tmp_path: Path) -> None:
@@ -204,10 +206,10 @@ def test_lines_too_narrow_for_their_text_are_refused_rather_than_looped_over(tmp
 def test_two_readers_are_compared_on_the_same_held_out_lines(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", lines=24, words=2)
     result = train(job(tmp_path, steps=150))
-    after, before, comparison = compare_lines(result.directory, PpocrRecogniser(), tmp_path / "data", "heldout")
-    assert after.lines == before.lines == 3
+    after, before, difference = compare_lines(result.directory, PpocrRecogniser(), tmp_path / "data", "heldout")
+    assert after.units == before.units == 3
     assert before.cer > after.cer
-    assert comparison.difference == pytest.approx(after.cer - before.cer)
+    assert difference.cer == pytest.approx(after.cer - before.cer)
 
 
 def test_readings_of_a_checkpoint_are_never_the_truth_that_others_are_judged_by(tmp_path: Path) -> None:
@@ -218,9 +220,9 @@ def test_readings_of_a_checkpoint_are_never_the_truth_that_others_are_judged_by(
     write_patches(data / "a.parquet", rows)
     write_manifest(data, splits={"h": "heldout"}, language="bo")
     reader = PpocrRecogniser()
-    assert evaluate(reader, data, "heldout").lines == 1
+    assert evaluate(reader, data, "heldout").units == 1
     after, before, _ = compare_lines(reader, reader, data, "heldout")
-    assert (after.lines, before.lines) == (1, 1)
+    assert (after.units, before.units) == (1, 1)
 
 
 def test_the_rate_warms_up_and_decays() -> None:
@@ -238,7 +240,7 @@ import torch
 torch.set_num_threads(1)
 from models.trainers import train
 from models.training.job import TrainingJob
-from models.training.recipe import load_recipe
+from flywheel.recipes import load_recipe
 root, overrides = Path(sys.argv[1]), json.loads(sys.argv[2])
 job = TrainingJob(dataset=root / "data", out=root / "checkpoint", resume=root / "resume", language="bo",
                   recipe=load_recipe("line").with_overrides(overrides), scripts=("Tibt",), seed=1)

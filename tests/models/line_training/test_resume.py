@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from flywheel.figures import CurvePoint
 from models.line_training.resume import MANIFEST, TENSORS, LineTrainingState, newest_state, save_state
 
 
@@ -30,7 +31,7 @@ def state_at(step: int, job: str = "job") -> LineTrainingState:
 
 def test_a_state_comes_back_whole(tmp_path: Path) -> None:
     saved = state_at(3)
-    saved.curve, saved.epoch, saved.position = [{"step": 2, "cer": 0.5}], 1, 7
+    saved.curve, saved.epoch, saved.position = [CurvePoint(seconds=1.0, cer=0.5, step=2)], 1, 7
     save_state(tmp_path, saved)
     back = newest_state(tmp_path, "job")
     assert back is not None

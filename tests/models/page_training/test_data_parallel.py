@@ -39,7 +39,7 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     )
     together = train(two, progress=lambda p: steps.append(p.step))
     assert steps[:3] == [1, 2, 3]
-    assert together.progress.lines == alone.progress.lines == 12
+    assert together.progress.units == alone.progress.units == 12
     ours, theirs = weights.load(together.directory).state_dict(), weights.load(alone.directory).state_dict()
     moved = weights.load(base).state_dict()
     assert any(not torch.equal(ours[name], moved[name]) for name in ours)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from flywheel.errors import Rejected
+from flywheel.recipes import PageRecipe
 from models.page_training.dataset import PageDataset, PageSample, write_pages
 from models.page_training.samples import Samples, watched
 from models.training.manifest import write_manifest
-from models.training.recipe import PageRecipe
 
 
 def row(number: int, document: str, text: str = "བཀྲ་ཤིས།", **values: object) -> PageSample:

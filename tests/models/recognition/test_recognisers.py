@@ -11,9 +11,10 @@ import torch
 
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
+from flywheel.recipes import NetworkConfig
 from models.checkpoint import Manifest, save
 from models.recognition.line import LineRecogniser, batch_of, batches_by_width, prepare
-from models.recognition.network import ARCHITECTURE, LineNetwork, NetworkConfig, frames, grow_output
+from models.recognition.network import ARCHITECTURE, LineNetwork, frames, grow_output
 from models.recognition.ppocr import PpocrRecogniser
 from models.recognition.protocol import Recogniser, Transcription, transcription_of
 from tests.models.drawing import Gray, draw_line, syllables

@@ -6,6 +6,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from flywheel.encoding import to_json
 from models.training.tokens import of_symbols, report
 
 TIBETAN = "བཀྲ་ཤིས་བདེ་ལེགས།"
@@ -70,7 +71,7 @@ def test_a_line_recogniser_has_a_symbol_a_code_point() -> None:
     found = of_symbols(tuple("བཀྲ་ིསདེལ།"), [TIBETAN])
     assert found.tokens == len(TIBETAN)
     assert found.unknown_share == pytest.approx(2 / len(TIBETAN))  # ཤ, ག
-    assert found.as_dict()["tokens_per_character"] == 1.0
+    assert to_json(found)["tokens_per_character"] == 1.0
 
 
 def test_no_text_is_no_division_by_zero() -> None:

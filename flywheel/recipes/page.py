@@ -1,0 +1,101 @@
+"""How a reader of whole pages is fine-tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from flywheel.encoding import JsonValue, to_json
+from flywheel.figures import Unit
+from flywheel.recipes.settings import changed, refused
+
+# Architectures that can be fine-tuned, and the parts of each that may stay as they are
+# (tests/models/page_training holds them against the networks).
+PARTS = {
+    "deepseek-ocr": ("sam", "compressor", "clip", "projector", "decoder", "head"),
+    "got-ocr2": ("vision", "projector", "decoder", "head"),
+}
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters (arXiv 2106.09685): matrices whose name ends in one of `targets`. Rank 0: none."""
+
+    rank: int = 0
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+    def __post_init__(self) -> None:
+        if self.rank < 0 or not 0 <= self.dropout < 1:
+            raise ValueError(f"lora: rank {self.rank}, dropout {self.dropout}")
+
+
+@dataclass(frozen=True)
+class PageRecipe:
+    """How a page reader is fine-tuned. Shares and rates are fractions; times are in seconds.
+
+    `architecture` is the kind of reader; a run without a parent begins with the published weights of it. With
+    adapters (`lora`) all else stays as it is; without, `frozen` names the parts that do, see PARTS.
+    """
+
+    unit: ClassVar[Unit] = Unit.PAGE
+
+    name: str = "deepseek-ocr-lora"
+    architecture: str = "deepseek-ocr"
+    mode: str = "base"  # how pages are looked at, while learning and when the result is judged
+    frozen: tuple[str, ...] = ()
+    lora: Lora = field(default_factory=Lora)
+
+    # How long: whichever comes first. The schedule follows the nearer of the two ends.
+    seconds: float = 172_800.0  # of training, earlier attempts of a resumed run included
+    steps: int = 100_000
+    epochs: float = 2.0  # passes over the pages; 0: as `steps` says
+    target_cer: float = 0.0  # stop early when validation pages are read this well; 0: never
+
+    # How
+    batch: int = 8  # pages in one pass of one process
+    accumulation: int = 1  # passes in one step
+    learning_rate: float = 3e-5  # DeepSeek-OCR, section 3.5.2
+    weight_decay: float = 0.0
+    warm_up: float = 0.03  # share of the run
+    clip: float = 1.0  # largest norm of the gradient
+    bf16: bool = True  # where the device computes in it
+    gradient_checkpointing: bool = True  # less memory for a third more time
+
+    # On what
+    fine_share: float = 0.5  # of pages with a known layout: how often they are learned as grounded markdown
+    replay_share: float = 0.1  # pages of other languages for each of the language's own, against forgetting
+    generations: int = 1  # readings of a first champion may teach, readings of its pupils not
+    degrade: float = 0.5  # share of pages that are made to look scanned
+    blind: float = 0.0  # share of the answer's tokens hidden from the decoder, so that it has to look at the page
+    length: int = 8192  # most tokens of prompt and answer; a longer answer is cut, and its end not learned
+
+    # How it is watched
+    evaluate_seconds: float = 600.0  # between looks at the validation pages
+    validation_pages: int = 32  # at most, spread over the split
+    checkpoint_seconds: float = 900.0  # between complete training checkpoints
+
+    def __post_init__(self) -> None:
+        shares = (self.warm_up, self.fine_share, self.degrade, self.target_cer, self.blind)
+        if not all(0 <= share <= 1 for share in shares):
+            raise refused(self.name, "shares lie between 0 and 1")
+        if min(self.seconds, self.steps, self.batch, self.accumulation, self.length) <= 0:
+            raise refused(self.name, "seconds, steps, batch, accumulation and length are positive")
+        if min(self.epochs, self.replay_share, self.generations) < 0:
+            raise refused(self.name, "epochs, replay_share and generations are not negative")
+        if self.architecture not in PARTS:
+            raise refused(self.name, f"{self.architecture!r} cannot be fine-tuned; there are {', '.join(PARTS)}")
+        if unknown := sorted(set(self.frozen) - set(PARTS[self.architecture])):
+            parts = ", ".join(PARTS[self.architecture])
+            raise refused(self.name, f"no part {unknown[0]!r} to freeze; there are {parts}")
+
+    def with_overrides(self, values: Mapping[str, JsonValue]) -> Self:
+        """This recipe with some values replaced; `lora` may be a table of some of its own values.
+        Raises Rejected(BAD_SETTINGS)."""
+        return changed(self, self.name, values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return dict(to_json(self))

@@ -1,0 +1,118 @@
+"""Recipes are read by name, changed by overrides, and refuse what they do not know or cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flywheel.errors import NotFound, Rejected
+from flywheel.figures import Unit
+from flywheel.loop.recipes import recipe_for
+from flywheel.reasons import Reason
+from flywheel.recipes import LineRecipe, Lora, PageRecipe, load_recipe, names
+
+
+def refusal(recipe: str, **overrides: Any) -> str:
+    """What is said of overrides that a recipe refuses."""
+    with pytest.raises(Rejected) as caught:
+        recipe_for(recipe, overrides)
+    assert caught.value.reason is Reason.BAD_SETTINGS
+    assert caught.value.detail.startswith(f"recipe {recipe}: ")
+    return caught.value.detail.removeprefix(f"recipe {recipe}: ")
+
+
+def test_every_recipe_in_the_folder_loads_under_its_files_name() -> None:
+    assert set(names()) >= {"line", "deepseek-ocr-lora", "deepseek-ocr-full", "got-ocr2-full"}
+    assert all(recipe_for(name, {}).name == name for name in names())
+    assert {recipe_for(name, {}).unit for name in names()} == set(Unit)
+
+
+def test_an_unknown_recipe_is_not_found_and_the_known_ones_are_named() -> None:
+    with pytest.raises(NotFound, match="there are deepseek-ocr-full, deepseek-ocr-lora, got-ocr2-full, line"):
+        load_recipe("no such recipe")
+
+
+def test_an_unknown_setting_is_refused_and_those_there_are_are_named() -> None:
+    assert refusal("line", learning_rat=1e-3).startswith("no setting 'learning_rat'; there are network, seconds,")
+    assert refusal("line", name="other").startswith("no setting 'name'")
+    assert refusal("line", replay_share=0.5).startswith("no setting 'replay_share'")
+    assert refusal("line", network={"heigth": 48}) == (
+        "no setting 'heigth' in network; there are height, widths, dimension, kernel, dilations, dropout"
+    )
+    assert refusal("deepseek-ocr-lora", lora={"rang": 4}).startswith("no setting 'rang' in lora; there are rank,")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "said"),
+    [
+        ("line", {"seconds": "60"}, "seconds is a number, not '60'"),
+        ("line", {"seconds": True}, "seconds is a number, not True"),
+        ("line", {"seconds": None}, "seconds is a number, not None"),
+        ("line", {"seconds": float("inf")}, "seconds is a finite number, not inf"),
+        ("line", {"steps": 2.5}, "steps is a whole number, not 2.5"),
+        ("line", {"network": 48}, "network is a table, not 48"),
+        ("line", {"network": {"widths": [16, "32", 64, 128]}}, "network.widths.1 is a whole number, not '32'"),
+        ("deepseek-ocr-lora", {"bf16": 1}, "bf16 is true or false, not 1"),
+        ("deepseek-ocr-lora", {"frozen": "sam"}, "frozen is a list, not 'sam'"),
+        ("deepseek-ocr-lora", {"mode": 1}, "mode is a text, not 1"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_its_place(
+    recipe: str, overrides: dict[str, Any], said: str
+) -> None:
+    assert refusal(recipe, **overrides) == said
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "said"),
+    [
+        ("line", {"degrade": 1.5}, "shares lie"),
+        ("line", {"seconds": 0}, "positive"),
+        ("line", {"steps": 0}, "positive"),
+        ("line", {"generations": -1}, "not negative"),
+        ("line", {"network": {"height": 47}}, "no network has the shape"),
+        ("deepseek-ocr-lora", {"lora": {"rank": -1}}, "rank -1"),
+        ("deepseek-ocr-lora", {"fine_share": 2}, "shares lie"),
+        ("deepseek-ocr-lora", {"batch": 0}, "positive"),
+        ("deepseek-ocr-lora", {"replay_share": -0.1}, "not negative"),
+        ("deepseek-ocr-full", {"frozen": ["tail"]}, "no part 'tail' to freeze; there are sam, compressor"),
+        ("deepseek-ocr-full", {"architecture": "magic"}, "'magic' cannot be fine-tuned; there are deepseek-ocr"),
+        ("deepseek-ocr-full", {"mode": "auto"}, "no mode 'auto'; there are tiny, small, base"),
+        ("got-ocr2-full", {"mode": "base"}, "no mode 'base'; got-ocr2 has none"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(recipe: str, overrides: dict[str, Any], said: str) -> None:
+    assert said in refusal(recipe, **overrides)
+
+
+def test_overrides_change_what_they_name_and_nothing_else() -> None:
+    recipe = load_recipe("line")
+    changed = load_recipe("line", {"seconds": 60, "network": {"dimension": 64}})
+    assert isinstance(recipe, LineRecipe)
+    assert isinstance(changed, LineRecipe)
+    assert changed.seconds == 60.0
+    assert changed.network.dimension == 64
+    assert changed.network.widths == recipe.network.widths
+    assert recipe.with_overrides({}) == recipe
+
+
+def test_a_recipe_survives_its_json_form() -> None:
+    for name in names():
+        recipe = load_recipe(name)
+        values = {k: v for k, v in recipe.as_dict().items() if k != "name"}
+        assert type(recipe)(name=name).with_overrides(values) == recipe
+
+
+def test_page_recipes_say_what_they_train_and_how() -> None:
+    full = load_recipe("deepseek-ocr-full")
+    assert isinstance(full, PageRecipe)
+    assert (full.architecture, full.learning_rate) == ("deepseek-ocr", 3e-5)
+    assert full.frozen == ("sam", "compressor")
+    assert full.lora.rank == 0
+    adapters = load_recipe("deepseek-ocr-lora")
+    assert isinstance(adapters, PageRecipe)
+    assert adapters.lora.rank > 0
+    changed = adapters.with_overrides({"lora": {"rank": 4}, "frozen": ["sam"], "epochs": 1, "bf16": False})
+    assert changed.lora == Lora(4, adapters.lora.alpha, adapters.lora.dropout, adapters.lora.targets)
+    assert (changed.frozen, changed.epochs, changed.bf16) == (("sam",), 1.0, False)
