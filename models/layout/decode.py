@@ -1,4 +1,4 @@
-"""What PP-DocLayout's outputs say: which queries found something, where, and in what order it is read.
+"""Decode PP-DocLayout's outputs: queries that found something, their boxes, and their reading order.
 
     found(logits, boxes, thresholds) -> indices, labels, scores
     rectangles(boxes) -> upright boxes, 0..1                   V2, V3: centre and size; V4: centre and four corners

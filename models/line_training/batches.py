@@ -1,4 +1,4 @@
-"""What a training run is fed: batches of degraded lines, and validation lines that stay the same.
+"""Batches of degraded training lines, and validation lines that stay the same.
 
     TrainingLines(...).epoch(number, start) -> batches     every line once, in an order of its own
     ValidationLines(...).read(recogniser) -> (clean scores, degraded scores)
@@ -32,7 +32,7 @@ SLACK = 1.1  # frames a line must have for each symbol, or it cannot be aligned
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class LineBatch:
     """Images (B, 1, H, W), their widths (B) in pixels and frames (B), symbol ids in one row, lengths (B)."""
 
     images: Tensor
@@ -66,7 +66,7 @@ class TrainingLines:
         """About how many batches one pass takes."""
         return max(1.0, sum(self._widths[i] for i in self._usable) / self._recipe.batch_pixels)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Iterator[LineBatch]:
         """Batches of one pass over the lines, from the `start`-th on; the same for the same number."""
         order = self._order(np.random.default_rng((self._seed, number)))
         for place in range(start, len(order)):
@@ -84,10 +84,10 @@ class TrainingLines:
             groups += [[chunk[k] for k in batch] for batch in batches]
         return [groups[k] for k in generator.permutation(len(groups))]
 
-    def _batch(self, indices: Sequence[int], generator: np.random.Generator) -> Batch:
+    def _batch(self, indices: Sequence[int], generator: np.random.Generator) -> LineBatch:
         images, widths = batch_of([self._seen(i, generator) for i in indices])
         targets = [self._targets[i] for i in indices]
-        return Batch(
+        return LineBatch(
             images=images,
             widths=widths,
             frames=frames(widths),

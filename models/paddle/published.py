@@ -69,7 +69,7 @@ def recognition(charset: list[str]) -> dict[str, Any]:
 
 
 def characters(network: Path) -> list[str]:
-    """What a recogniser's file says that it can write, in the order of its outputs, blank and space left out."""
+    """Characters that a recogniser's file lists, in the order of its outputs, blank and space left out."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it computes nothing
     session = onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""Whether a reader looks: a page is read again with most of its text painted over.
+"""Probe for recitation: a page is read again with most of its text painted over.
 
     probe(reader, pages, readings) -> the readings, those of pages that were asked with `recited` set
 
@@ -83,7 +83,7 @@ def _chance(page: PageInput, seed: int) -> float:
 
 
 def _read(reader: PageReader, pages: Mapping[int, PageInput]) -> list[tuple[int, str]]:
-    """What the reader says of each page, all asked in one go."""
+    """The reader's text of each page, all read in one call."""
     answers = reader.read_many(list(pages.values())) if pages else []
     return [(k, _said(answer)) for k, answer in zip(pages, answers, strict=True)]
 
@@ -125,7 +125,7 @@ def _cut(ink: NDArray[np.bool_]) -> _Cut:
 
 
 def _gap(ink: NDArray[np.int64]) -> int:
-    """Where there is least ink of the places with `KEPT` of it before them, and there the nearest to a third."""
+    """The place with least ink of those with `KEPT` of it before them, and there the nearest to a third."""
     before = np.cumsum(ink) / max(1, int(ink.sum()))
     near = np.flatnonzero((before >= KEPT[0]) & (before <= KEPT[1]))
     if near.size == 0:

@@ -72,7 +72,9 @@ def compare_pages(recipe: PageRecipe, rival: str, directory: Path) -> tuple[Scor
     def reigning() -> PageReader:
         return page_reader(rival, recipe.mode if modes_of(find_checkpoint(rival).architecture) else None)
 
-    return comparison.compare_pages(LazyReader(candidate), LazyReader(reigning), directory / "dataset", "heldout")
+    return comparison.compare_pages(
+        DeferredReader(candidate), DeferredReader(reigning), directory / "dataset", "heldout"
+    )
 
 
 def compare_lines(rival: str, directory: Path) -> tuple[Scores, Scores, Comparison]:
@@ -83,7 +85,7 @@ def compare_lines(rival: str, directory: Path) -> tuple[Scores, Scores, Comparis
     )
 
 
-class LazyReader:
+class DeferredReader:
     """A page reader that is asked for whenever it is to read: there is room for one big network."""
 
     def __init__(self, find: Callable[[], PageReader]) -> None:

@@ -14,7 +14,7 @@ from transformers.models.deepseek_ocr2.configuration_deepseek_ocr2 import Deepse
 from transformers.models.deepseek_ocr2.modeling_deepseek_ocr2 import DeepseekOcr2TextModel
 
 from models.generation import Generated, Generator, NgramGuard, Prompt
-from models.generation.generator import Pace
+from models.generation.generator import DecodingOptions
 
 WIDTH, VOCABULARY = 32, 61
 SIZES: dict[str, Any] = {
@@ -158,7 +158,7 @@ def test_a_batch_says_what_a_loop_without_a_cache_says(make: Any, attention: str
     expected = [plain(decoder, page, head()) for page in pages]
     assert {one.truncated for one in expected} == {True, False}
     decoder.set_attn_implementation(attention)
-    assert_same(generator(decoder, pace=Pace(1, 16, 1, graphs=False)).generate(pages), expected)
+    assert_same(generator(decoder, options=DecodingOptions(1, 16, 1, graphs=False)).generate(pages), expected)
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 4.0])
@@ -181,18 +181,20 @@ def test_with_steady_shapes_even_the_last_bit_is_the_same(make: Any) -> None:
     decoder.config._experts_implementation = (
         "batched_mm"  # the others multiply by expert, as many rows as chose it
     )
-    reader = generator(decoder, steady=True, pace=Pace(1, 64, 2, graphs=False))
+    reader = generator(decoder, steady=True, options=DecodingOptions(1, 64, 2, graphs=False))
     together = reader.generate(pages)
     assert [reader.generate([page])[0] for page in pages] == together
     assert reader.generate(pages[::-1])[::-1] == together
 
 
-@pytest.mark.parametrize("pace", [Pace(5, 16, 3, graphs=False), Pace(2, 256, 8, graphs=False)])
+@pytest.mark.parametrize(
+    "options", [DecodingOptions(5, 16, 3, graphs=False), DecodingOptions(2, 256, 8, graphs=False)]
+)
 @pytest.mark.parametrize("steady", [False, True])
-def test_strides_buckets_and_groups_change_no_text(pace: Pace, steady: bool) -> None:
+def test_strides_buckets_and_groups_change_no_text(options: DecodingOptions, steady: bool) -> None:
     decoder, pages = experts(), prompts(14, longest=5)
     expected = generator(decoder, guard=TIGHT, slots=1).generate(pages)
-    assert_same(generator(decoder, guard=TIGHT, pace=pace, steady=steady).generate(pages), expected)
+    assert_same(generator(decoder, guard=TIGHT, options=options, steady=steady).generate(pages), expected)
 
 
 @pytest.mark.parametrize("make", [experts, dense])
@@ -220,7 +222,7 @@ def test_a_prompt_is_drawn_when_a_slot_is_free_and_not_before() -> None:
 def test_finished_rows_leave_and_cost_nothing_more() -> None:
     decoder = Counting(dense())
     pages = [Prompt(page.embeds, limit) for page, limit in zip(prompts(4), (2, 9, 4, 6), strict=True)]
-    made = generator(decoder, end=frozenset(), pace=Pace(1, 64, 4, graphs=False)).generate(pages)
+    made = generator(decoder, end=frozenset(), options=DecodingOptions(1, 64, 4, graphs=False)).generate(pages)
     assert decoder.batches == [1, 1, 1, 1, 4, 3, 3, 2, 2, 1, 1, 1]
     assert [len(one.tokens) for one in made] == [2, 9, 4, 6]
 

@@ -21,7 +21,7 @@ from models.layout.categories import CATEGORIES
 from models.layout.cleaning import cleaned, in_reading_order
 from models.layout.decode import graph_ranks, pairwise_ranks
 from models.layout.lines import LinesLayout, categorised, regions_of
-from models.layout.pp_doclayout import PPDocLayout, Preparation
+from models.layout.pp_doclayout import ImagePreparation, PPDocLayout
 from models.layout.protocol import LayoutDetector, LayoutRegion
 from models.lines.detector import LineDetector
 from tests.models.drawing import column, draw_page
@@ -159,7 +159,7 @@ def test_pages_are_prepared_as_the_published_file_says(folders: dict[str, Path],
     pixels = PPDocLayout.load(folder)._preparation.tensor(page)
     assert pixels.shape == (1, 3, 64, 32)
     assert pixels[0, :, 5, 5].tolist() == pytest.approx([2.0, 1.0, 0.5])
-    assert Preparation().tensor(page).shape == (1, 3, 800, 800)
+    assert ImagePreparation().tensor(page).shape == (1, 3, 800, 800)
     (folder / "preprocessor_config.json").write_text('{"size": {"shortest_edge": 800}}')
     with pytest.raises(SetupError, match="how pages are prepared"):
         PPDocLayout.load(folder)

@@ -25,7 +25,7 @@ from models.recognition.ppocr import PpocrRecogniser
 from tests.models.drawing import draw_page
 from tests.models.misbehaving import Server
 from tests.models.tiny import tiny_deepseek_ocr
-from tests.models.tiny_kin import tiny_deepseek_ocr2, tiny_got_ocr2
+from tests.models.tiny_transformers import tiny_deepseek_ocr2, tiny_got_ocr2
 
 LIMIT = 16
 

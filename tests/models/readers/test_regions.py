@@ -113,7 +113,7 @@ def drawn() -> NDArray[np.uint8]:
 
 
 def layout() -> list[LayoutRegion]:
-    """Where the parts are, in pixels, as a good network would say it."""
+    """The parts' boxes in pixels, as a good network would find them."""
     regions = []
     for part, category, lines in PARTS:
         boxes = [line_box(*line, size_of(part)) for line in lines]
@@ -127,7 +127,7 @@ def in_points(box: Box) -> Box:
 
 
 def read_by_lines(*, rows: bool = False) -> Label:
-    """What a line reader makes of the page; with `rows`, by one that does not see the columns."""
+    """A line reader's label of the page; with `rows`, by one that does not see the columns."""
     lines = [
         (y, x, Line(text, in_points(line_box(x, y, text, size_of(part))), 0.5 + n / 100, (0.9,) * len(text)))
         for part, _, drawn_lines in PARTS

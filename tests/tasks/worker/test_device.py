@@ -1,4 +1,4 @@
-"""Whose turn it is on a device, and what workers say of themselves."""
+"""The lock between training and labelling on a device, and workers' reports of themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flywheel.database import transaction
 from flywheel.errors import DeviceBusy, Stopping
 from flywheel.settings import settings
 from flywheel.work.workers import DeviceFacts, WorkerStatus, recently_seen
-from tasks.worker.device import facts, hold_device
+from tasks.worker.device import device_facts, hold_device
 from tasks.worker.lifecycle import worker_status
 
 GPU = "cuda:0"
@@ -120,7 +120,7 @@ def test_a_worker_says_what_it_does_for_whom_it_waits_and_when_it_goes(environme
 
 
 def test_a_process_knows_its_device() -> None:
-    here = facts()
+    here = device_facts()
     assert here.device.split(":")[0] in ("cpu", "cuda")
     assert here.memory_used
     assert here.memory_total
