@@ -55,7 +55,7 @@ class TrainingLines:
             i for i, target in enumerate(self._targets) if target and SLACK * len(target) <= self._widths[i] / 4
         ]
         self._cache: dict[int, NDArray[np.uint8]] = {}
-        self._room = recipe.cache_bytes
+        self._cache_left = recipe.cache_bytes
         self._drawn = DrawnLines() if recipe.drawn_share > 0 and can_draw() else None
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class TrainingLines:
         return [groups[k] for k in generator.permutation(len(groups))]
 
     def _batch(self, indices: Sequence[int], generator: np.random.Generator) -> LineBatch:
-        images, widths = batch_of([self._seen(i, generator) for i in indices])
+        images, widths = batch_of([self._augmented(i, generator) for i in indices])
         targets = [self._targets[i] for i in indices]
         return LineBatch(
             images=images,
@@ -95,7 +95,7 @@ class TrainingLines:
             lengths=torch.tensor([len(target) for target in targets]),
         )
 
-    def _seen(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+    def _augmented(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """The line as it is shown this time."""
         line = None
         if self._drawn is not None and generator.random() < self._recipe.drawn_share:
@@ -106,13 +106,13 @@ class TrainingLines:
         return degrade(line, generator) if generator.random() < self._recipe.degrade else line
 
     def _line(self, index: int) -> NDArray[np.uint8]:
-        kept = self._cache.get(index)
-        if kept is None:
-            kept = prepare(self._lines.image(index), self._height)
-            if kept.nbytes <= self._room:
-                self._room -= kept.nbytes
-                self._cache[index] = kept
-        return kept
+        cached = self._cache.get(index)
+        if cached is None:
+            cached = prepare(self._lines.image(index), self._height)
+            if cached.nbytes <= self._cache_left:
+                self._cache_left -= cached.nbytes
+                self._cache[index] = cached
+        return cached
 
 
 class ValidationLines:

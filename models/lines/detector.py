@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
-import rapidocr
 from numpy.typing import NDArray
 
 from flywheel.document import Box
 from models.lines.order import join_fragments, reading_order, split_double_lines
+from models.packaged import open_packaged
 
 MODEL = "PP-OCRv6_det_small.onnx"
 # Measured on 12 drawn scans (326 lines): 105 and 150 dpi both find every line of text; 105 misses
@@ -57,12 +55,7 @@ class LineDetector:
     """A warm detector. `threads` is what one call may use; the object is safe to share by threads."""
 
     def __init__(self, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # page sizes differ, and an arena keeps the largest for good
-        path = Path(rapidocr.__file__).parent / "models" / MODEL
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_packaged(MODEL, threads)
 
     def find(self, image: NDArray[np.uint8], dpi: float = 150.0) -> list[DetectedLine]:
         """Lines of a gray page (H x W, uint8) rendered at `dpi`, in reading order; [] when there is none."""

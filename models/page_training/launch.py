@@ -40,14 +40,14 @@ def train_pages(
     should_stop: Callable[[], bool],
     saved: Callable[[Path], None],
 ) -> TrainingResult:
-    """Train in as many processes as the job says. Raises what `train_here` does; FlywheelError when a process
-    ends otherwise, with the last it said."""
+    """Train in as many processes as the job says. Raises what `train_in_process` does; FlywheelError when a
+    process ends otherwise, with the end of its log."""
     job.resume.mkdir(parents=True, exist_ok=True)
     if job.processes > 1:
         return _train_in_processes(job, progress, should_stop, saved)
-    from models.page_training.training import train_here
+    from models.page_training.training import train_in_process
 
-    result = train_here(job, progress=progress, should_stop=should_stop, saved=saved)
+    result = train_in_process(job, progress=progress, should_stop=should_stop, saved=saved)
     assert result is not None  # of the first process
     return result
 
@@ -113,13 +113,13 @@ def _follow(
 
 def main(path: Path) -> None:
     """One of several processes: train and report."""
-    from models.page_training.training import train_here
+    from models.page_training.training import train_in_process
 
     job = from_json(json.loads(path.read_text(encoding="utf-8")))
     rank = int(os.environ.get("RANK", "0"))
     first = rank == 0
     try:
-        result = train_here(
+        result = train_in_process(
             job,
             progress=lambda p: _report("progress", asdict(p)) if first else None,
             should_stop=(job.resume / STOP).exists,

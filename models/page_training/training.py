@@ -1,6 +1,6 @@
 """One process's part of a fine-tuning: network, samples and transformers' Trainer put together.
 
-    train_here(job, progress=..., should_stop=..., saved=...) -> TrainingResult | None
+    train_in_process(job, progress=..., should_stop=..., saved=...) -> TrainingResult | None
 
 None in all processes but the first. AdamW under a warm-up and a cosine, over parts that are not frozen or over
 adapters (peft), which are merged into the network at the end; bfloat16 where the device computes in it. What is
@@ -38,7 +38,7 @@ WAITING_SECONDS = 2 * 3600
 WORKERS = 4  # processes that prepare batches ahead of a GPU
 
 
-def train_here(
+def train_in_process(
     job: TrainingJob,
     *,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -86,7 +86,7 @@ def train_here(
     progress(last)
     if recipe.lora.rank:
         trainable.network = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-    return _finish(job, recipe, trainable, last, job.dataset_hash or dataset.hash)
+    return _write_checkpoint(job, recipe, trainable, last, job.dataset_hash or dataset.hash)
 
 
 class PageTrainer(Trainer):
@@ -218,7 +218,7 @@ def _arguments(job: TrainingJob, recipe: PageRecipe, samples: TrainingSamples) -
     )
 
 
-def _finish(
+def _write_checkpoint(
     job: TrainingJob, recipe: PageRecipe, trainable: TrainableReader, last: Progress, dataset_hash: str
 ) -> TrainingResult:
     """Write the checkpoint whole or not at all."""

@@ -5,7 +5,7 @@
     .read_many(pages) -> readings          lines batched across pages, the same labels as one by one
 
 Lines are grouped into regions, and the regions told apart, by models/layout/lines.py; with a layout
-model at hand, models/readers/regions.py gives the lines to its regions instead.
+model at hand, models/readers/fine_labels.py gives the lines to its regions instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Judging: what a training made is held against whoever reads the language, on the dataset's held-out documents.
+"""Judging: the candidate of a training compared with its rival on the dataset's held-out documents.
 
     judge(row, recipe, directory) -> scores      as flywheel.loop.promotion decides by
 
@@ -86,7 +86,7 @@ def compare_lines(rival: str, directory: Path) -> tuple[Scores, Scores, Comparis
 
 
 class DeferredReader:
-    """A page reader that is asked for whenever it is to read: there is room for one big network."""
+    """A page reader that is loaded whenever it is to read: memory holds one big network."""
 
     def __init__(self, find: Callable[[], PageReader]) -> None:
         self._find = find

@@ -19,6 +19,7 @@ import numpy as np
 
 from flywheel.document import PageReading
 from flywheel.errors import SetupError, Transient
+from models.readers.answers import page_reading
 from models.readers.endpoint.connection import ServerConnection
 from models.readers.endpoint.exchange import (
     RequestRefused,
@@ -32,7 +33,6 @@ from models.readers.endpoint.exchange import (
     refused_options,
 )
 from models.readers.endpoint.retries import RetryBudget, RetryPolicy
-from models.readers.markup import page_reading
 from models.readers.protocol import PageInput
 
 PROMPT = "<|grounding|>Convert the document to markdown."  # DeepSeek-OCR's; the server puts the image before it

@@ -104,7 +104,7 @@ def assert_same(made: Sequence[Generated], expected: Sequence[Generated], within
         assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=within)
 
 
-class Counting(nn.Module):
+class CountingDecoder(nn.Module):
     """A decoder that notes the size of each batch and refuses those of more than `most` rows as a device does."""
 
     def __init__(self, decoder: Any, most: int = 1000) -> None:
@@ -207,7 +207,7 @@ def test_a_guarded_batch_says_what_a_guarded_loop_says(make: Any) -> None:
 
 
 def test_a_prompt_is_drawn_when_a_slot_is_free_and_not_before() -> None:
-    decoder = Counting(dense())
+    decoder = CountingDecoder(dense())
     passes: list[int] = []
 
     def pages() -> Iterator[Prompt]:
@@ -220,7 +220,7 @@ def test_a_prompt_is_drawn_when_a_slot_is_free_and_not_before() -> None:
 
 
 def test_finished_rows_leave_and_cost_nothing_more() -> None:
-    decoder = Counting(dense())
+    decoder = CountingDecoder(dense())
     pages = [Prompt(page.embeds, limit) for page, limit in zip(prompts(4), (2, 9, 4, 6), strict=True)]
     made = generator(decoder, end=frozenset(), options=DecodingOptions(1, 64, 4, graphs=False)).generate(pages)
     assert decoder.batches == [1, 1, 1, 1, 4, 3, 3, 2, 2, 1, 1, 1]
@@ -230,7 +230,7 @@ def test_finished_rows_leave_and_cost_nothing_more() -> None:
 def test_where_memory_lacks_the_slots_are_halved_and_nothing_is_lost() -> None:
     pages = prompts(14)
     expected = generator(dense()).generate(pages)
-    decoder = Counting(dense(), most=3)
+    decoder = CountingDecoder(dense(), most=3)
     drawn: list[int] = []
     reader = generator(decoder, slots=8)
     made = reader.generate(drawn.append(i) or page for i, page in enumerate(pages))
@@ -243,7 +243,7 @@ def test_where_memory_lacks_the_slots_are_halved_and_nothing_is_lost() -> None:
 
 def test_memory_that_runs_out_midway_keeps_what_was_finished() -> None:
     pages = [Prompt(page.embeds, limit) for page, limit in zip(prompts(4), (2, 20, 20, 20), strict=True)]
-    decoder = Counting(dense())
+    decoder = CountingDecoder(dense())
     reader = generator(decoder, end=frozenset(), slots=4)
     expected = reader.generate(pages)
     decoder.batches.clear()
@@ -259,7 +259,7 @@ def test_memory_that_runs_out_midway_keeps_what_was_finished() -> None:
 
 
 def test_a_device_that_cannot_hold_one_sequence_is_an_error() -> None:
-    decoder, pages = Counting(dense(), most=0), prompts(3)
+    decoder, pages = CountingDecoder(dense(), most=0), prompts(3)
     reader = generator(decoder)
     with pytest.raises(torch.OutOfMemoryError):
         reader.generate(pages)

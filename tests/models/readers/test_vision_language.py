@@ -15,9 +15,9 @@ from transformers import DeepseekOcr2Processor, GotOcr2Processor
 
 from flywheel.document import Box
 from flywheel.errors import Rejected, SetupError
+from models.readers.answers import CONTROL
 from models.readers.deepseek_ocr2 import DeepseekOcr2Reader
 from models.readers.got_ocr2 import GotOcr2Reader
-from models.readers.markup import CONTROL
 from models.readers.protocol import PageInput
 from models.readers.vision_language import rgb
 from tests.models.tiny_transformers import tiny_deepseek_ocr2, tiny_got_ocr2
