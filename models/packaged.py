@@ -18,7 +18,5 @@ def open_packaged(file: str, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = (
-        False  # image sizes differ, and an arena keeps the largest for good
-    )
+    options.enable_cpu_mem_arena = False  # image sizes differ, and an arena keeps the largest for good
     return onnxruntime.InferenceSession(str(packaged_network(file)), options, providers=["CPUExecutionProvider"])

@@ -90,7 +90,7 @@ def _places(order: Indices) -> Indices:
 
 
 def _acyclic(count: int, weakest_first: Iterable[Edge]) -> NDArray[np.bool_]:
-    """The graph (count x count) without each edge that lies on a cycle when its turn comes.
+    """The graph (count x count) without each edge that lies on a cycle when it is tried.
 
     The same edges go as when the weakest of every cyclic component goes again and again: components only fall
     apart, so an edge that joins two of them once is safe for good.

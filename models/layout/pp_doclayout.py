@@ -166,15 +166,15 @@ def _preparation(directory: Path) -> ImagePreparation:
     if not path.is_file():
         return ImagePreparation()
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        size, scaled, normal = said["size"], said.get("do_rescale", True), said.get("do_normalize", True)
+        config = json.loads(path.read_text(encoding="utf-8"))
+        size, scaled, normal = config["size"], config.get("do_rescale", True), config.get("do_normalize", True)
         return ImagePreparation(
             height=int(size["height"]),
             width=int(size["width"]),
-            interpolation=INTERPOLATIONS[said.get("resample", 3)],
-            scale=float(said.get("rescale_factor", 1 / 255)) if scaled else 1.0,
-            mean=tuple(map(float, said["image_mean"])) if normal else (0.0, 0.0, 0.0),
-            deviation=tuple(map(float, said["image_std"])) if normal else (1.0, 1.0, 1.0),
+            interpolation=INTERPOLATIONS[config.get("resample", 3)],
+            scale=float(config.get("rescale_factor", 1 / 255)) if scaled else 1.0,
+            mean=tuple(map(float, config["image_mean"])) if normal else (0.0, 0.0, 0.0),
+            deviation=tuple(map(float, config["image_std"])) if normal else (1.0, 1.0, 1.0),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SetupError(f"{path} does not say how pages are prepared: {error!r}") from error

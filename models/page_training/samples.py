@@ -23,7 +23,7 @@ from models.training.recipe import PageRecipe
 
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
-    """A page's image (gray H x W uint8) and what is to be said of it; `fine`: in grounded markdown."""
+    """A page's image (gray H x W uint8) and the answer to learn; `fine`: in grounded markdown."""
 
     image: NDArray[np.uint8]
     answer: str

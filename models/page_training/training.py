@@ -127,7 +127,7 @@ def blinded(batch: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     """A batch with some of the answers' tokens hidden from the decoder, each by its first token's (the begin).
 
     A decoder that knows a text by heart after three letters has no reason to look; few pages are soon known by
-    heart. What is to be said stays.
+    heart. The labels stay.
     """
     if share:
         hidden = (torch.rand(batch["labels"].shape) < share) & (batch["labels"] != MASKED)

@@ -170,8 +170,8 @@ def _region(
         return Region(part.category, part.box, lines)
     if part.category not in SEEN:
         return None
-    said = sum(part.box.intersection(stray.region.box) for stray in strays if stray.region.lines)
-    covered = part.category != "picture" and said >= matching.covered * part.box.area
+    area = sum(part.box.intersection(stray.region.box) for stray in strays if stray.region.lines)
+    covered = part.category != "picture" and area >= matching.covered * part.box.area
     return None if covered else Region(part.category, part.box)
 
 

@@ -3,7 +3,7 @@
     judge(row, recipe, directory) -> scores      as flywheel.loop.promotion decides by
 
 Recognisers are compared on lines and page readers on pages, whoever the rival is: a champion of the other kind
-reads what it is given. Two big networks take turns on the device.
+reads what it is given. Two big networks are loaded by turns.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class Processor:
         return ids
 
     def answer_ids(self, text: str) -> list[int]:
-        """Token ids of what is to be said: markup is meant, an image's place and the ends of texts are words."""
+        """Token ids of an answer to learn: markup is meant, an image's place and the ends of texts are words."""
         marks = [IMAGE, GROUNDING, *(self.tokenizer.convert_ids_to_tokens([BEGIN_ID, END_ID]))]
         return spelled(self.encode, text, [*marks, *self.tokenizer.all_special_tokens])
 
