@@ -1,4 +1,4 @@
-"""What the service's benchmarks run on: real Postgres, Redis, Celery workers and sweep, in a scratch directory."""
+"""A cluster for the service's benchmarks: real Postgres, Redis, workers and sweep in a scratch directory."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def main() -> int:
     call = arguments()
     torch.set_num_threads(call.threads)
     network = built(call)
-    reader = Reader(network, call)
+    reader = ReadingBenchmark(network, call)
     alone = reader.one_at_a_time(1 if call.device == "cuda" else 2)
     batched = [reader.batched(batch) for batch in call.batches]
     for figures in batched:
@@ -126,7 +126,7 @@ def built(call: argparse.Namespace) -> DeepseekOcrForConditionalGeneration:
     return network.eval()
 
 
-class Reader:
+class ReadingBenchmark:
     """Reads random pages, in batches or one at a time, and tells how long it took."""
 
     def __init__(self, network: DeepseekOcrForConditionalGeneration, call: argparse.Namespace) -> None:

@@ -52,7 +52,7 @@ ITEM_BYTES = {
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What `checkpoint.json` says. `charset` holds the output symbols in order, the CTC blank left out."""
+    """Content of `checkpoint.json`. `charset` holds the output symbols in order, the CTC blank left out."""
 
     architecture: str
     config: dict[str, Any]

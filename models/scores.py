@@ -1,4 +1,4 @@
-"""How well lines were read: CER, WER, their intervals, calibration, and candidate against champion.
+"""Scores of transcriptions: CER, WER, their intervals, calibration, and candidate against champion.
 
     score(truths, readings, documents) -> Scores
     compare(candidate, champion, truths, documents) -> Difference       paired, for promotion

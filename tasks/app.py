@@ -19,7 +19,7 @@ from tasks import (
 from tasks.worker import device
 from tasks.worker.lifecycle import worker_status
 
-worker_status.facts = device.facts
+worker_status.facts = device.device_facts
 
 __all__ = [
     "app",

@@ -27,7 +27,7 @@ from flywheel.pdf import PageFailure, PageImage
 from flywheel.settings import settings
 from flywheel.work.ledger import Claim
 from tasks.worker.attempt import Attempt, stop_task
-from tasks.worker.process import ahead, document_file, facts_of, sandbox, store, subject
+from tasks.worker.process import document_file, facts_of, preparation_thread, sandbox, store, subject
 from tasks.worker.readers import LoadedReader, open_reader
 
 GATE = Gate()
@@ -74,12 +74,12 @@ def render_ahead(attempt: Attempt, path: Path, pages: Sequence[PageRow], size: i
     and rendering raise. Close it: the PDF child is then at rest."""
     batches = deque(pages[start : start + size] for start in range(0, len(pages), size))
     ended = Event()
-    making = ahead().submit(render, path, batches.popleft(), ended) if batches else None
+    making = preparation_thread().submit(render, path, batches.popleft(), ended) if batches else None
     try:
         while making is not None:
             attempt.check()
             part = making.result()
-            making = ahead().submit(render, path, batches.popleft(), ended) if batches else None
+            making = preparation_thread().submit(render, path, batches.popleft(), ended) if batches else None
             yield part
     finally:
         ended.set()

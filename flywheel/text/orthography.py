@@ -23,7 +23,7 @@ JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class OrthographyRules:
     """`unit` cuts the script's text into units; `impossible` judges one."""
 
     unit: re.Pattern[str]
@@ -31,7 +31,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class OrthographyFindings:
     """Units of one script in a text, how many are impossible, and the most frequent of those."""
 
     script: str
@@ -44,25 +44,25 @@ class Findings:
         return self.wrong / self.units if self.units else 0.0
 
 
-def check(text: str, script: str) -> Findings:
+def check(text: str, script: str) -> OrthographyFindings:
     """Judge the letters of `script` (ISO 15924) in `text`; no units where no rules are known."""
     rules = rules_of(script)
     if rules is None:
-        return Findings(script, 0, 0)
+        return OrthographyFindings(script, 0, 0)
     text = unicodedata.normalize("NFC", text)
     for joiner in JOINERS:
         text = text.replace(joiner, "")
     counts = Counter(rules.unit.findall(text))
     wrong = Counter({unit: count for unit, count in counts.items() if rules.impossible(unit)})
     examples = tuple(unit for unit, _ in wrong.most_common(EXAMPLES))
-    return Findings(script, counts.total(), wrong.total(), examples)
+    return OrthographyFindings(script, counts.total(), wrong.total(), examples)
 
 
 @lru_cache(maxsize=64)
-def rules_of(script: str) -> Rules | None:
+def rules_of(script: str) -> OrthographyRules | None:
     """The script's rules; None when nothing can be said about texts in it."""
     if script == "Tibt":
-        return Rules(_TIBETAN_UNIT, _impossible_stack)
+        return OrthographyRules(_TIBETAN_UNIT, _impossible_stack)
     if script in DEPENDENT_SIGNS:
         return _marks_need_letters(*DEPENDENT_SIGNS[script])
     return None
@@ -102,14 +102,14 @@ def _name(letter: str) -> str:
 
 
 def _can_carry(upper: str, lower: str) -> bool:
-    """Whether a stack may begin with `upper` over `lower` (names)."""
+    """True when a stack may begin with `upper` over `lower` (names)."""
     if "?" in (upper, lower) or (upper in _SANSKRIT and lower in _SANSKRIT):
         return True
     return lower in _CARRIES.get(upper, "").split() or upper in _CARRIED_BY.get(lower, "").split()
 
 
 def _can_follow(above: str, lower: str) -> bool:
-    """Whether `lower` may stand below `above`, which is itself below another letter (names)."""
+    """True when `lower` may stand below `above`, which is itself below another letter (names)."""
     if above in _AFTER:
         return lower in _AFTER[above].split()
     return "?" in (above, lower) or lower in _SANSKRIT
@@ -151,11 +151,11 @@ DEPENDENT_SIGNS = {
 _SHOWN_ALONE = "\u00a0\u25cc-"  # a mark that is talked about stands on one of these
 
 
-def _marks_need_letters(first: int, last: int) -> Rules:
+def _marks_need_letters(first: int, last: int) -> OrthographyRules:
     """Wrong: a vowel sign or other mark with no letter before it."""
     block = [chr(code) for code in range(first, last + 1)]
     letters = "".join(c for c in block if unicodedata.category(c).startswith("L"))
     marks = "".join(c for c in block if unicodedata.category(c).startswith("M"))
     unit = re.compile(f"[{letters}{_SHOWN_ALONE}][{marks}]+|[{letters}]|[{marks}]+")
     lone = frozenset(marks)
-    return Rules(unit, lambda found: found[0] in lone)
+    return OrthographyRules(unit, lambda found: found[0] in lone)

@@ -154,7 +154,7 @@ def script_of(character: str) -> str:
 
 
 def is_script(code: str) -> bool:
-    """Whether the code names a script that people write, rather than common, unknown or private use."""
+    """True for a script that people write, rather than common, inherited, unknown or private use."""
     return code not in (COMMON, INHERITED, UNKNOWN, PRIVATE)
 
 

@@ -22,8 +22,8 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 
 @dataclass
-class _Place:
-    """Where the layers write next. Shared by them; holds no layer, so that dropping a cache frees it at once."""
+class _WritePosition:
+    """Position that all layers write to next. Holds no layer, so that dropping a cache frees it at once."""
 
     capacity: int = 0
     slots: Tensor | None = None  # entering: (prompts,), int64
@@ -35,27 +35,27 @@ class SlotCache(Cache):
     """`slots` sequences of up to `capacity` tokens in each of `layers` layers."""
 
     def __init__(self, layers: int, slots: int) -> None:
-        self._place = _Place()
-        self._slot_layers = [_SlotLayer(slots, self._place) for _ in range(layers)]
+        self._position = _WritePosition()
+        self._slot_layers = [_SlotLayer(slots, self._position) for _ in range(layers)]
         super().__init__(layers=list(self._slot_layers))
 
     @property
     def capacity(self) -> int:
-        return self._place.capacity
+        return self._position.capacity
 
     def grow(self, capacity: int) -> None:
         """Layer by layer, so that old and new stand side by side for one layer only."""
-        self._place.capacity = capacity
+        self._position.capacity = capacity
         for layer in self._slot_layers:
             layer.grow(capacity)
 
     def enter(self, slots: Tensor) -> None:
         """`slots` (prompts,), int64: where the prompts of the next pass go, whole."""
-        self._place.slots, self._place.positions = slots, None
+        self._position.slots, self._position.positions = slots, None
 
     def append(self, positions: Tensor, length: int) -> None:
         """`positions` (rows,), int64, below `length`: where slot 0 ... rows - 1 put their next token."""
-        self._place.slots, self._place.positions, self._place.length = None, positions, length
+        self._position.slots, self._position.positions, self._position.length = None, positions, length
 
     def move(self, source: Tensor, target: Tensor, length: int) -> None:
         """The first `length` tokens of the slots `source` to the slots `target`."""
@@ -65,10 +65,10 @@ class SlotCache(Cache):
 
 
 class _SlotLayer(CacheLayerMixin):
-    def __init__(self, slots: int, place: _Place) -> None:
+    def __init__(self, slots: int, position: _WritePosition) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._slots = slots
-        self._place = place
+        self._position = position
         self.buffers: list[Tensor] = []  # keys and values, once the first states tell heads, type and device
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -96,13 +96,13 @@ class _SlotLayer(CacheLayerMixin):
         return query_length, 0
 
     def get_max_length(self) -> int:
-        return self._place.capacity
+        return self._position.capacity
 
     def _buffer(self, states: Tensor) -> Tensor:
-        return states.new_zeros(self._slots, self._place.capacity, states.shape[1], states.shape[3])
+        return states.new_zeros(self._slots, self._position.capacity, states.shape[1], states.shape[3])
 
     def _written(self, buffer: Tensor, states: Tensor) -> Tensor:
-        place = self._place
+        place = self._position
         if place.positions is None:
             buffer[place.slots, : states.shape[2]] = states.transpose(1, 2)
             # What a former sequence left behind is masked, but a NaN of its would come through the mask.

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from models.generation.guard import NgramGuard
-from models.generation.slots import Network, Slots
+from models.generation.slots import DecoderNetwork, Slots
 
 OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 
@@ -73,8 +73,9 @@ class _Sequence:
         """Tokens that a limit still allows and no step has made yet."""
         return self.prompt.limit - len(self.tokens) - self.fresh
 
-    def take(self, tokens: Sequence[int], scores: Sequence[float], end: frozenset[int]) -> Generated | None:
-        """Adds what a block of steps made; the result when that finished it. What follows the end is dropped."""
+    def extend(self, tokens: Sequence[int], scores: Sequence[float], end: frozenset[int]) -> Generated | None:
+        """Add the tokens of a block of steps; returns the result when they finish it. Tokens behind the end are
+        dropped."""
         since, self.fresh = (0 if self.fresh else 1), False
         for token, score in zip(tokens[since:], scores[since:], strict=True):
             if token in end:
@@ -87,12 +88,12 @@ class _Sequence:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What changes speed and no result.
+class DecodingOptions:
+    """Options that change the speed of decoding and no result.
 
-    `stride`: steps between two looks at what was made; a finished row runs on until then. `bucket`: attention
-    reads, and the cache grows, in multiples of so many tokens. `group`: prompts of one length that enter in
-    one pass. `graphs`: CUDA graphs.
+    `stride`: steps between two reads of the tokens that were made; a finished row runs on until then. `bucket`:
+    attention reads, and the cache grows, in multiples of so many tokens. `group`: prompts of one length that
+    enter in one pass. `graphs`: CUDA graphs.
     """
 
     stride: int
@@ -101,14 +102,16 @@ class Pace:
     graphs: bool
 
 
-def pace_of(weight: Tensor, slots: int) -> Pace:
-    """For a decoder with weights like `weight`. On a CPU, looking is free and a prompt fills the cores.
+def decoding_options(weight: Tensor, slots: int) -> DecodingOptions:
+    """For a decoder with weights like `weight`. On a CPU, reading tokens is free and a prompt fills the cores.
 
     Without bfloat16 a grouped product of experts asks the host, and no graph can hold it.
     """
     if weight.device.type == "cuda":
-        return Pace(stride=8, bucket=256, group=max(1, slots // 32), graphs=weight.dtype == torch.bfloat16)
-    return Pace(stride=1, bucket=64, group=1, graphs=False)
+        return DecodingOptions(
+            stride=8, bucket=256, group=max(1, slots // 32), graphs=weight.dtype == torch.bfloat16
+        )
+    return DecodingOptions(stride=1, bucket=64, group=1, graphs=False)
 
 
 class Generator:
@@ -116,7 +119,7 @@ class Generator:
 
     `decoder` is a transformers text model with full attention, in `eval` mode; raises ValueError for a windowed
     one. `end` are the tokens that finish a text. `steady` fixes all shapes; by default where weights are
-    not float32. `pace` is for measurements.
+    not float32. `options` are for measurements.
 
     The device must hold `slots` sequences of the longest one's length: 32 pages of 8,192 tokens are 17 GB of
     DeepSeek-OCR's keys and values, 128 are 66 GB. They are kept for the next call, until `release`.
@@ -132,24 +135,24 @@ class Generator:
         guard: NgramGuard | None,
         slots: int = 32,
         steady: bool | None = None,
-        pace: Pace | None = None,
+        options: DecodingOptions | None = None,
     ) -> None:
         if set(getattr(decoder.config, "layer_types", None) or ()) - {"full_attention"}:
             raise ValueError("a decoder with windowed attention cannot be continued in slots")
         if slots < 1:
             raise ValueError(f"{slots} slots")
-        self._network = Network(decoder, embed_tokens, lm_head)
+        self._network = DecoderNetwork(decoder, embed_tokens, lm_head)
         self._end = end
         self._guard = guard
         self._count = slots
         self._steady = self._network.weight.dtype != torch.float32 if steady is None else steady
-        self._pace = pace
+        self._options = options
         self._slots: Slots | None = None
         self._live: dict[int, _Sequence] = {}
 
     @property
     def slots(self) -> int:
-        """How many sequences run at once: as many as asked for, or what the device's memory was found to hold."""
+        """Number of sequences that run at once: as asked for, or as the device's memory was found to hold."""
         return self._count
 
     def generate(self, prompts: Iterable[Prompt]) -> list[Generated]:
@@ -167,7 +170,7 @@ class Generator:
             waiting.extend(itertools.islice(source, max(0, self._free - len(waiting))))
             if not waiting and not self._live:
                 return [done[order] for order in sorted(done)]
-            if not self._tried(waiting, done):
+            if not self._attempt_round(waiting, done):
                 self._halve(waiting)
 
     def release(self) -> None:
@@ -181,8 +184,8 @@ class Generator:
     def _free(self) -> int:
         return self._count - len(self._live)
 
-    def _tried(self, waiting: deque[_Sequence], done: dict[int, Generated]) -> bool:
-        """One round; False when the device had not the memory. What it held is free once this returns."""
+    def _attempt_round(self, waiting: deque[_Sequence], done: dict[int, Generated]) -> bool:
+        """One round; False when the device lacked the memory. All that it held is free once this returns."""
         try:
             with torch.inference_mode():
                 self._round(waiting, done)
@@ -205,58 +208,60 @@ class Generator:
 
     def _round(self, waiting: deque[_Sequence], done: dict[int, Generated]) -> None:
         """Waiting prompts enter, every row is continued by a block of steps, finished rows leave."""
-        pace = self._pace or pace_of(self._network.weight, self._count)
+        options = self._options or decoding_options(self._network.weight, self._count)
         if self._slots is None:
-            self._slots = Slots(self._network, self._guard, self._count, graphs=pace.graphs)
-        if self._enough(waiting, pace):
-            self._admit(self._slots, waiting, pace)
-        rows = self._rows(self._slots, pace)
-        steps = min(pace.stride, max(sequence.missing for sequence in self._live.values()))
+            self._slots = Slots(self._network, self._guard, self._count, graphs=options.graphs)
+        if self._should_admit(waiting, options):
+            self._admit(self._slots, waiting, options)
+        rows = self._rows_to_compute(self._slots, options)
+        steps = min(options.stride, max(sequence.missing for sequence in self._live.values()))
         longest = max(sequence.length for sequence in self._live.values())
-        length = self._room(self._slots, longest + steps, pace)
+        length = self._with_capacity(self._slots, longest + steps, options)
         tokens, scores = self._slots.advance(rows, length, steps)
         for row, sequence in list(self._live.items()):
             sequence.length += steps
-            finished = sequence.take(tokens[row], scores[row], self._end)
+            finished = sequence.extend(tokens[row], scores[row], self._end)
             if finished:
                 done[sequence.order] = finished
                 del self._live[row]
 
-    def _enough(self, waiting: deque[_Sequence], pace: Pace) -> bool:
-        """Whether to let prompts in now: a group is complete, or no more will come, or nobody is held up."""
+    def _should_admit(self, waiting: deque[_Sequence], options: DecodingOptions) -> bool:
+        """True to let prompts in now: a group is complete, or no more will come, or no row is held up."""
         entering = min(len(waiting), self._free)
-        return entering > 0 and (entering >= pace.group or len(waiting) < self._free or not self._live)
+        return entering > 0 and (entering >= options.group or len(waiting) < self._free or not self._live)
 
-    def _admit(self, slots: Slots, waiting: deque[_Sequence], pace: Pace) -> None:
+    def _admit(self, slots: Slots, waiting: deque[_Sequence], options: DecodingOptions) -> None:
         """Fills free slots from the front of the queue, neighbours of one length together."""
         free = [row for row in range(self._count) if row not in self._live]
         entering = itertools.islice(waiting, len(free))
-        self._room(slots, max(len(sequence.prompt.embeds) for sequence in entering) + pace.stride, pace)
+        self._with_capacity(
+            slots, max(len(sequence.prompt.embeds) for sequence in entering) + options.stride, options
+        )
         while free and waiting:
             length = len(waiting[0].prompt.embeds)
             group: dict[int, _Sequence] = {}
-            while free and waiting and len(group) < pace.group and len(waiting[0].prompt.embeds) == length:
+            while free and waiting and len(group) < options.group and len(waiting[0].prompt.embeds) == length:
                 group[free.pop(0)] = waiting.popleft()
             self._live |= group  # before they enter: should memory fail, they are among the unfinished
-            self._enter(slots, group, pace)
+            self._enter(slots, group, options)
 
-    def _enter(self, slots: Slots, group: dict[int, _Sequence], pace: Pace) -> None:
+    def _enter(self, slots: Slots, group: dict[int, _Sequence], options: DecodingOptions) -> None:
         weight = self._network.weight
         rows = list(group)
         embeds = [group[row].prompt.embeds.to(weight.device, weight.dtype) for row in rows]
         if self._steady:  # a group of one size, whoever is in it
-            rows += rows[-1:] * (pace.group - len(rows))
-            embeds += embeds[-1:] * (pace.group - len(embeds))
+            rows += rows[-1:] * (options.group - len(rows))
+            embeds += embeds[-1:] * (options.group - len(embeds))
         slots.enter(rows, torch.stack(embeds))
         for sequence in group.values():
             sequence.length = len(sequence.prompt.embeds)
 
-    def _rows(self, slots: Slots, pace: Pace) -> int:
-        """How many slots to compute; unless all of them, the live ones are packed to the front first."""
+    def _rows_to_compute(self, slots: Slots, options: DecodingOptions) -> int:
+        """Number of slots to compute; unless all of them, the live ones are packed to the front first."""
         if self._steady:
             return self._count
         rows = len(self._live)
-        if pace.graphs:  # a graph for each number of rows: powers of two
+        if options.graphs:  # a graph for each number of rows: powers of two
             rows = min(self._count, 1 << (rows - 1).bit_length())
         holes = [row for row in range(rows) if row not in self._live]
         beyond = [row for row in self._live if row >= rows]
@@ -267,9 +272,9 @@ class Generator:
                 self._live[new] = self._live.pop(old)
         return rows
 
-    def _room(self, slots: Slots, tokens: int, pace: Pace) -> int:
+    def _with_capacity(self, slots: Slots, tokens: int, options: DecodingOptions) -> int:
         """`tokens` rounded up to buckets, with a cache that holds as many."""
-        length = -(-tokens // pace.bucket) * pace.bucket
+        length = -(-tokens // options.bucket) * options.bucket
         if length > slots.capacity:
             slots.grow(length)
         return length

@@ -27,7 +27,7 @@ Rows = slice | Tensor
 
 
 @dataclass(frozen=True)
-class Network:
+class DecoderNetwork:
     """A decoder (a transformers text model), its token embedding, and the projection to the vocabulary."""
 
     decoder: Any
@@ -44,7 +44,7 @@ class Network:
 class Slots:
     """`count` rows. With `graphs`, a decoding step is captured once for each of its shapes and replayed."""
 
-    def __init__(self, network: Network, guard: NgramGuard | None, count: int, *, graphs: bool) -> None:
+    def __init__(self, network: DecoderNetwork, guard: NgramGuard | None, count: int, *, graphs: bool) -> None:
         device = network.weight.device
         self._network = network
         self._guard = guard

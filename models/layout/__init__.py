@@ -1,9 +1,9 @@
-"""Where a page has text, titles, tables, pictures: regions of page images, by interchangeable detectors.
+"""Layout detectors: regions of page images (text, titles, tables, pictures), behind one protocol.
 
-    protocol      LayoutRegion, LayoutDetector: what every detector promises
+    protocol      LayoutRegion, LayoutDetector: the contract of every detector
     categories    their labels and ours, one table
     pp_doclayout  PP-DocLayout V2, V3 and V4, when their weights are at hand
-    decode        what those networks' outputs say: boxes, scores, reading order
+    decode        those networks' outputs as boxes, scores, reading order
     lines         without weights: the line detector's lines, grouped
     cleaning      duplicates and nested boxes out, regions in reading order
 

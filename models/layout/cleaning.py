@@ -1,4 +1,4 @@
-"""What a layout network says, made into regions that each stand for something else.
+"""Clean a layout network's regions: each stands for something else.
 
     cleaned(regions, width, height) -> regions       clipped, without duplicates and nested boxes, in order
     in_reading_order(regions) -> regions             the detector's own order, else by where they lie
@@ -34,7 +34,7 @@ PARTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaning:
+class CleaningRules:
     """Shares in 0..1. `same`, `other`: of intersection over union, from which two boxes are one region, of one
     category or of two. `inside`: of a box that lies in a larger one. `whole`: of the page, from which a picture
     with other regions on it is the page."""
@@ -46,10 +46,10 @@ class Cleaning:
 
 
 def cleaned(
-    regions: Sequence[LayoutRegion], width: float, height: float, rules: Cleaning | None = None
+    regions: Sequence[LayoutRegion], width: float, height: float, rules: CleaningRules | None = None
 ) -> list[LayoutRegion]:
     """The regions of one page of `width` x `height` pixels that are left, in reading order."""
-    rules = rules or Cleaning()
+    rules = rules or CleaningRules()
     shown = [dataclasses.replace(r, box=clipped(r.box, width, height)) for r in regions]
     single = _without_duplicates([r for r in shown if min(r.box.width, r.box.height) >= 1], rules)
     page = width * height
@@ -83,7 +83,7 @@ def clipped(box: Box, width: float, height: float) -> Box:
     return Box(x0, y0, x1, y1)
 
 
-def _without_duplicates(regions: Sequence[LayoutRegion], rules: Cleaning) -> list[LayoutRegion]:
+def _without_duplicates(regions: Sequence[LayoutRegion], rules: CleaningRules) -> list[LayoutRegion]:
     """Greedy non-maximum suppression: the surest box of each place."""
     kept: list[LayoutRegion] = []
     for region in sorted(regions, key=lambda r: (-r.confidence, r.box.y0, r.box.x0, r.category)):
@@ -93,7 +93,7 @@ def _without_duplicates(regions: Sequence[LayoutRegion], rules: Cleaning) -> lis
     return kept
 
 
-def _without_nested(regions: Sequence[LayoutRegion], rules: Cleaning) -> list[LayoutRegion]:
+def _without_nested(regions: Sequence[LayoutRegion], rules: CleaningRules) -> list[LayoutRegion]:
     """Without those inside a larger one of their kind, or of a kind that they are part of."""
     kept: list[LayoutRegion] = []
     for region in sorted(regions, key=lambda r: -r.box.area):

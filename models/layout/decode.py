@@ -1,4 +1,4 @@
-"""What PP-DocLayout's outputs say: which queries found something, where, and in what order it is read.
+"""Decode PP-DocLayout's outputs: queries that found something, their boxes, and their reading order.
 
     found(logits, boxes, thresholds) -> indices, labels, scores
     rectangles(boxes) -> upright boxes, 0..1                   V2, V3: centre and size; V4: centre and four corners
@@ -90,7 +90,7 @@ def _places(order: Indices) -> Indices:
 
 
 def _acyclic(count: int, weakest_first: Iterable[Edge]) -> NDArray[np.bool_]:
-    """The graph (count x count) without each edge that lies on a cycle when its turn comes.
+    """The graph (count x count) without each edge that lies on a cycle when it is tried.
 
     The same edges go as when the weakest of every cyclic component goes again and again: components only fall
     apart, so an edge that joins two of them once is safe for good.

@@ -31,7 +31,7 @@ SIZE_STEP = 1.5  # a line this much taller or lower is of another region
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class GeometryRules:
     """Lengths as shares of the page's sides, but `taller` and `apart` of the page's median line height.
 
     `foot`: below it a page number may stand; `number`: widest page number; `inset`: how far in from the text's
@@ -83,26 +83,26 @@ def regions_of(lines: Sequence[Line]) -> list[Region]:
 
 
 def categorised(
-    regions: Sequence[Region], width: float, height: float, signs: Signs | None = None
+    regions: Sequence[Region], width: float, height: float, rules: GeometryRules | None = None
 ) -> list[Region]:
     """The same regions, in the same order; those that show what they are with another category than text."""
-    signs = signs or Signs()
+    rules = rules or GeometryRules()
     lines = [line.box for region in regions for line in region.lines]
-    if len(lines) < signs.fewest:
+    if len(lines) < rules.fewest:
         return list(regions)
     usual = float(np.median([box.height for box in lines]))
     categories = []
     for region in regions:
         rest = [line.box for other in regions if other is not region for line in other.lines]
-        page = _Page(width, height, usual, Box.around(lines), rest)
-        category = _category(region, page, signs) if rest else region.category
+        page = _PageGeometry(width, height, usual, Box.around(lines), rest)
+        category = _category(region, page, rules) if rest else region.category
         categories.append(category)
     return [dataclasses.replace(r, category=category) for r, category in zip(regions, categories, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
-    """What a region is seen against: the page's size, its lines' median height, the box around all of its
+class _PageGeometry:
+    """Surroundings of a region: the page's size, its lines' median height, the box around all of its
     text, and the boxes of all lines but the region's."""
 
     width: float
@@ -112,19 +112,19 @@ class _Page:
     rest: list[Box]
 
 
-def _category(region: Region, page: _Page, signs: Signs) -> str:
+def _category(region: Region, page: _PageGeometry, rules: GeometryRules) -> str:
     box, alone = region.box, len(region.lines) == 1
-    inset = min(box.x0 - page.text.x0, page.text.x1 - box.x1) >= signs.inset * page.width
-    small = alone and box.width <= signs.number * page.width
+    inset = min(box.x0 - page.text.x0, page.text.x1 - box.x1) >= rules.inset * page.width
+    small = alone and box.width <= rules.number * page.width
     gap = box.y0 - max(other.y1 for other in page.rest)
-    if small and gap >= -0.3 * box.height and _middle(box) > signs.foot * page.height:
-        return "footer" if inset or gap >= signs.apart * page.usual else region.category
-    if small and page.width > signs.leaf * page.height and all(other.x0 >= box.x1 for other in page.rest):
+    if small and gap >= -0.3 * box.height and _middle(box) > rules.foot * page.height:
+        return "footer" if inset or gap >= rules.apart * page.usual else region.category
+    if small and page.width > rules.leaf * page.height and all(other.x0 >= box.x1 for other in page.rest):
         return "header"
     above = all(other.y0 >= box.y1 - 0.3 * page.usual for other in page.rest)
-    tall = all(line.box.height >= signs.taller * page.usual for line in region.lines)
+    tall = all(line.box.height >= rules.taller * page.usual for line in region.lines)
     off = abs((box.x0 + box.x1) / 2 - page.width / 2)
-    return "title" if above and tall and inset and off <= signs.centred * page.width else region.category
+    return "title" if above and tall and inset and off <= rules.centred * page.width else region.category
 
 
 def _confidence(region: Region) -> float:
@@ -142,7 +142,7 @@ def _pitch(lines: Sequence[Line]) -> float:
 
 
 def _parts(before: Box, box: Box, pitch: float) -> bool:
-    """Whether a new region begins between two lines that follow each other."""
+    """True when a new region begins between two lines that follow each other."""
     step = _middle(box) - _middle(before)
     beside = min(before.x1, box.x1) - max(before.x0, box.x0) < 0.1 * min(before.width, box.width)
     resized = max(before.height, box.height) > SIZE_STEP * min(before.height, box.height)

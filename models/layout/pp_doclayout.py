@@ -34,7 +34,7 @@ from transformers import (
 from flywheel.document import Box
 from flywheel.errors import SetupError
 from models.layout.categories import category_of, check_labels
-from models.layout.cleaning import Cleaning, cleaned
+from models.layout.cleaning import CleaningRules, cleaned
 from models.layout.decode import found, graph_ranks, pairwise_ranks, rectangles
 from models.layout.protocol import LayoutRegion
 
@@ -49,8 +49,8 @@ INTERPOLATIONS = {2: cv2.INTER_LINEAR, 3: cv2.INTER_CUBIC}  # by Pillow's number
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation:
-    """How a page becomes the network's input: size in pixels, then (value * scale - mean) / deviation."""
+class ImagePreparation:
+    """Preprocessing of a page for the network: size in pixels, then (value * scale - mean) / deviation."""
 
     height: int = 800
     width: int = 800
@@ -72,7 +72,7 @@ class PPDocLayout:
     """A warm network. `network` is one of NETWORKS in evaluation mode, on its device, in float32."""
 
     def __init__(
-        self, network: Any, preparation: Preparation | None = None, *, cleaning: Cleaning | None = None
+        self, network: Any, preparation: ImagePreparation | None = None, *, cleaning: CleaningRules | None = None
     ) -> None:
         config = network.config
         self._labels = {int(number): str(label) for number, label in config.id2label.items()}
@@ -80,8 +80,8 @@ class PPDocLayout:
         own = getattr(config, "class_thresholds", None)
         self._thresholds = np.array(own or [THRESHOLD] * len(self._labels), np.float64)
         self._network = network
-        self._preparation = preparation or Preparation()
-        self._cleaning = cleaning or Cleaning()
+        self._preparation = preparation or ImagePreparation()
+        self._cleaning = cleaning or CleaningRules()
 
     @classmethod
     def load(cls, source: str | Path, *, device: str = "cpu") -> PPDocLayout:
@@ -160,21 +160,21 @@ def _directory(source: str | Path) -> Path:
         raise SetupError(f"{source} cannot be had from the hub: {error}") from error
 
 
-def _preparation(directory: Path) -> Preparation:
-    """What preprocessor_config.json says; without one, the published values."""
+def _preparation(directory: Path) -> ImagePreparation:
+    """Values of preprocessor_config.json; without one, the published ones."""
     path = directory / "preprocessor_config.json"
     if not path.is_file():
-        return Preparation()
+        return ImagePreparation()
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        size, scaled, normal = said["size"], said.get("do_rescale", True), said.get("do_normalize", True)
-        return Preparation(
+        config = json.loads(path.read_text(encoding="utf-8"))
+        size, scaled, normal = config["size"], config.get("do_rescale", True), config.get("do_normalize", True)
+        return ImagePreparation(
             height=int(size["height"]),
             width=int(size["width"]),
-            interpolation=INTERPOLATIONS[said.get("resample", 3)],
-            scale=float(said.get("rescale_factor", 1 / 255)) if scaled else 1.0,
-            mean=tuple(map(float, said["image_mean"])) if normal else (0.0, 0.0, 0.0),
-            deviation=tuple(map(float, said["image_std"])) if normal else (1.0, 1.0, 1.0),
+            interpolation=INTERPOLATIONS[config.get("resample", 3)],
+            scale=float(config.get("rescale_factor", 1 / 255)) if scaled else 1.0,
+            mean=tuple(map(float, config["image_mean"])) if normal else (0.0, 0.0, 0.0),
+            deviation=tuple(map(float, config["image_std"])) if normal else (1.0, 1.0, 1.0),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SetupError(f"{path} does not say how pages are prepared: {error!r}") from error

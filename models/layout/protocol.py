@@ -1,4 +1,4 @@
-"""What every layout detector promises: images of pages in, their regions out.
+"""Protocol of layout detectors: images of pages in, their regions out.
 
 The contract that all implementations pass (tests/models/layout/test_layout.py): as many lists as images and in
 their order; boxes in pixels, inside their image; categories of `flywheel.markup.CATEGORIES`; confidences in

@@ -1,4 +1,4 @@
-"""What a training run is fed: batches of degraded lines, and validation lines that stay the same.
+"""Batches of degraded training lines, and validation lines that stay the same.
 
     TrainingLines(...).epoch(number, start) -> batches     every line once, in an order of its own
     ValidationLines(...).read(recogniser) -> (clean scores, degraded scores)
@@ -33,7 +33,7 @@ SLACK = 1.1  # frames a line must have for each symbol, or it cannot be aligned
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class LineBatch:
     """Images (B, 1, H, W), their widths (B) in pixels and frames (B), symbol ids in one row, lengths (B)."""
 
     images: Tensor
@@ -58,7 +58,7 @@ class TrainingLines:
             i for i, target in enumerate(self._targets) if target and SLACK * len(target) <= self._widths[i] / 4
         ]
         self._cache: dict[int, NDArray[np.uint8]] = {}
-        self._room = recipe.cache_bytes
+        self._cache_left = recipe.cache_bytes
         self._drawn = DrawnLines() if recipe.drawn_share > 0 and can_draw() else None
 
     def __len__(self) -> int:
@@ -69,7 +69,7 @@ class TrainingLines:
         """About how many batches one pass takes."""
         return max(1.0, sum(self._widths[i] for i in self._usable) / self._recipe.batch_pixels)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Iterator[LineBatch]:
         """Batches of one pass over the lines, from the `start`-th on; the same for the same number."""
         order = self._order(np.random.default_rng((self._seed, number)))
         for place in range(start, len(order)):
@@ -87,10 +87,10 @@ class TrainingLines:
             groups += [[chunk[k] for k in batch] for batch in batches]
         return [groups[k] for k in generator.permutation(len(groups))]
 
-    def _batch(self, indices: Sequence[int], generator: np.random.Generator) -> Batch:
-        images, widths = batch_of([self._seen(i, generator) for i in indices])
+    def _batch(self, indices: Sequence[int], generator: np.random.Generator) -> LineBatch:
+        images, widths = batch_of([self._augmented(i, generator) for i in indices])
         targets = [self._targets[i] for i in indices]
-        return Batch(
+        return LineBatch(
             images=images,
             widths=widths,
             frames=frames(widths),
@@ -98,7 +98,7 @@ class TrainingLines:
             lengths=torch.tensor([len(target) for target in targets]),
         )
 
-    def _seen(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+    def _augmented(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """The line as it is shown this time."""
         line = None
         if self._drawn is not None and generator.random() < self._recipe.drawn_share:
@@ -109,13 +109,13 @@ class TrainingLines:
         return degrade(line, generator) if generator.random() < self._recipe.degrade else line
 
     def _line(self, index: int) -> NDArray[np.uint8]:
-        kept = self._cache.get(index)
-        if kept is None:
-            kept = prepare(self._lines.image(index), self._height)
-            if kept.nbytes <= self._room:
-                self._room -= kept.nbytes
-                self._cache[index] = kept
-        return kept
+        cached = self._cache.get(index)
+        if cached is None:
+            cached = prepare(self._lines.image(index), self._height)
+            if cached.nbytes <= self._cache_left:
+                self._cache_left -= cached.nbytes
+                self._cache[index] = cached
+        return cached
 
 
 class ValidationLines:

@@ -71,24 +71,12 @@ class LineSamples:
         return decode_image(self._images[index], f"line {index} of {self.documents[index]}")
 
 
-@dataclass(frozen=True, slots=True)
-class LineDataset:
-    """A verified dataset directory that holds lines."""
-
-    frozen: FrozenDataset
-
-    @classmethod
-    def open(cls, directory: Path) -> LineDataset:
-        """Raises Rejected(BLOB_MISSING) or Rejected(BLOB_CORRUPT), see `FrozenDataset.open`."""
-        return cls(FrozenDataset.open(directory))
-
-    @property
-    def hash(self) -> str:
-        return self.frozen.hash
+class LineDataset(FrozenDataset):
+    """A frozen dataset that holds lines."""
 
     def lines(self, split: Split, *, most_generation: int | None = None) -> LineSamples:
         """Lines of a split; pseudo-labels beyond `most_generation` left out."""
-        return LineSamples(self.frozen.table(SCHEMA, self.frozen.documents(split), most_generation))
+        return LineSamples(self.table(SCHEMA, self.documents(split), most_generation))
 
 
 def write_patches(path: Path, rows: Iterable[LineSample], *, jpeg_quality: int | None = None) -> tuple[int, str]:

@@ -23,7 +23,7 @@ MARGIN = 12
 
 
 def can_draw() -> bool:
-    """Whether this Pillow shapes complex scripts."""
+    """True when this Pillow shapes complex scripts."""
     return bool(features.check("raqm"))
 
 

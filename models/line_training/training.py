@@ -27,7 +27,7 @@ from flywheel.figures import CurvePoint, Unit
 from flywheel.reasons import Reason
 from flywheel.recipes import LineRecipe
 from models.checkpoint import Manifest, load, save
-from models.line_training.batches import Batch, TrainingLines, ValidationLines
+from models.line_training.batches import LineBatch, TrainingLines, ValidationLines
 from models.line_training.dataset import LineDataset, LineSamples
 from models.line_training.resume import LineTrainingState, newest_state, save_state
 from models.recognition.line import BLANK, LineRecogniser, network_of
@@ -130,7 +130,7 @@ class LineTrainer:
         self.validate()
         progress(self.progress())
 
-    def step(self, batch: Batch) -> None:
+    def step(self, batch: LineBatch) -> None:
         """One gradient step; the loss is nats a character, averaged over lines."""
         rate = self.peak * schedule(self.share, self.recipe.warm_up)
         for group in self.optimiser.param_groups:

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
-import rapidocr
 from numpy.typing import NDArray
 
 from flywheel.document import Box
 from models.lines.order import join_fragments, reading_order, split_double_lines
+from models.packaged import open_packaged
 
 MODEL = "PP-OCRv6_det_small.onnx"
 # Measured on 12 drawn scans (326 lines): 105 and 150 dpi both find every line of text; 105 misses
@@ -57,12 +55,7 @@ class LineDetector:
     """A warm detector. `threads` is what one call may use; the object is safe to share by threads."""
 
     def __init__(self, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # page sizes differ, and an arena keeps the largest for good
-        path = Path(rapidocr.__file__).parent / "models" / MODEL
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_packaged(MODEL, threads)
 
     def find(self, image: NDArray[np.uint8], dpi: float = 150.0) -> list[DetectedLine]:
         """Lines of a gray page (H x W, uint8) rendered at `dpi`, in reading order; [] when there is none."""
@@ -73,7 +66,7 @@ class LineDetector:
         if not cores:
             return []
         slant = page_slant(cores)
-        frame = DetectorFrame(slant, image.shape[1], image.shape[0])
+        frame = LevelledFrame(slant, image.shape[1], image.shape[0])
         boxes = [frame.level_box(core.points * (scale_x, scale_y)) for core in cores]
         grown = [(unclip(box), core.confidence) for box, core in zip(boxes, cores, strict=True)]
         joined = join_fragments(split_double_lines(grown))
@@ -95,7 +88,7 @@ class LineDetector:
 
 
 @dataclass(frozen=True, slots=True)
-class Core:
+class LineCore:
     """A connected piece of the thresholded map: its contour (N x 2, x and y) and mean probability."""
 
     points: NDArray[np.float32]
@@ -105,7 +98,7 @@ class Core:
 
 
 @dataclass(frozen=True, slots=True)
-class DetectorFrame:
+class LevelledFrame:
     """The levelled frame: the page turned about its centre by -slant."""
 
     slant: float
@@ -137,7 +130,7 @@ class DetectorFrame:
         return np.stack((x * cos - y * sin, x * sin + y * cos), axis=1) + centre
 
 
-def page_slant(cores: list[Core]) -> float:
+def page_slant(cores: list[LineCore]) -> float:
     """Degrees by which the page's lines fall to the right: the median of its long cores, by length.
 
     0 when no core is long enough to tell, or when it is less than a tenth of a degree.
@@ -157,14 +150,14 @@ def unclip(box: Box) -> Box:
     return Box(box.x0 - offset, box.y0 - offset, box.x1 + offset, box.y1 + offset)
 
 
-def _cores(probability: NDArray[np.float32]) -> list[Core]:
+def _cores(probability: NDArray[np.float32]) -> list[LineCore]:
     mask = (probability > THRESHOLD).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     found = (_core(np.asarray(contour), probability) for contour in contours)
     return [core for core in found if core is not None]
 
 
-def _core(contour: NDArray[np.int32], probability: NDArray[np.float32]) -> Core | None:
+def _core(contour: NDArray[np.int32], probability: NDArray[np.float32]) -> LineCore | None:
     x, y, width, height = cv2.boundingRect(contour)
     if min(width, height) < SMALLEST:
         return None
@@ -177,4 +170,4 @@ def _core(contour: NDArray[np.int32], probability: NDArray[np.float32]) -> Core 
     angle = 0.5 * math.degrees(math.atan2(2 * moments["mu11"], moments["mu20"] - moments["mu02"]))
     thickness = moments["m00"] / max(1, width)
     weight = float(width) if width > 6 * thickness else 0.0
-    return Core(contour.reshape(-1, 2).astype(np.float32) + 0.5, min(1.0, confidence), angle, weight)
+    return LineCore(contour.reshape(-1, 2).astype(np.float32) + 0.5, min(1.0, confidence), angle, weight)

@@ -91,7 +91,7 @@ def _one_line(left: Box, right: Box, rows: Sequence[Found]) -> bool:
 
 
 def _bridged(left: Box, right: Box, height: float, rows: Sequence[Found]) -> bool:
-    """Whether, of the lines just above and below, more run across the gap between two pieces than end at it.
+    """True when, of the lines just above and below, more run across the gap between two pieces than end at it.
 
     Where lines end, the gap is a gutter. (Measured: joining at half a height without asking ran 5 of
     36 rows of a two-column page together, which the detector had kept apart.)

@@ -47,7 +47,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class PatchReport:
-    """What a page gave: patches in the lines' order, and the lines dropped, by reason."""
+    """Patches of a page in the lines' order, and the lines dropped, by reason."""
 
     patches: list[Patch] = field(default_factory=list)
     dropped: Counter[Reason] = field(default_factory=Counter)
@@ -142,12 +142,12 @@ def _label_objection(line: DetectedLine, box: Box, mine: Sequence[Line], boxes: 
 
 
 def _shared(one: Box, other: Box) -> float:
-    """How much of the smaller of two boxes lies in the other, 0..1."""
+    """Share of the smaller of two boxes that lies in the other, 0..1."""
     return one.intersection(other) / max(1e-6, min(one.area, other.area))
 
 
 def _reach(one: Box, other: Box) -> float:
-    """How much of the longer one's width the two share, 0..1."""
+    """Share of the longer one's width that the two have in common, 0..1."""
     shared = min(one.x1, other.x1) - max(one.x0, other.x0)
     return shared / max(1e-6, one.width, other.width)
 
@@ -169,7 +169,7 @@ def _spread(held: Sequence[Sequence[Character]]) -> dict[int, Counter[int]]:
 def _objection(
     line: DetectedLine, box: Box, mine: Sequence[Character], spread: dict[int, Counter[int]]
 ) -> Reason | None:
-    """Why this line makes no patch; None when it does."""
+    """Reason that this line makes no patch; None when it does."""
     inked = [c for c in mine if not c.text.isspace()]
     if not inked:
         return Reason.PATCH_EMPTY
@@ -187,14 +187,14 @@ def _objection(
 
 
 def _rows(inked: Sequence[Character], box: Box) -> int:
-    """How many baselines the characters stand on: clusters of origins further apart than a third of the box."""
+    """Number of baselines the characters stand on: clusters of origins further apart than a third of the box."""
     heights = sorted(c.y for c in inked)
     steps = [b - a for a, b in pairwise(heights)]
     return 1 + sum(step > box.height / 3 for step in steps)
 
 
 def _is_split(inked: Sequence[Character], spread: dict[int, Counter[int]]) -> bool:
-    """Whether a text-layer line of these characters has more than strays in another detected line."""
+    """True when a text-layer line of these characters has more than strays in another detected line."""
     here = Counter(c.line for c in inked)
     for line, count in here.items():
         elsewhere = spread[line].total() - count

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lines.detector import SIDE_LIMIT, WORKING_DPI, Core, DetectedLine, DetectorFrame, page_slant
+from models.lines.detector import SIDE_LIMIT, WORKING_DPI, DetectedLine, LevelledFrame, LineCore, page_slant
 from models.lines.order import join_fragments, reading_order, split_double_lines
 from models.paddle.engine import bgr, load
 from models.paddle.published import DETECTOR
@@ -45,17 +45,17 @@ def lines_of(
 ) -> list[DetectedLine]:
     """Quadrangles (4 x 2, x and y in pixels, clockwise from the top left) as lines in reading order."""
     cores = [_core(quad, score) for quad, score in zip(quads, confidences, strict=True)]
-    frame = DetectorFrame(page_slant(cores), width, height)
+    frame = LevelledFrame(page_slant(cores), width, height)
     boxes = [(frame.level_box(core.points), core.confidence) for core in cores]
     joined = join_fragments(split_double_lines(boxes))
     ordered = [joined[i] for i in reading_order([box for box, _ in joined])]
     return [frame.line(box, confidence) for box, confidence in ordered]
 
 
-def _core(quad: NDArray[np.integer], confidence: float) -> Core:
+def _core(quad: NDArray[np.integer], confidence: float) -> LineCore:
     points = np.asarray(quad, np.float32)
     along, across = points[1] - points[0], points[3] - points[0]
     length, thickness = float(np.hypot(*along)), float(np.hypot(*across))
     angle = math.degrees(math.atan2(float(along[1]), float(along[0])))
     weight = length if length > LONG * thickness else 0.0
-    return Core(points, min(1.0, max(0.0, float(confidence))), angle, weight)
+    return LineCore(points, min(1.0, max(0.0, float(confidence))), angle, weight)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
-import rapidocr
+
+from models.packaged import packaged_network
 
 DETECTOR, RECOGNISER = "PP-OCRv6_small_det", "PP-OCRv6_small_rec"
 ONNX_FILES = {DETECTOR: "PP-OCRv6_det_small.onnx", RECOGNISER: "PP-OCRv6_rec_small.onnx"}
@@ -27,7 +28,7 @@ READ = {"DecodeImage": {"channel_first": False, "img_mode": "BGR"}}
 def laid_out(model: str) -> Iterator[Path]:
     """One of ONNX_FILES as a folder, which may go once the model is loaded: the network is the wheel's own
     file, linked."""
-    network = Path(rapidocr.__file__).parent / "models" / ONNX_FILES[model]
+    network = packaged_network(ONNX_FILES[model])
     with tempfile.TemporaryDirectory(prefix="flywheel-paddle-") as name:
         folder = Path(name)
         (folder / "inference.onnx").symlink_to(network)
@@ -69,7 +70,7 @@ def recognition(charset: list[str]) -> dict[str, Any]:
 
 
 def characters(network: Path) -> list[str]:
-    """What a recogniser's file says that it can write, in the order of its outputs, blank and space left out."""
+    """Characters that a recogniser's file lists, in the order of its outputs, blank and space left out."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it computes nothing
     session = onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])

@@ -1,5 +1,4 @@
-"""Datasets of whole pages on disk: Parquet files under a frozen manifest
-(models/training/manifest.py).
+"""Datasets of whole pages on disk: Parquet files under a frozen manifest (models/training/manifest.py).
 
     write_pages(path, rows) -> (rows, sha256)      one work shard's pages, one Parquet file
     PageDataset.open(directory)                    verified; .pages("train") -> PageSamples
@@ -92,26 +91,14 @@ class PageSamples:
         return PageInput(self.image(index), dpi, width, height, self.languages[index] or None)
 
 
-@dataclass(frozen=True, slots=True)
-class PageDataset:
-    """A verified dataset directory that holds pages."""
-
-    frozen: FrozenDataset
-
-    @classmethod
-    def open(cls, directory: Path) -> PageDataset:
-        """Raises Rejected(BLOB_MISSING) or Rejected(BLOB_CORRUPT), see `FrozenDataset.open`."""
-        return cls(FrozenDataset.open(directory))
-
-    @property
-    def hash(self) -> str:
-        return self.frozen.hash
+class PageDataset(FrozenDataset):
+    """A frozen dataset that holds pages."""
 
     def pages(self, split: Split, *, most_generation: int | None = None, replay: bool = False) -> PageSamples:
         """Pages of a split; pseudo-labels beyond `most_generation` left out. Of other languages there are those
         to be learned again (`replay`), and only then."""
-        chosen = {d for d in self.frozen.documents(split) if (d in self.frozen.replay) == replay}
-        table = self.frozen.table(SCHEMA, chosen, most_generation)
+        chosen = {d for d in self.documents(split) if (d in self.replay) == replay}
+        table = self.table(SCHEMA, chosen, most_generation)
         return PageSamples(
             table.filter(pa.array([bool(text) for text in table.column("text").to_pylist()], pa.bool_()))
         )

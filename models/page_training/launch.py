@@ -1,10 +1,10 @@
-"""Where a fine-tuning runs: in this process, or in one process a device under torchrun.
+"""Start a fine-tuning in this process, or in one process a device under torchrun.
 
     train_pages(job, progress=..., should_stop=..., saved=...) -> TrainingResult
 
 Processes side by side are started with torchrun as `python -m models.page_training JOB.json`. The first of them
-tells what happens in JSON lines on its standard output; asked to stop, it finds a file. A process that fails
-writes down why.
+reports in JSON lines on its standard output; asked to stop, it finds a file. A process that fails writes its
+error to a file.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from models.checkpoint import Manifest, write_json
 from models.training.job import Progress, TrainingJob, TrainingResult
 
 STOP = "stop"  # the file that asks to end
-KEPT = "kept"  # the file that names the last checkpoint that was taken care of
-TAKEN_OVER = "FLYWHEEL_TRAINING_TAKEN_OVER"  # set where someone takes checkpoints over, and says so
+STORED = "stored"  # the file that names the last checkpoint that was stored
+ACKNOWLEDGED = "FLYWHEEL_TRAINING_ACKNOWLEDGED"  # set where the parent stores checkpoints and says so
 POLL_SECONDS = 0.1
-FAILED = 3  # exit code of a process that tells of its error
+FAILED = 3  # exit code of a process that wrote its error down
 PATHS = ("dataset", "out", "resume", "parent", "base")
 
 
@@ -42,19 +42,19 @@ def train_pages(
     should_stop: Callable[[], bool],
     saved: Callable[[Path], None],
 ) -> TrainingResult:
-    """Train in as many processes as the job says. Raises what `train_here` does; FlywheelError when a process
-    ends otherwise, with the last it said."""
+    """Train in as many processes as the job says. Raises what `train_in_process` does; FlywheelError when a
+    process ends otherwise, with the end of its log."""
     job.resume.mkdir(parents=True, exist_ok=True)
     if job.processes > 1:
-        return _side_by_side(job, progress, should_stop, saved)
-    from models.page_training.training import train_here
+        return _train_in_processes(job, progress, should_stop, saved)
+    from models.page_training.training import train_in_process
 
-    result = train_here(job, progress=progress, should_stop=should_stop, saved=saved)
+    result = train_in_process(job, progress=progress, should_stop=should_stop, saved=saved)
     assert result is not None  # of the first process
     return result
 
 
-def _side_by_side(
+def _train_in_processes(
     job: TrainingJob,
     progress: Callable[[Progress], None],
     should_stop: Callable[[], bool],
@@ -62,23 +62,23 @@ def _side_by_side(
 ) -> TrainingResult:
     path, stop = job.resume / "job.json", job.resume / STOP
     path.write_text(json.dumps(to_json(job)), encoding="utf-8")
-    for left in (stop, job.resume / KEPT, *job.resume.glob("error-*.json")):
+    for left in (stop, job.resume / STORED, *job.resume.glob("error-*.json")):
         left.unlink(missing_ok=True)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(job.processes), "-m", "models.page_training", str(path)]
     log = job.resume / "processes.log"
-    environment = {**os.environ, TAKEN_OVER: "1"}
+    environment = {**os.environ, ACKNOWLEDGED: "1"}
     with (
         log.open("wb") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment) as process,
     ):
         try:
-            told = _follow(process, stop, progress, should_stop, saved)
+            reported = _follow(process, stop, progress, should_stop, saved)
         except BaseException:
             process.terminate()  # torchrun ends its processes
             raise
-    if "result" in told:
-        return _result(told["result"])
+    if "result" in reported:
+        return _result(reported["result"])
     for path in sorted(job.resume.glob("error-*.json")):
         raise error_of(json.loads(path.read_text(encoding="utf-8")))
     raise FlywheelError(
@@ -93,49 +93,49 @@ def _follow(
     should_stop: Callable[[], bool],
     saved: Callable[[Path], None],
 ) -> dict[str, Any]:
-    """Relay what the first process tells until it ends; what it told last of a result or an error."""
+    """Relay the first process's reports until it ends; returns its last one of a result."""
     last: dict[str, Any] = {}
     assert process.stdout is not None
     for line in process.stdout:
         try:
-            told = json.loads(line)
+            reported = json.loads(line)
         except ValueError:
             continue  # a library's chatter
-        if "progress" in told:
-            progress(decoded(Progress, told["progress"]))
-        elif "saved" in told:
-            saved(Path(told["saved"]))
-            stop.with_name(KEPT).write_text(told["saved"], encoding="utf-8")
+        if "progress" in reported:
+            progress(decoded(Progress, reported["progress"]))
+        elif "saved" in reported:
+            saved(Path(reported["saved"]))
+            stop.with_name(STORED).write_text(reported["saved"], encoding="utf-8")
         else:
-            last = told
+            last = reported
         if should_stop():
             stop.touch()
     return last
 
 
 def main(path: Path) -> None:
-    """One of several processes: trains, and tells."""
-    from models.page_training.training import train_here
+    """One of several processes: train and report."""
+    from models.page_training.training import train_in_process
 
     job = from_json(json.loads(path.read_text(encoding="utf-8")))
     rank = int(os.environ.get("RANK", "0"))
     first = rank == 0
     try:
-        result = train_here(
+        result = train_in_process(
             job,
-            progress=lambda p: _tell("progress", encoded(p)) if first else None,
+            progress=lambda p: _report("progress", encoded(p)) if first else None,
             should_stop=(job.resume / STOP).exists,
-            saved=lambda directory: _hand_over(directory, job.resume / KEPT),
+            saved=lambda directory: _report_saved(directory, job.resume / STORED),
         )
     except FlywheelError as error:
         reason = error.reason.value if isinstance(error, Rejected) else None
         detail = error.detail if isinstance(error, Rejected) else str(error)
-        told = {"kind": type(error).__name__, "reason": reason, "detail": detail}
-        write_json(job.resume / f"error-{rank}.json", told)
+        reported = {"kind": type(error).__name__, "reason": reason, "detail": detail}
+        write_json(job.resume / f"error-{rank}.json", reported)
         raise SystemExit(FAILED) from error  # torchrun ends the others, who would wait for this one
     if result is not None:
         made = {"manifest": asdict(result.manifest), "progress": encoded(result.progress)}
-        _tell("result", {**made, "directory": str(result.directory), "architecture": result.architecture})
+        _report("result", {**made, "directory": str(result.directory), "architecture": result.architecture})
 
 
 def to_json(job: TrainingJob) -> dict[str, Any]:
@@ -153,17 +153,19 @@ def from_json(values: dict[str, Any]) -> TrainingJob:
     return TrainingJob(**{**values, **paths, "recipe": recipe, "scripts": tuple(values["scripts"])})
 
 
-def _hand_over(directory: Path, kept: Path) -> None:
-    """Tell of a complete checkpoint; where someone takes it over, leave it alone until that is done."""
-    _tell("saved", str(directory))
-    while TAKEN_OVER in os.environ and not (kept.is_file() and kept.read_text(encoding="utf-8") == str(directory)):
+def _report_saved(directory: Path, stored: Path) -> None:
+    """Report a complete checkpoint; where the parent stores it, leave it alone until that is done."""
+    _report("saved", str(directory))
+    while ACKNOWLEDGED in os.environ and not (
+        stored.is_file() and stored.read_text(encoding="utf-8") == str(directory)
+    ):
         if os.getppid() == 1:
             raise Cancelled("whoever started this training is gone")
         time.sleep(POLL_SECONDS)
 
 
-def _tell(what: str, value: Any) -> None:
-    print(json.dumps({what: value}), flush=True)
+def _report(kind: str, value: Any) -> None:
+    print(json.dumps({kind: value}), flush=True)
 
 
 def _result(values: dict[str, Any]) -> TrainingResult:
@@ -176,7 +178,7 @@ def _result(values: dict[str, Any]) -> TrainingResult:
 
 
 def error_of(values: dict[str, Any]) -> FlywheelError:
-    """What a process told of its error, as the error."""
+    """The error that a process wrote down."""
     if values["kind"] == "Cancelled":
         return Cancelled(values["detail"])
     if values["reason"]:

@@ -1,4 +1,4 @@
-"""What a page reader learns from: pages with an answer, as plain text or as grounded markdown.
+"""Training samples of a page reader: pages with an answer, as plain text or as grounded markdown.
 
 A page whose layout is known is sometimes the one, sometimes the other, told apart by the prompt
 (DeepSeek-OCR, section 3.4.1); which one, and how the image is degraded, follows from seed, epoch and place, so
@@ -22,15 +22,15 @@ from models.training.augment import degrade_page
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """A page's image (gray H x W uint8) and what is to be said of it; `fine`: in grounded markdown."""
+class TrainingSample:
+    """A page's image (gray H x W uint8) and the answer to learn; `fine`: in grounded markdown."""
 
     image: NDArray[np.uint8]
     answer: str
     fine: bool
 
 
-class Samples(Dataset[Sample]):
+class TrainingSamples(Dataset[TrainingSample]):
     """A round's pages, then those of other languages that are learned again, as many as the recipe's share.
 
     Raises Rejected(NO_LINES) when there is no page to learn from.
@@ -43,12 +43,12 @@ class Samples(Dataset[Sample]):
         self._replay = dataset.pages("train", most_generation=0, replay=True)
         self._replayed = min(len(self._replay), math.ceil(recipe.replay_share * len(self._own)))
         self._recipe, self._seed = recipe, seed
-        self.epoch = 0  # set by the watch: a data loader does not always pass it on
+        self.epoch = 0  # set by the callback: a data loader does not always pass it on
 
     def __len__(self) -> int:
         return len(self._own) + self._replayed
 
-    def __getitem__(self, place: int) -> Sample:
+    def __getitem__(self, place: int) -> TrainingSample:
         generator = np.random.default_rng((self._seed, self.epoch, place))
         pages, index = self._own, place
         if place >= len(self._own):
@@ -57,11 +57,11 @@ class Samples(Dataset[Sample]):
         image = pages.image(index)
         if generator.random() < self._recipe.degrade:
             image = degrade_page(image, generator, move=not fine)  # the boxes would stay where they were
-        return Sample(image, pages.markups[index] if fine else pages.texts[index], fine)
+        return TrainingSample(image, pages.markups[index] if fine else pages.texts[index], fine)
 
 
-def watched(dataset: PageDataset, most: int) -> tuple[PageSamples, list[int]]:
-    """What a run is watched on: true validation pages, else true training pages; and which of them."""
+def validation_pages(dataset: PageDataset, most: int) -> tuple[PageSamples, list[int]]:
+    """True validation pages, else true training pages, and the indices of at most `most` of them."""
     pages = next(
         (found for split in ("validation", "train") if len(found := dataset.pages(split, most_generation=0))),
         dataset.pages("train"),

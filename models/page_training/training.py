@@ -1,6 +1,6 @@
 """One process's part of a fine-tuning: network, samples and transformers' Trainer put together.
 
-    train_here(job, progress=..., should_stop=..., saved=...) -> TrainingResult | None
+    train_in_process(job, progress=..., should_stop=..., saved=...) -> TrainingResult | None
 
 None in all processes but the first. AdamW under a warm-up and a cosine, over parts that are not frozen or over
 adapters (peft), which are merged into the network at the end; bfloat16 where the device computes in it. What is
@@ -27,18 +27,18 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from flywheel.errors import Cancelled, SetupError
 from flywheel.recipes import PageRecipe
 from models.checkpoint import Manifest, seal
+from models.page_training.callback import PageTrainingState, TrainingCallback, newest_state
 from models.page_training.dataset import PageDataset
-from models.page_training.samples import Samples, watched
-from models.page_training.trainee import MASKED, Trainee, trainee_of
-from models.page_training.watch import RunState, Watch, newest
+from models.page_training.samples import TrainingSamples, validation_pages
+from models.page_training.trainable import MASKED, TrainableReader, trainable_reader
 from models.training.job import Progress, TrainingJob, TrainingResult
 from models.training.schedule import schedule
 
-PATIENCE = 2 * 3600  # seconds
+WAITING_SECONDS = 2 * 3600
 WORKERS = 4  # processes that prepare batches ahead of a GPU
 
 
-def train_here(
+def train_in_process(
     job: TrainingJob,
     *,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -55,18 +55,18 @@ def train_here(
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     dataset = PageDataset.open(job.dataset)
     transformers.set_seed(job.seed)  # adapters are drawn before the Trainer begins
-    samples = Samples(dataset, recipe, job.seed)
-    trainee = trainee_of(recipe, _start(job))
+    samples = TrainingSamples(dataset, recipe, job.seed)
+    trainable = trainable_reader(recipe, _initial_weights(job))
     name = fingerprint(job, recipe, job.dataset_hash or dataset.hash)
-    found = newest(job.resume, name)
-    state = found[1] if found else RunState(name)
-    model = _prepared(trainee, recipe)
+    found = newest_state(job.resume, name)
+    state = found[1] if found else PageTrainingState(name)
+    model = _prepared(trainable, recipe)
     arguments = _arguments(job, recipe, samples)
-    watch = Watch(
-        trainee,
+    callback = TrainingCallback(
+        trainable,
         recipe,
         samples,
-        watched(dataset, recipe.validation_pages),
+        validation_pages(dataset, recipe.validation_pages),
         state,
         steps=arguments.max_steps,
         first=arguments.process_index == 0,
@@ -74,29 +74,31 @@ def train_here(
         should_stop=should_stop,
         saved=saved,
     )
-    watch.seen = recipe.batch * recipe.accumulation * arguments.world_size
-    trainer = _Trainer(recipe, watch, trainee, model=model, args=arguments, train_dataset=samples)
+    callback.seen = recipe.batch * recipe.accumulation * arguments.world_size
+    trainer = PageTrainer(recipe, callback, trainable, model=model, args=arguments, train_dataset=samples)
     trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
-    if watch._all(watch.cancelled):
+    if callback.first_process_says(callback.cancelled):
         raise Cancelled(f"training stopped at step {trainer.state.global_step}")
     if arguments.process_index:
         return None
-    watch.look(trainer.state)
-    last = watch.progress(trainer.state)
+    callback.validate(trainer.state)
+    last = callback.progress(trainer.state)
     progress(last)
     if recipe.lora.rank:
-        trainee.network = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-    return _finish(job, recipe, trainee, last, job.dataset_hash or dataset.hash)
+        trainable.network = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+    return _write_checkpoint(job, recipe, trainable, last, job.dataset_hash or dataset.hash)
 
 
-class _Trainer(Trainer):
-    """transformers' Trainer with our samples, our schedule over time, and a watch beside it."""
+class PageTrainer(Trainer):
+    """transformers' Trainer with our samples, our schedule over time, and the callback beside it."""
 
-    def __init__(self, recipe: PageRecipe, watch: Watch, trainee: Trainee, **kwargs: Any) -> None:
-        self._recipe, self._watch = recipe, watch
+    def __init__(
+        self, recipe: PageRecipe, callback: TrainingCallback, trainable: TrainableReader, **kwargs: Any
+    ) -> None:
+        self._recipe, self._callback = recipe, callback
         super().__init__(
-            data_collator=lambda rows: blinded(trainee.batch(rows, recipe.length), recipe.blind),
-            callbacks=[watch],
+            data_collator=lambda rows: blinded(trainable.batch(rows, recipe.length), recipe.blind),
+            callbacks=[callback],
             **kwargs,
         )
         self.remove_callback(PrinterCallback)
@@ -106,14 +108,14 @@ class _Trainer(Trainer):
         del num_training_steps
         if self.lr_scheduler is None:
             self.lr_scheduler = LambdaLR(
-                optimizer or self._adamw, lambda _: schedule(self._watch.share, self._recipe.warm_up)
+                optimizer or self._adamw, lambda _: schedule(self._callback.share, self._recipe.warm_up)
             )
         return self.lr_scheduler
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         loss: Tensor = super().training_step(model, {**inputs, "use_cache": False}, num_items_in_batch)
-        self._watch.take(loss * self.args.gradient_accumulation_steps)
-        self._watch.rate = self._adamw.param_groups[0]["lr"]
+        self._callback.record_loss(loss * self.args.gradient_accumulation_steps)
+        self._callback.rate = self._adamw.param_groups[0]["lr"]
         return loss
 
     @property
@@ -125,7 +127,7 @@ def blinded(batch: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     """A batch with some of the answers' tokens hidden from the decoder, each by its first token's (the begin).
 
     A decoder that knows a text by heart after three letters has no reason to look; few pages are soon known by
-    heart. What is to be said stays.
+    heart. The labels stay.
     """
     if share:
         hidden = (torch.rand(batch["labels"].shape) < share) & (batch["labels"] != MASKED)
@@ -141,22 +143,22 @@ def fingerprint(job: TrainingJob, recipe: PageRecipe, dataset_hash: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _start(job: TrainingJob) -> Path:
-    """Where the weights to begin with are."""
+def _initial_weights(job: TrainingJob) -> Path:
+    """Directory of the weights to begin with."""
     start = job.parent or job.base
     if start is None:
         raise SetupError(f"recipe {job.recipe.name}: neither a parent nor published weights to begin with")
     return start
 
 
-def _prepared(trainee: Trainee, recipe: PageRecipe) -> Any:
+def _prepared(trainable: TrainableReader, recipe: PageRecipe) -> Any:
     """The network with its frozen parts frozen, or with adapters in its decoder and all else frozen."""
-    network = trainee.network
+    network = trainable.network
     network.train()
     if recipe.lora.rank:
         return _with_adapters(network, recipe)
     for name in recipe.frozen:
-        trainee.parts()[name].requires_grad_(requires_grad=False)
+        trainable.parts()[name].requires_grad_(requires_grad=False)
     return network
 
 
@@ -181,7 +183,7 @@ def _with_adapters(network: Any, recipe: PageRecipe) -> Any:
     return adapted
 
 
-def _arguments(job: TrainingJob, recipe: PageRecipe, samples: Samples) -> TrainingArguments:
+def _arguments(job: TrainingJob, recipe: PageRecipe, samples: TrainingSamples) -> TrainingArguments:
     on_cpu = job.device == "cpu"
     passes = recipe.batch * recipe.accumulation * max(1, job.processes)
     planned = math.ceil(recipe.epochs * len(samples) / passes) if recipe.epochs else recipe.steps
@@ -198,13 +200,13 @@ def _arguments(job: TrainingJob, recipe: PageRecipe, samples: Samples) -> Traini
         activation_checkpointing_kwargs={"use_reentrant": False},
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and job.processes > 1 else None,
-        ddp_timeout=PATIENCE,  # the others wait while the first one looks at validation pages
+        ddp_timeout=WAITING_SECONDS,  # the others wait while the first one validates
         # Experts that no token of a batch was sent to have no gradient.
         ddp_find_unused_parameters=True if job.processes > 1 else None,
         dataloader_num_workers=0 if on_cpu else WORKERS,
         dataloader_pin_memory=not on_cpu,
         remove_unused_columns=False,
-        save_strategy="no",  # the watch says when
+        save_strategy="no",  # the callback says when
         logging_strategy="no",
         report_to="none",
         disable_tqdm=True,
@@ -213,14 +215,14 @@ def _arguments(job: TrainingJob, recipe: PageRecipe, samples: Samples) -> Traini
     )
 
 
-def _finish(
-    job: TrainingJob, recipe: PageRecipe, trainee: Trainee, last: Progress, dataset_hash: str
+def _write_checkpoint(
+    job: TrainingJob, recipe: PageRecipe, trainable: TrainableReader, last: Progress, dataset_hash: str
 ) -> TrainingResult:
     """Write the checkpoint whole or not at all."""
     staging = job.out.with_name(f".{job.out.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
-    trainee.network.eval()
-    trainee.save(staging)
+    trainable.network.eval()
+    trainable.save(staging)
     manifest = seal(
         staging,
         Manifest(

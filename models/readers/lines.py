@@ -5,7 +5,7 @@
     .read_many(pages) -> readings          lines batched across pages, the same labels as one by one
 
 Lines are grouped into regions, and the regions told apart, by models/layout/lines.py; with a layout
-model at hand, models/readers/regions.py gives the lines to its regions instead.
+model at hand, models/readers/fine_labels.py gives the lines to its regions instead.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ POINTS = 72.0
 
 
 class LinePageReader:
-    """Reads whole pages. `checkpoint` and `producer` are what its labels say of themselves: the name under
-    which the service knows the weights, and the kind of reader ("line", "ppocr")."""
+    """Reads whole pages. Its labels name `checkpoint`, the service's name of the weights, and `producer`, the kind
+    of reader ("line", "ppocr")."""
 
     def __init__(self, detector: LineDetector, recogniser: Recogniser, *, checkpoint: str, producer: str) -> None:
         self._detector = detector
@@ -56,7 +56,7 @@ class LinePageReader:
         return self.read_many([PageInput(image, dpi, width, height, language)])[0].label
 
     def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
-        """What pages say, in their order. A page without lines has a label without regions."""
+        """Readings of pages, in their order. A page without lines has a label without regions."""
         images = [page.gray for page in pages]
         found = [self._detector.find(image, page.dpi) for image, page in zip(images, pages, strict=True)]
         crops = [crop(image, line) for image, lines in zip(images, found, strict=True) for line in lines]

@@ -1,4 +1,4 @@
-"""What every page reader promises: images of pages in, one reading each out.
+"""Protocol of page readers: images of pages in, one reading each out.
 
 The contract that all implementations pass (tests/models/readers/test_readers.py): as many readings as pages and
 in their order; boxes on the page, in points; confidences in 0..1 or None; NFC text; every label says who
@@ -38,8 +38,7 @@ class PageInput:
 
 @runtime_checkable
 class PageReader(Protocol):
-    """Reads whole pages. `producer` is the kind of reader, `checkpoint` the name of its weights: what its
-    labels say of themselves."""
+    """Reads whole pages. Its labels name `producer`, the kind of reader, and `checkpoint`, its weights."""
 
     @property
     def checkpoint(self) -> str: ...
@@ -48,5 +47,5 @@ class PageReader(Protocol):
     def producer(self) -> str: ...
 
     def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
-        """What pages say, in their order. Raises Transient when the reader is out of reach for now."""
+        """Readings of pages, in their order. Raises Transient when the reader is out of reach for now."""
         ...

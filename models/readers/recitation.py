@@ -1,6 +1,6 @@
-"""Whether a reader looks: a page is read again with most of its text painted over.
+"""Probe for recitation: a page is read again with most of its text painted over.
 
-    probe(reader, pages, readings) -> the readings, those of pages that were asked with `recited` set
+    probe(reader, pages, readings) -> the readings, with `recited` set for the pages that were probed
 
 A language model that knows a text says it from memory once the first words, or the prompt alone, bring it to
 mind. Such a text is fluent, in the right script, and fits the ink; only another image of the page tells. A
@@ -11,7 +11,7 @@ looks now says a third; one that says nearly all of it again was reciting.
 
 A page whose text stands above the cut, with a picture below, is read alike by both. So a page under suspicion
 is read once more with the other part painted over: where that part holds no text either, the reader is
-cleared. That makes one more reading of a page that is asked, and two of one that is suspected.
+cleared. That makes one more reading of a page that is probed, and two of one that is suspected.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from rapidfuzz import fuzz
 from flywheel.document import PageReading
 from models.readers.protocol import PageInput, PageReader
 
-SHARE = 0.05  # of all pages that are asked
+SHARE = 0.05  # of all pages that are probed
 LEAST_TEXT = 40  # characters without blanks; shorter texts may be alike by chance
-THIN = 2.0  # square points of ink a character: with less, a text is always asked (of 7-point print: 7)
+THIN = 2.0  # square points of ink a character: with less, a page is always probed (of 7-point print: 7)
 SAMPLED = 3  # one pixel in three, down and across, tells that well enough
 KEPT = (0.2, 0.45)  # shares of the ink above the cut, which goes where least ink is between them
-SAME = 0.85  # likeness from which two answers are the same; one that is half of the other has 0.67
+SAME = 0.85  # likeness from which two texts are the same; one that is half of the other has 0.67
 HIDDEN = 0.4  # least share of the text that is read off the other part where a page holds it all over
 FREE = 0.05  # of the mean ink of the rows with any: a row with less is between lines
 CONTRAST = 32  # gray levels between paper and ink, as in flywheel/pdf/structure.py
@@ -48,32 +48,34 @@ def probe(
     share: float = SHARE,
     seed: int = 0,
 ) -> list[PageReading]:
-    """`readings` of `pages` by `reader`, in their order; `recited` is True or False where it was asked.
+    """`readings` of `pages` by `reader`, in their order; `recited` is True or False where it was probed.
 
-    Asked are those with text enough: `share` (0..1) of the pages, by a hash of the image and `seed` alone, so
+    Probed are those with text enough: `share` (0..1) of the pages, by a hash of the image and `seed` alone, so
     that it is not the batch that decides, and all with hardly enough ink for what was read. None with a share
     of 0. Raises what `reader.read_many` raises.
     """
     out = list(readings)
-    asked = [k for k, page in enumerate(pages) if share > 0 and _is_asked(page, _said(readings[k]), share, seed)]
-    cuts = {k: _cut(_ink(pages[k].image)) for k in asked}
+    probed = [
+        k for k, page in enumerate(pages) if share > 0 and _is_probed(page, _text_of(readings[k]), share, seed)
+    ]
+    cuts = {k: _cut(_ink(pages[k].image)) for k in probed}
     suspects = []
-    for k, said in _read(reader, {k: _painted(pages[k], cuts[k], below=True) for k in asked}):
+    for k, text in _texts_of(reader, {k: _painted(pages[k], cuts[k], below=True) for k in probed}):
         out[k] = replace(readings[k], recited=False)
-        if fuzz.ratio(_said(readings[k]), said) >= 100 * SAME:
+        if fuzz.ratio(_text_of(readings[k]), text) >= 100 * SAME:
             suspects.append(k)
-    for k, said in _read(reader, {k: _painted(pages[k], cuts[k], below=False) for k in suspects}):
-        out[k] = replace(readings[k], recited=len(said) >= HIDDEN * len(_said(readings[k])))
+    for k, text in _texts_of(reader, {k: _painted(pages[k], cuts[k], below=False) for k in suspects}):
+        out[k] = replace(readings[k], recited=len(text) >= HIDDEN * len(_text_of(readings[k])))
     return out
 
 
-def _is_asked(page: PageInput, said: str, share: float, seed: int) -> bool:
-    if len(said) < LEAST_TEXT:
+def _is_probed(page: PageInput, text: str, share: float, seed: int) -> bool:
+    if len(text) < LEAST_TEXT:
         return False
     if _chance(page, seed) < share:
         return True
     ink = np.count_nonzero(_ink(page.image[::SAMPLED, ::SAMPLED])) * (SAMPLED * POINTS / page.dpi) ** 2
-    return bool(ink < THIN * len(said))
+    return bool(ink < THIN * len(text))
 
 
 def _chance(page: PageInput, seed: int) -> float:
@@ -82,13 +84,13 @@ def _chance(page: PageInput, seed: int) -> float:
     return int.from_bytes(digest.digest(), "little") / 2**64
 
 
-def _read(reader: PageReader, pages: Mapping[int, PageInput]) -> list[tuple[int, str]]:
-    """What the reader says of each page, all asked in one go."""
-    answers = reader.read_many(list(pages.values())) if pages else []
-    return [(k, _said(answer)) for k, answer in zip(pages, answers, strict=True)]
+def _texts_of(reader: PageReader, pages: Mapping[int, PageInput]) -> list[tuple[int, str]]:
+    """The reader's text of each page, all read in one call."""
+    again = reader.read_many(list(pages.values())) if pages else []
+    return [(k, _text_of(answer)) for k, answer in zip(pages, again, strict=True)]
 
 
-def _said(reading: PageReading) -> str:
+def _text_of(reading: PageReading) -> str:
     """The text without blanks, which readers set as they like."""
     return "".join(unicodedata.normalize("NFC", reading.label.text).split())
 
@@ -125,7 +127,7 @@ def _cut(ink: NDArray[np.bool_]) -> _Cut:
 
 
 def _gap(ink: NDArray[np.int64]) -> int:
-    """Where there is least ink of the places with `KEPT` of it before them, and there the nearest to a third."""
+    """The place with least ink of those with `KEPT` of it before them, and there the nearest to a third."""
     before = np.cumsum(ink) / max(1, int(ink.sum()))
     near = np.flatnonzero((before >= KEPT[0]) & (before <= KEPT[1]))
     if near.size == 0:

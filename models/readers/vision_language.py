@@ -29,7 +29,7 @@ from flywheel.document import PageReading
 from flywheel.errors import Rejected, SetupError
 from flywheel.reasons import Reason
 from models.generation import Generator, NgramGuard, Prompt
-from models.readers.markup import page_reading, pieces_of
+from models.readers.answers import page_reading, pieces_of
 from models.readers.protocol import PageInput
 
 CONFIG = "config.json"

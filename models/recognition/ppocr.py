@@ -12,14 +12,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
-import rapidocr
 from numpy.typing import NDArray
 
+from models.packaged import open_packaged
 from models.recognition.protocol import Transcription, transcription_of
 
 MODEL = "PP-OCRv6_rec_small.onnx"
@@ -36,12 +34,7 @@ class PpocrRecogniser:
     """A warm PP-OCRv6 recogniser. `threads` is what one call may use."""
 
     def __init__(self, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # line widths differ, and an arena keeps the largest for good
-        path = Path(rapidocr.__file__).parent / "models" / MODEL
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_packaged(MODEL, threads)
         characters = self._session.get_modelmeta().custom_metadata_map["character"].splitlines()
         self._symbols = ("", *characters, " ")  # index 0 is the CTC blank
 

@@ -1,7 +1,7 @@
-"""What every recogniser promises: images of lines in, one reading each out.
+"""Protocol of recognisers: images of lines in, one transcription each out.
 
-The contract that all implementations pass (tests/models/recognition/test_recognisers.py): as many readings as
-images and in their order; confidences in 0..1, one a code point of the text; NFC text; and the same
+The contract that all implementations pass (tests/models/recognition/test_recognisers.py): as many transcriptions
+as images and in their order; confidences in 0..1, one a code point of the text; NFC text; and the same
 image gives the same text whatever else is in the batch.
 """
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 class Transcription:
     """One line, read. `character_confidences` has one probability (0..1) for each code point of `text`.
 
-    `confidence` is the line's: the geometric mean of its characters', 0 for an empty reading.
+    `confidence` is the line's: the geometric mean of its characters', 0 for an empty one.
     """
 
     text: str
@@ -45,12 +45,12 @@ class Recogniser(Protocol):
     def scripts(self) -> frozenset[str]: ...
 
     def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
-        """Readings of gray images (H x W, uint8, dark ink on light paper), in the images' order."""
+        """Transcriptions of gray images (H x W, uint8, dark ink on light paper), in the images' order."""
         ...
 
 
 def transcription_of(symbols: Sequence[str], probabilities: Sequence[float]) -> Transcription:
-    """A reading from decoded symbols (each one or more code points) and their probabilities.
+    """A transcription from decoded symbols (each one or more code points) and their probabilities.
 
     The text is NFC and stripped. Where normalisation moves code points, a confidence stays with its
     place in the text: neighbours inside one cluster were read from the same ink.

@@ -1,1 +1,1 @@
-"""What every training shares: the job, recipes, schedule, resumption, degradation."""
+"""Shared by all training: jobs, recipes, frozen manifests, schedule, degradation, token reports."""

@@ -1,4 +1,4 @@
-"""What a training is asked for, how far it is, and what it leaves: the same for lines and for pages."""
+"""A training's job, its progress and its result: the same for lines and for pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.checkpoint import Manifest
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """What to train, on what, and where to. `resume` is where complete training checkpoints are kept.
+    """One training: its dataset, recipe and output. `resume` is the directory of complete training checkpoints.
 
     `parent` is a checkpoint directory, `parent_id` its name for the records; `base` holds the published weights
     that a page reader without a parent begins with. Scripts are ISO 15924. `threads` for torch, or None to leave

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,7 +31,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class FrozenDataset:
-    """A verified dataset directory, whatever its rows are."""
+    """A verified dataset directory; subclasses read its rows as lines or as pages."""
 
     directory: Path
     hash: str
@@ -42,7 +42,7 @@ class FrozenDataset:
     replay: frozenset[str] = frozenset()  # documents of other languages, to be learned again
 
     @classmethod
-    def open(cls, directory: Path) -> FrozenDataset:
+    def open(cls, directory: Path) -> Self:
         """Read the manifest and check every file's sha256.
 
         Raises Rejected(BLOB_MISSING) or Rejected(BLOB_CORRUPT).

@@ -1,4 +1,4 @@
-"""What a tokenizer makes of a language's text, told before a round trains on it.
+"""Report on a tokenizer and a language's text, made before a round trains on it.
 
     report(tokenizer, texts, others) -> TokenReport
     of_symbols(charset, texts, others)      the same of a line recogniser, whose tokens are its output symbols
@@ -46,7 +46,7 @@ def tokenizer_in(directory: Path) -> Any:
 
 
 def report(tokenizer: Any, texts: Sequence[str], others: Iterable[str] = ()) -> TokenReport:
-    """What a fast tokenizer of transformers makes of `texts`. `others` are texts it is to read later."""
+    """Counts of a fast tokenizer of transformers over `texts`. `others` are texts it is to read later."""
     backend = tokenizer.backend_tokenizer
     tokens = byte_pieces = unknown = changed = 0
     split = Counter[str]()
@@ -106,7 +106,8 @@ def _report(
 
 
 def _pieces(tokenizer: Any) -> Any:
-    """Whether a token is part of a character only; answers are kept, for a few tokens make most of a text."""
+    """A test for tokens that are part of a character only; answers are cached, for a few tokens make most of a
+    text."""
     known: dict[int, bool] = {}
 
     def is_piece(token: int) -> bool:

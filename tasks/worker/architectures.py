@@ -106,7 +106,7 @@ def _in_regions(lines: PageReader) -> PageReader:
     """A reader of lines with the regions of a layout detector, where the settings name one."""
     if not settings().layout:
         return lines
-    from models.readers.regions import LayoutReader
+    from models.readers.fine_labels import LayoutReader
 
     return LayoutReader(lines, layout_detector(settings().layout))
 

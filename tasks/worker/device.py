@@ -1,7 +1,7 @@
-"""The device of a worker process: what it is, how full it is, and whose turn it is.
+"""The device of a worker process, and the file lock that keeps training and labelling apart on one GPU.
 
-    facts() -> DeviceFacts            for the worker's row
-    turn(attempt, device, what, ...)      holds the device while training or labelling uses it
+    device_facts() -> DeviceFacts            for the worker's row
+    hold_device(attempt, device, ...)        locked while training or labelling uses it
 
 The rule, where one GPU serves labelling and training ("training-first", the setting device_rule): a
 training waits for the shards that are being read to end, and from the moment it waits nobody begins
@@ -31,7 +31,7 @@ from tasks.worker.lifecycle import worker_status
 POLL_SECONDS = 0.2  # between tries while a training waits for shards to end
 
 
-def facts() -> DeviceFacts:
+def device_facts() -> DeviceFacts:
     """The first NVIDIA device that this process may see, else this process on the CPU."""
     try:
         pynvml.nvmlInit()
@@ -64,28 +64,28 @@ def hold_device(attempt: Attempt, device: str, what: str, *, training: bool) -> 
     root.mkdir(parents=True, exist_ok=True)
     with _open(root / f"{name}.training") as intent, _open(root / f"{name}.labelling") as use:
         if training:
-            _wait_for(intent, attempt, f"another training on {name}")
-            _say(intent, what)
-            _wait_for(use, attempt, f"labelling on {name} to end its shard")
+            _lock_exclusively(intent, attempt, f"another training on {name}")
+            _write_holder(intent, what)
+            _lock_exclusively(use, attempt, f"labelling on {name} to end its shard")
             worker_status.set_activity(what)
         else:
-            _share(intent, use, name)
+            _lock_shared(intent, use, name)
         yield
 
 
-def _wait_for(lock: IO[str], attempt: Attempt, whom: str) -> None:
+def _lock_exclusively(lock: IO[str], attempt: Attempt, awaited: str) -> None:
     """Take a lock alone, however long it takes."""
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            worker_status.set_waiting_for(whom)
+            worker_status.set_waiting_for(awaited)
             attempt.check()
             time.sleep(POLL_SECONDS)  # flock has no way to wait and be asked to stop
 
 
-def _share(intent: IO[str], use: IO[str], name: str) -> None:
+def _lock_shared(intent: IO[str], use: IO[str], name: str) -> None:
     """Join those that read, unless a training has the device or waits for it."""
     try:
         fcntl.flock(intent, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -100,7 +100,7 @@ def _open(path: Path) -> IO[str]:
     return open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8")
 
 
-def _say(intent: IO[str], what: str) -> None:
+def _write_holder(intent: IO[str], what: str) -> None:
     intent.seek(0)
     intent.truncate()
     intent.write(what)

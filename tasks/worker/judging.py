@@ -1,9 +1,9 @@
-"""Judging: a new checkpoint is held against the reader of its language, on the dataset's held-out documents.
+"""Judging: the candidate of a training compared with its baseline on the dataset's held-out documents.
 
     judge(row, recipe, directory) -> Comparison      as flywheel.loop.promotion decides by
 
 Recognisers are compared on lines and page readers on pages, whatever the baseline is: a champion of the other kind
-reads what it is given. Two big networks take turns on the device.
+reads what it is given. Two big networks are loaded by turns.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def compare_pages(recipe: PageRecipe, baseline: str, directory: Path) -> tuple[S
     def reigning() -> PageReader:
         return page_reader(baseline, recipe.mode if modes_of(find_checkpoint(baseline).architecture) else None)
 
-    return comparison.compare_pages(LazyReader(candidate), LazyReader(reigning), directory / "dataset", "heldout")
+    return comparison.compare_pages(
+        DeferredReader(candidate), DeferredReader(reigning), directory / "dataset", "heldout"
+    )
 
 
 def compare_lines(baseline: str, directory: Path) -> tuple[Scores, Scores, Difference]:
@@ -73,8 +75,8 @@ def compare_lines(baseline: str, directory: Path) -> tuple[Scores, Scores, Diffe
     )
 
 
-class LazyReader:
-    """A page reader that is asked for whenever it is to read: there is room for one big network."""
+class DeferredReader:
+    """A page reader that is loaded whenever it is to read: memory holds one big network."""
 
     def __init__(self, find: Callable[[], PageReader]) -> None:
         self._find = find

@@ -1,4 +1,4 @@
-"""What a worker process keeps warm between shards: the store, the PDF child (for the readers see readers.py).
+"""Resources that a worker process keeps between shards: the store, the PDF child (readers are in readers.py).
 
 Made on first use, in the process that uses it: the Celery parent never holds a
 connection, a child process or a tensor.
@@ -96,21 +96,21 @@ def fetched(tree_key: str) -> Path:
 
 @lru_cache(maxsize=1)
 def device() -> str:
-    """Where networks live in this process, as torch names it."""
+    """Device of this process's networks, as torch names it."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def devices() -> int:
-    """How many of them this process may use: a training takes all."""
+    """Number of devices that this process may use: a training takes all."""
     import torch
 
     return max(1, torch.cuda.device_count())
 
 
 @lru_cache(maxsize=1)
-def ahead() -> ThreadPoolExecutor:
+def preparation_thread() -> ThreadPoolExecutor:
     """One thread, for what can be prepared while the device works. It lives as long as the process: a PDF
     child ends with the thread that started it."""
     return ThreadPoolExecutor(1, thread_name_prefix="ahead")

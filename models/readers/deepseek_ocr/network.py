@@ -29,7 +29,7 @@ from models.readers.deepseek_ocr.views import UNCUT, Grid
 
 
 class DeepseekOcrPreTrainedModel(PreTrainedModel):
-    """What the two classes below share: how fresh weights are drawn, and what transformers may do with them."""
+    """Shared by the two classes below: the drawing of fresh weights, and flags of transformers."""
 
     config: DeepseekOcrConfig
     config_class = DeepseekOcrConfig
@@ -86,8 +86,8 @@ class DeepseekOcrModel(DeepseekOcrPreTrainedModel):
         *,
         chunk: int | None = None,
     ) -> list[Tensor]:
-        """What each image puts in the place of its placeholders: n_i x hidden, in the published order: rows of the
-        tiles' common grid, rows of the global view, each row closed by the newline; then the separator.
+        """Each image's embeddings in the place of its placeholders: n_i x hidden, in the published order: rows
+        of the tiles' common grid, rows of the global view, each row closed by the newline; then the separator.
 
         `pixel_values` [images, 3, size, size], `pixel_values_local` [all tiles, 3, tile, tile]: uint8, or floats
         already normalised. `local_grids`: tiles across and down, an image each. For `chunk` see `view_features`.

@@ -1,7 +1,7 @@
-"""From pages and prompts to what DeepSeek-OCR's network takes.
+"""Pages and prompts as tensors for DeepSeek-OCR's network.
 
     Processor.load(directory) -> Processor
-    .views(image, mode)                     what a mode looks at (models/readers/deepseek_ocr/views.py)
+    .views(image, mode)                     the views of a mode (models/readers/deepseek_ocr/views.py)
     .prompt_ids(prompt, views)              begin, text before the image, its placeholders, text after it
     .batch(prompts, views, answers)         tensors for a training step, labels masked to the answers
     FINE, COARSE, ... , locate(what)        the published prompts
@@ -30,9 +30,9 @@ from models.readers.deepseek_ocr.views import (
     Mode,
     Pixels,
     Views,
-    look,
     mode_named,
     valid_tokens,
+    views_of,
     vision_tokens,
 )
 from models.readers.vision_language import spelled
@@ -71,7 +71,7 @@ def locate(what: str) -> str:
 
 
 def is_grounded(prompt: str) -> bool:
-    """Whether the answer to a prompt has boxes in it."""
+    """True when the answer to a prompt has boxes in it."""
     return GROUNDING in prompt
 
 
@@ -104,8 +104,8 @@ class Processor:
         return cls(tokenizer, image)
 
     def views(self, image: Pixels, mode: Mode | str) -> Views:
-        """See `models.readers.deepseek_ocr.views.look`."""
-        return look(image, mode_named(mode) if isinstance(mode, str) else mode)
+        """See `models.readers.deepseek_ocr.views.views_of`."""
+        return views_of(image, mode_named(mode) if isinstance(mode, str) else mode)
 
     def prompt_ids(self, prompt: str, views: Views) -> list[int]:
         """Token ids of a prompt about one image, in the published plain template: no white space around the text.
@@ -124,7 +124,7 @@ class Processor:
         return ids
 
     def answer_ids(self, text: str) -> list[int]:
-        """Token ids of what is to be said: markup is meant, an image's place and the ends of texts are words."""
+        """Token ids of an answer to learn: markup is meant, an image's place and the ends of texts are words."""
         marks = [IMAGE, GROUNDING, *(self.tokenizer.convert_ids_to_tokens([BEGIN_ID, END_ID]))]
         return spelled(self.encode, text, [*marks, *self.tokenizer.all_special_tokens])
 

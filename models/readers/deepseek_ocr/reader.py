@@ -26,7 +26,7 @@ from flywheel.document import PageReading
 from models.generation import NgramGuard
 from models.readers.deepseek_ocr.network import DeepseekOcrForConditionalGeneration
 from models.readers.deepseek_ocr.processing import FINE, Processor, stacked
-from models.readers.deepseek_ocr.views import Views, look, mode_named, vision_tokens
+from models.readers.deepseek_ocr.views import Views, mode_named, views_of, vision_tokens
 from models.readers.deepseek_ocr.weights import load
 from models.readers.protocol import PageInput
 from models.readers.vision_language import (
@@ -138,7 +138,7 @@ class DeepseekOcrReader(VisionLanguageReader):
         waiting: deque[Future[Views]] = deque()
         with ThreadPoolExecutor(THREADS, thread_name_prefix="views") as pool:
             for page in pages:
-                waiting.append(pool.submit(look, page.image, mode))
+                waiting.append(pool.submit(views_of, page.image, mode))
                 if len(waiting) > 2 * self._views_at_once:
                     yield waiting.popleft().result()
             while waiting:

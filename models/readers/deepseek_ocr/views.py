@@ -1,9 +1,9 @@
-"""From a page's image to what DeepSeek-OCR looks at: one view of the whole page and, in two modes, tiles of it.
+"""Views of a page for DeepSeek-OCR: one of the whole page and, in two modes, tiles of it.
 
     MODES["gundam"]                               the six modes of the published model, by name
-    look(image, mode) -> Views                    the global view, the tiles, their grid
-    vision_tokens(mode, grid) -> int              how many tokens of image the decoder reads
-    valid_tokens(mode, width, height) -> int      how many of them show page, not padding
+    views_of(image, mode) -> Views                the global view, the tiles, their grid
+    vision_tokens(mode, grid) -> int              number of image tokens that the decoder reads
+    valid_tokens(mode, width, height) -> int      number of them that show page, not padding
 
 Pillow does the resampling, with the filter and the rounding of the published code, so views are equal to the byte.
 """
@@ -35,8 +35,8 @@ GRIDS = sorted(
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How a page is looked at: the view's side and the tiles' (None: no tiles), in pixels. `pad`: the view keeps
-    the page's shape and is filled up with gray; otherwise the page is stretched to it."""
+    """Resolution of the views of a page: the view's side and the tiles' (None: no tiles), in pixels. `pad`: the
+    view keeps the page's shape and is filled up with gray; otherwise the page is stretched to it."""
 
     name: str
     view: int
@@ -81,8 +81,8 @@ def mode_named(name: str) -> Mode:
     return MODES[name]
 
 
-def look(image: Pixels, mode: Mode) -> Views:
-    """What `mode` looks at of a page (gray H x W or RGB H x W x 3)."""
+def views_of(image: Pixels, mode: Mode) -> Views:
+    """The views of a page (gray H x W or RGB H x W x 3) in a mode."""
     page = Image.fromarray(image).convert("RGB")
     grid = grid_of(mode, page.width, page.height)
     if mode.pad:
@@ -93,7 +93,7 @@ def look(image: Pixels, mode: Mode) -> Views:
 
 
 def grid_of(mode: Mode, width: int, height: int) -> Grid:
-    """How many tiles a page of so many pixels is cut into, across and down.
+    """Number of tiles, across and down, that a page of so many pixels is cut into.
 
     The grid with the page's aspect ratio, or closest to it. Of equally close ones the one with more tiles, if the
     page has more than half the pixels of those tiles.

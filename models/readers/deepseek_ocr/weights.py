@@ -229,7 +229,7 @@ def _config(directory: Path) -> dict[str, Any]:
 
 
 def _image_token_id(directory: Path) -> int:
-    """What the folder's tokenizer calls "<image>"; without a tokenizer, the published number."""
+    """Number of "<image>" in the folder's tokenizer; without a tokenizer, the published one."""
     if not (directory / "tokenizer.json").is_file():
         return IMAGE_TOKEN_ID
     added = _json(directory / "tokenizer.json").get("added_tokens", [])

@@ -1,12 +1,12 @@
-"""What is sent to an OpenAI-compatible server for a page, and what is taken from its reply.
+"""Requests to an OpenAI-compatible server about a page, and its replies parsed.
 
-    Question(model, prompt, limit, guard).body(image, without) -> the JSON of a chat completion
-    answer_of(reply) -> Answer                     raises Away, Spoiled or Refused (and SetupError)
+    RequestTemplate(model, prompt, limit, guard).body(image, without) -> the JSON of a chat completion
+    answer_of(reply) -> ServerAnswer               raises the three errors below, and SetupError
     data_url(image) -> the image as a data: URL
 
-Three things can be wrong with a reply, and each is met in another way: the server is away or busy (`Away`:
-all pages wait), this reply is of no use (`Spoiled`: this page is asked again), or the page is refused
-(`Refused`: asking again changes nothing). What only a person can mend is a SetupError.
+Three things can be wrong with a reply, and each is met in another way: the server is away or busy
+(`ServerUnavailable`: all pages wait), this reply is of no use (`UnusableReply`: this page is tried again), or the
+page is refused (`RequestRefused`: trying again changes nothing). What only a person can mend is a SetupError.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ OPTIONS = {
 }
 
 
-class Away(Exception):
+class ServerUnavailable(Exception):
     """The server cannot be reached or has no room. `after`: the seconds it asked to be left alone."""
 
     def __init__(self, detail: str, after: float | None = None) -> None:
@@ -56,7 +56,7 @@ class Away(Exception):
         self.after = after
 
 
-class Spoiled(Exception):
+class UnusableReply(Exception):
     """The server replied, or broke off, and there is no answer in it."""
 
 
@@ -65,7 +65,7 @@ class RequestRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class ServerNgramGuard:
     """The n-gram guard of vLLM's DeepSeek-OCR recipe: no `size` tokens twice within `window`, but for those
     `exempt` (<td> and </td>). Servers that do not know it pass it over."""
 
@@ -76,12 +76,12 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class RequestTemplate:
-    """What every page is asked. `limit`: most tokens of an answer."""
+    """The request about every page. `limit`: most tokens of an answer."""
 
     model: str
     prompt: str
     limit: int
-    guard: Guard | None
+    guard: ServerNgramGuard | None
 
     def body(self, image: str, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         """A chat completion's JSON about an image (a data: URL), without the named `OPTIONS`."""
@@ -113,7 +113,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
-    """What a server read. `pieces`: (text, probability) of its tokens, or None; `tokens`: how many."""
+    """A server's answer about a page. `pieces`: (text, probability) of tokens, or None; `tokens`: their number."""
 
     text: str
     pieces: list[tuple[str, float]] | None = None
@@ -140,12 +140,12 @@ def answer_of(reply: Reply) -> ServerAnswer:
     message = choice.get("message")
     content = message.get("content") if isinstance(message, dict) else None
     if content is not None and not isinstance(content, str):
-        raise Spoiled("the content is not text")
+        raise UnusableReply("the content is not text")
     finish = choice.get("finish_reason")
     if finish == "content_filter":
         raise RequestRefused("the server's filter took the answer")
     if finish in ("abort", "error"):
-        raise Spoiled(f"the server stopped with {finish!r}")
+        raise UnusableReply(f"the server stopped with {finish!r}")
     text = content or ""
     for end in ENDS:
         text = text.removesuffix(end)
@@ -165,9 +165,9 @@ def json_of(reply: Reply) -> dict[str, Any]:
     try:
         data = json.loads(reply.content)
     except (ValueError, RecursionError) as error:
-        raise Spoiled(f"the reply is not JSON but {_words(reply.content)!r}") from error
+        raise UnusableReply(f"the reply is not JSON but {_words(reply.content)!r}") from error
     if not isinstance(data, dict):
-        raise Spoiled("the reply is not a JSON object")
+        raise UnusableReply("the reply is not a JSON object")
     if data.get("error") or data.get("object") == "error":
         # Some servers and proxies send an error with status 200.
         held = data["error"] if isinstance(data.get("error"), dict) else data
@@ -180,7 +180,7 @@ def _check_status(status: int, headers: Mapping[str, str], words: str) -> None:
     if 200 <= status < 300:
         return
     if status in BUSY:
-        raise Away(f"{status}: {words}", _seconds(headers.get("retry-after")))
+        raise ServerUnavailable(f"{status}: {words}", _seconds(headers.get("retry-after")))
     if status in (401, 403):
         raise SetupError(f"the endpoint refuses the key ({status}): set FLYWHEEL_ENDPOINT_KEY; {words}")
     if status in MISPLACED:
@@ -191,13 +191,13 @@ def _check_status(status: int, headers: Mapping[str, str], words: str) -> None:
         )
     if 400 <= status < 500:
         raise RequestRefused(f"{status}: {words}")
-    raise Spoiled(f"{status}: {words}")
+    raise UnusableReply(f"{status}: {words}")
 
 
 def _choice(data: dict[str, Any]) -> dict[str, Any]:
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise Spoiled("the reply has no choices")
+        raise UnusableReply("the reply has no choices")
     return choices[0]
 
 

@@ -2,7 +2,7 @@
 
     EndpointReader(url, model).read_many(pages) -> readings
 
-At most `requests` pages are under way; an image is encoded when its turn comes. A page that the server refuses,
+At most `requests` pages are under way; an image is encoded just before it is sent. A page that the server refuses,
 or cannot answer while it answers others, has an empty label and the flaw "refused" or "unanswered". A server
 that is away raises Transient, and one that is set up wrong SetupError.
 """
@@ -19,25 +19,25 @@ import numpy as np
 
 from flywheel.document import PageReading
 from flywheel.errors import SetupError, Transient
-from models.readers.endpoint.connection import Session
+from models.readers.answers import page_reading
+from models.readers.endpoint.connection import ServerConnection
 from models.readers.endpoint.exchange import (
-    Guard,
     RequestRefused,
     RequestTemplate,
     ServerAnswer,
-    Spoiled,
+    ServerNgramGuard,
+    UnusableReply,
     answer_of,
     data_url,
     json_of,
     refused_options,
 )
-from models.readers.endpoint.patience import Budget, Patience
-from models.readers.markup import page_reading
+from models.readers.endpoint.retries import RetryBudget, RetryPolicy
 from models.readers.protocol import PageInput
 
 PROMPT = "<|grounding|>Convert the document to markdown."  # DeepSeek-OCR's; the server puts the image before it
 REFUSED, UNANSWERED = "refused", "unanswered"
-GUARD, PATIENCE = Guard(), Patience()
+GUARD, POLICY = ServerNgramGuard(), RetryPolicy()
 BLANK = np.full((64, 64), 255, np.uint8)  # an image that any server takes
 
 
@@ -55,19 +55,19 @@ class EndpointReader:
         requests: int = 16,
         prompt: str = PROMPT,
         limit: int = 8192,
-        guard: Guard | None = GUARD,
-        patience: Patience = PATIENCE,
+        guard: ServerNgramGuard | None = GUARD,
+        policy: RetryPolicy = POLICY,
     ) -> None:
-        self._url = _base(url)
+        self._url = _base_url(url)
         self._tls = httpx.create_ssl_context() if self._url.startswith("https:") else False
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._question = RequestTemplate(model, prompt, limit, guard)
+        self._request = RequestTemplate(model, prompt, limit, guard)
         self._checkpoint = checkpoint
         self._producer = producer
         self._requests = requests
-        self._patience = patience
+        self._policy = policy
         self._without: frozenset[str] = frozenset()  # options that this server does not take
-        self._proven = False  # the server has answered some page
+        self._has_answered = False  # the server has answered some page
         self._calls = threading.Lock()  # `requests` holds for all threads together
 
     @property
@@ -79,7 +79,7 @@ class EndpointReader:
         return self._producer
 
     def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
-        """What pages say, in their order. Not to be called from inside an event loop.
+        """Readings of pages, in their order. Not to be called from inside an event loop.
 
         Raises Transient when the server does not answer, SetupError when it never will.
         """
@@ -91,15 +91,15 @@ class EndpointReader:
     async def _read_all(self, pages: Sequence[PageInput]) -> list[PageReading]:
         readings: dict[int, PageReading] = {}
         queue = iter(enumerate(pages))
-        budget = Budget(self._patience, len(pages))
+        budget = RetryBudget(self._policy, len(pages))
         limits = httpx.Limits(max_connections=self._requests)
-        timeout = httpx.Timeout(None, connect=self._patience.connect)  # of the whole: see Connection
+        timeout = httpx.Timeout(None, connect=self._policy.connect)  # of the whole: see ServerConnection
         async with httpx.AsyncClient(
             headers=self._headers, timeout=timeout, limits=limits, verify=self._tls
         ) as client:
-            connection = Session(client, self._url, budget, self._patience)
-            if not self._question.model:
-                self._question = replace(self._question, model=await _only_model(connection))
+            connection = ServerConnection(client, self._url, budget, self._policy)
+            if not self._request.model:
+                self._request = replace(self._request, model=await _only_model(connection))
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(min(self._requests, len(pages))):
@@ -110,34 +110,34 @@ class EndpointReader:
 
     async def _work(
         self,
-        connection: Session,
+        connection: ServerConnection,
         queue: Iterator[tuple[int, PageInput]],
         readings: dict[int, PageReading],
     ) -> None:
-        """Takes page after page from the queue that all workers of a call share."""
+        """Read page after page from the queue that all workers of a call share."""
         for place, page in queue:
             readings[place] = await self._read(connection, page)
 
-    async def _read(self, connection: Session, page: PageInput) -> PageReading:
+    async def _read(self, connection: ServerConnection, page: PageInput) -> PageReading:
         image = await asyncio.to_thread(data_url, page.image)
         try:
-            answer = await self._ask(connection, self._question, image)
+            answer = await self._answer(connection, self._request, image)
         except RequestRefused as error:
-            if not self._proven:
-                await self._prove(connection, error)
+            if not self._has_answered:
+                await self._check_server(connection, error)
             return self._reading(ServerAnswer(""), page, REFUSED)
-        except Spoiled as error:
-            await self._prove(connection, error)
+        except UnusableReply as error:
+            await self._check_server(connection, error)
             return self._reading(ServerAnswer(""), page, UNANSWERED)
         return self._reading(answer, page)
 
-    async def _ask(self, connection: Session, question: RequestTemplate, image: str) -> ServerAnswer:
-        """The answer about one image. Options that the server refuses are left out, then and afterwards."""
+    async def _answer(self, connection: ServerConnection, request: RequestTemplate, image: str) -> ServerAnswer:
+        """The answer about one image. Options that the server refuses are left out, now and afterwards."""
         without = self._without
         while True:
             try:
-                answer = await connection.ask(
-                    "POST", "/chat/completions", question.body(image, without), answer_of
+                answer = await connection.request(
+                    "POST", "/chat/completions", request.body(image, without), answer_of
                 )
             except RequestRefused as error:
                 named = refused_options(error, without)
@@ -146,16 +146,16 @@ class EndpointReader:
                 without |= named
             else:
                 self._without |= without
-                self._proven = True
+                self._has_answered = True
                 return answer
 
-    async def _prove(self, connection: Session, error: Exception) -> None:
-        """Asks about a blank image, to know that the page was at fault and not the server."""
+    async def _check_server(self, connection: ServerConnection, error: Exception) -> None:
+        """Request a blank image's text, to know that the page was at fault and not the server."""
         try:
-            await self._ask(connection, replace(self._question, limit=1), data_url(BLANK))
+            await self._answer(connection, replace(self._request, limit=1), data_url(BLANK))
         except RequestRefused as refusal:
             raise SetupError(f"the endpoint refuses even a blank image: {refusal}") from error
-        except Spoiled as failure:
+        except UnusableReply as failure:
             raise Transient(f"the endpoint does not answer: {failure}") from error
 
     def _reading(self, answer: ServerAnswer, page: PageInput, *flaws: str) -> PageReading:
@@ -171,7 +171,7 @@ class EndpointReader:
         return replace(reading, flaws=reading.flaws + flaws)
 
 
-def _base(url: str) -> str:
+def _base_url(url: str) -> str:
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL:
@@ -181,13 +181,13 @@ def _base(url: str) -> str:
     return url.rstrip("/")
 
 
-async def _only_model(connection: Session) -> str:
+async def _only_model(connection: ServerConnection) -> str:
     """The model that the server serves; raises SetupError when it is not one."""
     try:
-        listed = (await connection.ask("GET", "/models", None, json_of)).get("data")
+        listed = (await connection.request("GET", "/models", None, json_of)).get("data")
     except RequestRefused as error:
         raise SetupError(f"the endpoint lists no models, set FLYWHEEL_ENDPOINT_MODEL: {error}") from error
-    except Spoiled as error:
+    except UnusableReply as error:
         raise Transient(f"the endpoint does not answer: {error}") from error
     entries = listed if isinstance(listed, list) else []
     names = [str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry]
@@ -199,7 +199,7 @@ async def _only_model(connection: Session) -> str:
 
 
 def _first(errors: BaseExceptionGroup) -> BaseException:
-    """What went wrong first, out of its groups."""
+    """The first error, out of its groups."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

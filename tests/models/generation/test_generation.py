@@ -14,7 +14,7 @@ from transformers.models.deepseek_ocr2.configuration_deepseek_ocr2 import Deepse
 from transformers.models.deepseek_ocr2.modeling_deepseek_ocr2 import DeepseekOcr2TextModel
 
 from models.generation import Generated, Generator, NgramGuard, Prompt
-from models.generation.generator import Pace
+from models.generation.generator import DecodingOptions
 
 WIDTH, VOCABULARY = 32, 61
 SIZES: dict[str, Any] = {
@@ -104,7 +104,7 @@ def assert_same(made: Sequence[Generated], expected: Sequence[Generated], within
         assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=within)
 
 
-class Counting(nn.Module):
+class CountingDecoder(nn.Module):
     """A decoder that notes the size of each batch and refuses those of more than `most` rows as a device does."""
 
     def __init__(self, decoder: Any, most: int = 1000) -> None:
@@ -158,7 +158,7 @@ def test_a_batch_says_what_a_loop_without_a_cache_says(make: Any, attention: str
     expected = [plain(decoder, page, head()) for page in pages]
     assert {one.truncated for one in expected} == {True, False}
     decoder.set_attn_implementation(attention)
-    assert_same(generator(decoder, pace=Pace(1, 16, 1, graphs=False)).generate(pages), expected)
+    assert_same(generator(decoder, options=DecodingOptions(1, 16, 1, graphs=False)).generate(pages), expected)
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 4.0])
@@ -181,18 +181,20 @@ def test_with_steady_shapes_even_the_last_bit_is_the_same(make: Any) -> None:
     decoder.config._experts_implementation = (
         "batched_mm"  # the others multiply by expert, as many rows as chose it
     )
-    reader = generator(decoder, steady=True, pace=Pace(1, 64, 2, graphs=False))
+    reader = generator(decoder, steady=True, options=DecodingOptions(1, 64, 2, graphs=False))
     together = reader.generate(pages)
     assert [reader.generate([page])[0] for page in pages] == together
     assert reader.generate(pages[::-1])[::-1] == together
 
 
-@pytest.mark.parametrize("pace", [Pace(5, 16, 3, graphs=False), Pace(2, 256, 8, graphs=False)])
+@pytest.mark.parametrize(
+    "options", [DecodingOptions(5, 16, 3, graphs=False), DecodingOptions(2, 256, 8, graphs=False)]
+)
 @pytest.mark.parametrize("steady", [False, True])
-def test_strides_buckets_and_groups_change_no_text(pace: Pace, steady: bool) -> None:
+def test_strides_buckets_and_groups_change_no_text(options: DecodingOptions, steady: bool) -> None:
     decoder, pages = experts(), prompts(14, longest=5)
     expected = generator(decoder, guard=TIGHT, slots=1).generate(pages)
-    assert_same(generator(decoder, guard=TIGHT, pace=pace, steady=steady).generate(pages), expected)
+    assert_same(generator(decoder, guard=TIGHT, options=options, steady=steady).generate(pages), expected)
 
 
 @pytest.mark.parametrize("make", [experts, dense])
@@ -205,7 +207,7 @@ def test_a_guarded_batch_says_what_a_guarded_loop_says(make: Any) -> None:
 
 
 def test_a_prompt_is_drawn_when_a_slot_is_free_and_not_before() -> None:
-    decoder = Counting(dense())
+    decoder = CountingDecoder(dense())
     passes: list[int] = []
 
     def pages() -> Iterator[Prompt]:
@@ -218,9 +220,9 @@ def test_a_prompt_is_drawn_when_a_slot_is_free_and_not_before() -> None:
 
 
 def test_finished_rows_leave_and_cost_nothing_more() -> None:
-    decoder = Counting(dense())
+    decoder = CountingDecoder(dense())
     pages = [Prompt(page.embeds, limit) for page, limit in zip(prompts(4), (2, 9, 4, 6), strict=True)]
-    made = generator(decoder, end=frozenset(), pace=Pace(1, 64, 4, graphs=False)).generate(pages)
+    made = generator(decoder, end=frozenset(), options=DecodingOptions(1, 64, 4, graphs=False)).generate(pages)
     assert decoder.batches == [1, 1, 1, 1, 4, 3, 3, 2, 2, 1, 1, 1]
     assert [len(one.tokens) for one in made] == [2, 9, 4, 6]
 
@@ -228,7 +230,7 @@ def test_finished_rows_leave_and_cost_nothing_more() -> None:
 def test_where_memory_lacks_the_slots_are_halved_and_nothing_is_lost() -> None:
     pages = prompts(14)
     expected = generator(dense()).generate(pages)
-    decoder = Counting(dense(), most=3)
+    decoder = CountingDecoder(dense(), most=3)
     drawn: list[int] = []
     reader = generator(decoder, slots=8)
     made = reader.generate(drawn.append(i) or page for i, page in enumerate(pages))
@@ -241,7 +243,7 @@ def test_where_memory_lacks_the_slots_are_halved_and_nothing_is_lost() -> None:
 
 def test_memory_that_runs_out_midway_keeps_what_was_finished() -> None:
     pages = [Prompt(page.embeds, limit) for page, limit in zip(prompts(4), (2, 20, 20, 20), strict=True)]
-    decoder = Counting(dense())
+    decoder = CountingDecoder(dense())
     reader = generator(decoder, end=frozenset(), slots=4)
     expected = reader.generate(pages)
     decoder.batches.clear()
@@ -257,7 +259,7 @@ def test_memory_that_runs_out_midway_keeps_what_was_finished() -> None:
 
 
 def test_a_device_that_cannot_hold_one_sequence_is_an_error() -> None:
-    decoder, pages = Counting(dense(), most=0), prompts(3)
+    decoder, pages = CountingDecoder(dense(), most=0), prompts(3)
     reader = generator(decoder)
     with pytest.raises(torch.OutOfMemoryError):
         reader.generate(pages)

@@ -11,7 +11,7 @@ from transformers.models.deepseek_ocr2.configuration_deepseek_ocr2 import Deepse
 from transformers.models.deepseek_ocr2.modeling_deepseek_ocr2 import DeepseekOcr2TextModel
 
 from models.generation import Generated, Generator, NgramGuard, Prompt
-from models.generation.generator import Pace
+from models.generation.generator import DecodingOptions
 
 pytestmark = [
     pytest.mark.gpu,
@@ -60,8 +60,8 @@ def tokens(made: list[Generated]) -> list[list[int]]:
 @pytest.mark.parametrize("guard", [GUARD, None])
 def test_replayed_graphs_say_what_single_steps_say(guard: NgramGuard | None) -> None:
     network, pages = decoder(torch.bfloat16), prompts(48)
-    expected = generator(network, guard=guard, pace=Pace(8, 256, 1, graphs=False)).generate(pages)
-    graphed = generator(network, guard=guard, pace=Pace(8, 256, 1, graphs=True))
+    expected = generator(network, guard=guard, options=DecodingOptions(8, 256, 1, graphs=False)).generate(pages)
+    graphed = generator(network, guard=guard, options=DecodingOptions(8, 256, 1, graphs=True))
     assert graphed.generate(pages) == expected  # captured on the way
     assert graphed.generate(pages) == expected  # from the graphs that were kept
 
@@ -69,8 +69,10 @@ def test_replayed_graphs_say_what_single_steps_say(guard: NgramGuard | None) -> 
 def test_graphs_of_packed_rows_say_what_single_steps_say() -> None:
     network, pages = decoder(torch.float32), prompts(6, limit=40)
     network.config._experts_implementation = "batched_mm"  # in float32 the only one that a graph can hold
-    expected = tokens(generator(network, slots=4, pace=Pace(8, 256, 1, graphs=False)).generate(pages))
-    graphed = generator(network, slots=4, pace=Pace(8, 256, 1, graphs=True))
+    expected = tokens(
+        generator(network, slots=4, options=DecodingOptions(8, 256, 1, graphs=False)).generate(pages)
+    )
+    graphed = generator(network, slots=4, options=DecodingOptions(8, 256, 1, graphs=True))
     assert tokens(graphed.generate(pages)) == expected
 
 

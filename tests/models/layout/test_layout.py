@@ -21,7 +21,7 @@ from models.layout.categories import CATEGORIES
 from models.layout.cleaning import cleaned, in_reading_order
 from models.layout.decode import graph_ranks, pairwise_ranks
 from models.layout.lines import LinesLayout, categorised, regions_of
-from models.layout.pp_doclayout import PPDocLayout, Preparation
+from models.layout.pp_doclayout import ImagePreparation, PPDocLayout
 from models.layout.protocol import LayoutDetector, LayoutRegion
 from models.lines.detector import LineDetector
 from tests.models.drawing import column, draw_page
@@ -159,7 +159,7 @@ def test_pages_are_prepared_as_the_published_file_says(folders: dict[str, Path],
     pixels = PPDocLayout.load(folder)._preparation.tensor(page)
     assert pixels.shape == (1, 3, 64, 32)
     assert pixels[0, :, 5, 5].tolist() == pytest.approx([2.0, 1.0, 0.5])
-    assert Preparation().tensor(page).shape == (1, 3, 800, 800)
+    assert ImagePreparation().tensor(page).shape == (1, 3, 800, 800)
     (folder / "preprocessor_config.json").write_text('{"size": {"shortest_edge": 800}}')
     with pytest.raises(SetupError, match="how pages are prepared"):
         PPDocLayout.load(folder)
@@ -168,7 +168,7 @@ def test_pages_are_prepared_as_the_published_file_says(folders: dict[str, Path],
 # PP-DocLayout: what its outputs mean
 
 
-class Said:
+class ScriptedNetwork:
     """Stands where a network does, and says what it was told to."""
 
     device = "cpu"
@@ -200,7 +200,7 @@ def test_centres_and_sizes_become_pixels_of_a_page_that_is_not_square() -> None:
         pred_boxes=torch.tensor([[[0.3, 0.6, 0.4, 0.5], [0.5, 0.15, 0.6, 0.1], [0.9, 0.9, 0.1, 0.1]]]),
         order_logits=order,
     )
-    [[title, text]] = PPDocLayout(Said(outputs)).find([WIDE], [100.0])
+    [[title, text]] = PPDocLayout(ScriptedNetwork(outputs)).find([WIDE], [100.0])
     assert (title.category, text.category) == ("title", "text")
     assert title.box == pytest_box(200, 40, 800, 80)
     assert text.box == pytest_box(100, 140, 500, 340)
@@ -223,17 +223,17 @@ def test_a_quadrilateral_becomes_the_box_around_it_in_pixels() -> None:
         relative_order_logits=torch.zeros(1, 3, 3),
         successor_order_logits=torch.tensor([[[-9.0, -9, 4], [4, -9, -9], [-9, -9, -9]]]),
     )
-    [found] = PPDocLayout(Said(outputs)).find([WIDE], [100.0])
+    [found] = PPDocLayout(ScriptedNetwork(outputs)).find([WIDE], [100.0])
     assert [region.category for region in found] == ["header", "picture", "footer"]
     assert found[1].box == pytest_box(280, 140, 720, 260)
 
 
 def pytest_box(*sides: float) -> Any:
     """Equal to a Box with nearly these sides."""
-    return _Near(sides)
+    return _NearBoxes(sides)
 
 
-class _Near:
+class _NearBoxes:
     def __init__(self, sides: tuple[float, ...]) -> None:
         self._sides = sides
 

@@ -1,4 +1,4 @@
-"""What of PaddleOCR's readers can be told where paddleocr is not installed; tests/paddle has the rest."""
+"""PaddleOCR's readers where paddleocr is not installed; tests/paddle has the rest."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from flywheel.errors import Cancelled, Rejected, SetupError
+from models.page_training.callback import RUN
 from models.page_training.launch import error_of, main, to_json
-from models.page_training.watch import RUN
 from models.readers.deepseek_ocr import weights
 from models.trainers import train
 from models.training.job import TrainingJob

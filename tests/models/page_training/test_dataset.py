@@ -11,7 +11,7 @@ import pytest
 from flywheel.errors import Rejected
 from flywheel.recipes import PageRecipe
 from models.page_training.dataset import PageDataset, PageSample, write_pages
-from models.page_training.samples import Samples, watched
+from models.page_training.samples import TrainingSamples, validation_pages
 from models.training.manifest import write_manifest
 
 
@@ -61,9 +61,9 @@ def test_pages_of_other_languages_are_learned_again_up_to_the_share_and_never_ju
     opened = PageDataset.open(directory)
     assert set(opened.pages("train").texts) == {"བཀྲ་ཤིས།"}
     assert opened.pages("train", replay=True).texts == ["中文"] * 4
-    samples = Samples(opened, PageRecipe(replay_share=0.5, degrade=0.0), seed=1)
+    samples = TrainingSamples(opened, PageRecipe(replay_share=0.5, degrade=0.0), seed=1)
     assert [samples[place].answer for place in range(len(samples))] == ["བཀྲ་ཤིས།"] * 4 + ["中文"] * 2
-    pages, places = watched(opened, most=2)
+    pages, places = validation_pages(opened, most=2)
     assert [pages.texts[place] for place in places] == ["བཀྲ་ཤིས།"] * 2
 
 
@@ -71,7 +71,7 @@ def test_a_sample_follows_from_seed_epoch_and_place_alone(tmp_path: Path) -> Non
     rows = [row(n, "a", markup="markup") for n in range(8)]
     opened = PageDataset.open(dataset(tmp_path / "d", rows, {"a": "train"}))
     recipe = PageRecipe(fine_share=0.5, degrade=1.0)
-    one, other = Samples(opened, recipe, seed=1), Samples(opened, recipe, seed=1)
+    one, other = TrainingSamples(opened, recipe, seed=1), TrainingSamples(opened, recipe, seed=1)
     assert [one[n].fine for n in range(8)] == [other[n].fine for n in range(8)]
     assert np.array_equal(one[5].image, other[5].image)
     assert {one[n].fine for n in range(8)} == {True, False}
@@ -84,11 +84,11 @@ def test_a_page_with_boxes_to_learn_is_not_moved(tmp_path: Path) -> None:
     rows = [row(n, "a", markup="markup") for n in range(6)]
     opened = PageDataset.open(dataset(tmp_path / "d", rows, {"a": "train"}))
     ink = [opened.pages("train").image(n) < 128 for n in range(6)]
-    still = Samples(opened, PageRecipe(fine_share=1.0, degrade=1.0), seed=1)
-    moved = Samples(opened, PageRecipe(fine_share=0.0, degrade=1.0), seed=1)
+    still = TrainingSamples(opened, PageRecipe(fine_share=1.0, degrade=1.0), seed=1)
+    moved = TrainingSamples(opened, PageRecipe(fine_share=0.0, degrade=1.0), seed=1)
 
-    def shift(samples: Samples, n: int) -> float:
-        """How far the darkest pixels' middle went, in pixels."""
+    def shift(samples: TrainingSamples, n: int) -> float:
+        """Distance that the darkest pixels' middle went, in pixels."""
         image = samples[n].image.astype(float)
         found = np.argwhere(image < np.percentile(image, 100 * ink[n].mean()))
         return float(np.abs(found.mean(axis=0) - np.argwhere(ink[n]).mean(axis=0)).max())
@@ -99,4 +99,4 @@ def test_a_page_with_boxes_to_learn_is_not_moved(tmp_path: Path) -> None:
 def test_no_page_to_learn_from_is_a_rejection(tmp_path: Path) -> None:
     opened = PageDataset.open(dataset(tmp_path / "d", [row(0, "a")], {"a": "heldout"}))
     with pytest.raises(Rejected, match="no page to train on"):
-        Samples(opened, PageRecipe(), seed=1)
+        TrainingSamples(opened, PageRecipe(), seed=1)

@@ -17,12 +17,12 @@ import torch
 from flywheel.errors import Cancelled, Rejected, SetupError
 from flywheel.recipes import PageRecipe, load_recipe
 from flywheel.recipes.page import PARTS
+from models.page_training.callback import RUN, newest_state
 from models.page_training.dataset import PageDataset, PageSample
 from models.page_training.launch import from_json, to_json
-from models.page_training.samples import Sample
-from models.page_training.trainee import MASKED, TRAINEES, trainee_of
+from models.page_training.samples import TrainingSample
+from models.page_training.trainable import MASKED, TRAINABLE_READERS, trainable_reader
 from models.page_training.training import blinded
-from models.page_training.watch import RUN, newest
 from models.readers.deepseek_ocr import weights
 from models.readers.deepseek_ocr.reader import DeepseekOcrReader
 from models.readers.got_ocr2 import GotOcr2Reader
@@ -32,7 +32,7 @@ from models.training.schedule import schedule
 from tests.models.drawing import draw_page
 from tests.models.page_training.test_dataset import dataset
 from tests.models.tiny import tiny_deepseek_ocr
-from tests.models.tiny_kin import tiny_got_ocr2
+from tests.models.tiny_transformers import tiny_got_ocr2
 
 SPLITS = {"a": "train", "b": "train", "c": "validation", "d": "heldout"}
 QUICK = {
@@ -199,11 +199,11 @@ def test_half_a_checkpoint_and_one_of_another_job_are_passed_over(tmp_path: Path
         (tmp_path / name / "trainer_state.json").write_text(json.dumps({"global_step": int(name[-1])}))
         (tmp_path / name / RUN).write_text(json.dumps({"job": job_name, "seconds": 1.0, "pages": 2, "curve": []}))
     (tmp_path / "checkpoint-2" / RUN).unlink()  # written last: the kill came before
-    found = newest(tmp_path, "mine")
+    found = newest_state(tmp_path, "mine")
     assert found is not None
     assert found[0].name == "checkpoint-1"
-    assert newest(tmp_path / "checkpoint-3", "other") is not None  # as a store hands one back
-    assert newest(tmp_path, "nobody") is None
+    assert newest_state(tmp_path / "checkpoint-3", "other") is not None  # as a store hands one back
+    assert newest_state(tmp_path, "nobody") is None
 
 
 def test_a_killed_training_goes_on_from_its_last_complete_checkpoint(
@@ -239,9 +239,11 @@ def test_a_run_ends_at_its_target_and_at_its_time(tmp_path: Path, data: Path, ba
 
 
 def test_only_the_answer_is_learned_and_prompts_tell_fine_from_coarse(base: Path) -> None:
-    trainee = trainee_of(PageRecipe(mode="tiny"), base)
+    trainable = trainable_reader(PageRecipe(mode="tiny"), base)
     image = np.full((50, 50), 255, np.uint8)
-    batch = trainee.batch([Sample(image, "abc", fine=False), Sample(image, "abc", fine=True)], 512)
+    batch = trainable.batch(
+        [TrainingSample(image, "abc", fine=False), TrainingSample(image, "abc", fine=True)], 512
+    )
     for row, (ids, labels) in enumerate(zip(batch["input_ids"], batch["labels"], strict=True)):
         learned = labels != MASKED
         assert learned.sum() == 4  # three letters and the end
@@ -251,8 +253,8 @@ def test_only_the_answer_is_learned_and_prompts_tell_fine_from_coarse(base: Path
 
 
 def test_a_blinded_answer_is_hidden_from_the_decoder_and_still_to_be_said(base: Path) -> None:
-    trainee = trainee_of(PageRecipe(mode="tiny"), base)
-    plain = trainee.batch([Sample(np.full((50, 50), 255, np.uint8), "abcdefgh", fine=False)], 512)
+    trainable = trainable_reader(PageRecipe(mode="tiny"), base)
+    plain = trainable.batch([TrainingSample(np.full((50, 50), 255, np.uint8), "abcdefgh", fine=False)], 512)
     blind = blinded({name: tensor.clone() for name, tensor in plain.items()}, 1.0)
     learned = plain["labels"] != MASKED
     assert bool((blind["input_ids"][learned] == plain["input_ids"][0, 0]).all())
@@ -267,11 +269,11 @@ def test_a_page_that_says_what_only_the_tokenizer_means_is_learned_as_words(base
         (PageRecipe(mode="tiny"), base),
         (load_recipe("got-ocr2-full"), tiny_got_ocr2(tmp_path / "g")),
     ):
-        trainee = trainee_of(recipe, directory)
-        batch = trainee.batch([Sample(image, text, fine=False)], 512)
-        assert trainee.network(**batch).loss > 0  # as many places for images as images
+        trainable = trainable_reader(recipe, directory)
+        batch = trainable.batch([TrainingSample(image, text, fine=False)], 512)
+        assert trainable.network(**batch).loss > 0  # as many places for images as images
         learned = batch["labels"][0][batch["labels"][0] != MASKED]
-        tokenizer = trainee._processor.tokenizer
+        tokenizer = trainable._processor.tokenizer
         assert tokenizer.decode(learned[:-1], clean_up_tokenization_spaces=False) == text
         assert learned.tolist().count(int(learned[-1])) == 1  # one end, its own
 
@@ -288,11 +290,11 @@ def test_the_parts_that_recipes_may_freeze_are_the_parts_the_networks_have(tmp_p
     asked = load_recipe(recipe)
     assert isinstance(asked, PageRecipe)
     made = tiny_deepseek_ocr if asked.architecture == "deepseek-ocr" else tiny_got_ocr2
-    assert tuple(trainee_of(asked, made(tmp_path / "tiny")).parts()) == PARTS[asked.architecture]
+    assert tuple(trainable_reader(asked, made(tmp_path / "tiny")).parts()) == PARTS[asked.architecture]
 
 
 def test_whatever_recipes_may_train_can_be_trained() -> None:
-    assert set(TRAINEES) == set(PARTS)
+    assert set(TRAINABLE_READERS) == set(PARTS)
 
 
 def test_no_weights_and_no_pages_are_said(tmp_path: Path, data: Path, base: Path) -> None:

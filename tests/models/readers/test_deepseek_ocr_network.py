@@ -1,4 +1,4 @@
-"""What DeepSeek-OCR's network computes, held against a plain description, and what can be trained of it."""
+"""DeepSeek-OCR's network against a plain reference, and the parts of it that can be trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.readers.deepseek_ocr.network import DeepseekOcrForConditionalGeneration
 from models.readers.deepseek_ocr.weights import load, save
-from tests.models.described import Described
+from tests.models.reference import ReferenceDeepseekOcr
 from tests.models.tiny import IMAGE, WEIGHTS, tiny_deepseek_ocr
 
 
@@ -39,7 +39,7 @@ def test_a_view_of_every_mode_has_the_described_features(
     view = torch.rand(3, size, size, generator=torch.Generator().manual_seed(size)) * 2 - 1
     with torch.inference_mode():
         (features,) = network.image_features(view[None])
-        described = Described(directory).image(view, view.new_empty(0, 3, 640, 640), 1, 1)
+        described = ReferenceDeepseekOcr(directory).image(view, view.new_empty(0, 3, 640, 640), 1, 1)
     assert features.shape == ((size // 64 + 1) * (size // 64) + 1, 64)
     assert described.std() > 0.5
     torch.testing.assert_close(features, described, atol=1e-4, rtol=0)
@@ -50,7 +50,7 @@ def test_tiles_come_first_row_by_row_over_their_whole_grid(
 ) -> None:
     pixels = torch.rand(7, 3, 256, 256, generator=torch.Generator().manual_seed(2)) * 2 - 1
     (features,) = network.image_features(pixels[:1], pixels[1:], [(3, 2)])
-    described = Described(directory).image(pixels[0], pixels[1:], 3, 2)
+    described = ReferenceDeepseekOcr(directory).image(pixels[0], pixels[1:], 3, 2)
     assert features.shape == ((4 * 3 + 1) * 4 * 2 + 5 * 4 + 1, 64)
     torch.testing.assert_close(features, described, atol=1e-4, rtol=0)
 
@@ -59,7 +59,7 @@ def test_prompt_and_image_have_the_described_logits(
     directory: Path, network: DeepseekOcrForConditionalGeneration
 ) -> None:
     pixels = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(3)) * 2 - 1
-    model = Described(directory)
+    model = ReferenceDeepseekOcr(directory)
     image = model.image(pixels[0], pixels[1:], 1, 2)
     ids = torch.tensor([0, 5, *[IMAGE] * len(image), 40, 41, 42])
     embeds = model.w["model.embed_tokens.weight"][ids]

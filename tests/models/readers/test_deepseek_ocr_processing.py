@@ -1,4 +1,4 @@
-"""How DeepSeek-OCR looks at pages: views, tiles and tokens of the six modes, prompts, and batches to train on."""
+"""DeepSeek-OCR's inputs: views, tiles and tokens of the six modes, prompts, and batches to train on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from models.readers.deepseek_ocr.processing import (
     valid_tokens,
     vision_tokens,
 )
-from models.readers.deepseek_ocr.views import GRIDS, UNCUT, grid_of, look
+from models.readers.deepseek_ocr.views import GRIDS, UNCUT, grid_of, views_of
 from models.readers.deepseek_ocr.weights import load
 from tests.models.tiny import BEGIN, END, IMAGE, tiny_deepseek_ocr
 
@@ -123,7 +123,7 @@ def test_the_order_of_grids_of_one_count_never_matters(monkeypatch: pytest.Monke
 def test_small_modes_stretch_the_page(mode: str) -> None:
     side = {"tiny": 512, "small": 640}[mode]
     page = noise(300, 900)
-    seen = look(page, MODES[mode])
+    seen = views_of(page, MODES[mode])
     expected = Image.fromarray(page).resize((side, side), Image.Resampling.BICUBIC)
     assert np.array_equal(seen.global_view, np.asarray(expected))
     assert (len(seen.tiles), seen.grid) == (0, UNCUT)
@@ -132,7 +132,7 @@ def test_small_modes_stretch_the_page(mode: str) -> None:
 @pytest.mark.parametrize(("mode", "side"), [("base", 1024), ("large", 1280), ("gundam", 1024), ("gundam-m", 1280)])
 def test_large_modes_keep_the_pages_shape_and_pad_with_gray(mode: str, side: int) -> None:
     page = noise(300, 600)
-    view = look(page, MODES[mode]).global_view
+    view = views_of(page, MODES[mode]).global_view
     assert view.shape == (side, side, 3)
     quarter = side // 4
     assert (view[:, :quarter] == 127).all()
@@ -144,7 +144,7 @@ def test_large_modes_keep_the_pages_shape_and_pad_with_gray(mode: str, side: int
 @pytest.mark.parametrize(("mode", "tile"), [("gundam", 640), ("gundam-m", 1024)])
 def test_tiles_are_the_stretched_page_row_by_row(mode: str, tile: int) -> None:
     page = noise(700, 1000)
-    seen = look(page, MODES[mode])
+    seen = views_of(page, MODES[mode])
     assert seen.grid == (2, 3)
     stretched = np.asarray(Image.fromarray(page).resize((2 * tile, 3 * tile), Image.Resampling.BICUBIC))
     rows = [np.hstack([seen.tiles[row * 2], seen.tiles[row * 2 + 1]]) for row in range(3)]
@@ -153,7 +153,7 @@ def test_tiles_are_the_stretched_page_row_by_row(mode: str, tile: int) -> None:
 
 def test_a_gray_page_is_seen_as_the_same_page_in_colour() -> None:
     gray = noise(700, 500)[..., 0]
-    one, other = look(gray, MODES["gundam"]), look(np.stack([gray] * 3, axis=-1), MODES["gundam"])
+    one, other = views_of(gray, MODES["gundam"]), views_of(np.stack([gray] * 3, axis=-1), MODES["gundam"])
     assert np.array_equal(one.global_view, other.global_view)
     assert np.array_equal(one.tiles, other.tiles)
 

@@ -15,13 +15,13 @@ from PIL import Image
 
 from flywheel.errors import SetupError, Transient
 from models.readers.endpoint import reader as reader_module
-from models.readers.endpoint.exchange import Guard, data_url
-from models.readers.endpoint.patience import Patience
+from models.readers.endpoint.exchange import ServerNgramGuard, data_url
 from models.readers.endpoint.reader import EndpointReader
+from models.readers.endpoint.retries import RetryPolicy
 from models.readers.protocol import PageInput
 from tests.models import misbehaving as m
 
-QUICK = Patience(connect=1.0, answer=0.4, first=0.01, most=0.05, outage=3.0, size=200_000)
+QUICK = RetryPolicy(connect=1.0, answer=0.4, first_pause=0.01, longest_pause=0.05, outage=3.0, reply_bytes=200_000)
 WORDS = {"object": "error", "message": "This image cannot be loaded", "code": 400}
 
 
@@ -31,8 +31,8 @@ def server() -> Iterator[m.Server]:
         yield server
 
 
-def reader_of(server: m.Server, patience: Patience = QUICK, requests: int = 4) -> EndpointReader:
-    return EndpointReader(server.url, "a-model", requests=requests, patience=patience)
+def reader_of(server: m.Server, policy: RetryPolicy = QUICK, requests: int = 4) -> EndpointReader:
+    return EndpointReader(server.url, "a-model", requests=requests, policy=policy)
 
 
 def pages(*levels: int) -> list[PageInput]:
@@ -51,7 +51,7 @@ def grays(*levels: int) -> list[str]:
 
 
 def test_a_page_is_asked_about_as_deepseek_ocr_is_on_vllm(server: m.Server) -> None:
-    reader = EndpointReader(server.url, "a-model", key="secret", limit=99, guard=Guard(5, 6, (7,)))
+    reader = EndpointReader(server.url, "a-model", key="secret", limit=99, guard=ServerNgramGuard(5, 6, (7,)))
     reader.read_many(pages(40))
     [exchange] = server.seen
     [message] = exchange.body.pop("messages")
@@ -85,7 +85,7 @@ def test_no_page_is_no_request(server: m.Server) -> None:
 
 
 def test_without_a_name_the_only_model_is_taken(server: m.Server) -> None:
-    reader = EndpointReader(server.url, patience=QUICK)
+    reader = EndpointReader(server.url, policy=QUICK)
     assert texts(reader, 40, 80) == grays(40, 80)
     assert {exchange.body["model"] for exchange in server.seen} == {"a-model"}
 
@@ -94,7 +94,7 @@ def test_without_a_name_the_only_model_is_taken(server: m.Server) -> None:
 def test_without_a_name_several_models_are_listed_to_choose_from(server: m.Server, models: list[str]) -> None:
     server.models = models
     with pytest.raises(SetupError, match=r"FLYWHEEL_ENDPOINT_MODEL.*(one, two|none)"):
-        EndpointReader(server.url, patience=QUICK).read_many(pages(40))
+        EndpointReader(server.url, policy=QUICK).read_many(pages(40))
 
 
 # How much is asked at once
@@ -222,8 +222,8 @@ def test_a_page_that_never_gets_an_answer_costs_that_page_alone(server: m.Server
 def test_a_reply_without_end_is_cut_by_its_size_long_before_its_time(server: m.Server) -> None:
     server.of_level[80] = m.huge
     start = time.monotonic()
-    patience = replace(QUICK, answer=60.0)
-    assert reader_of(server, patience).read_many(pages(80))[0].flaws == ("unanswered",)
+    policy = replace(QUICK, answer=60.0)
+    assert reader_of(server, policy).read_many(pages(80))[0].flaws == ("unanswered",)
     assert time.monotonic() - start < 20.0
 
 
@@ -261,7 +261,7 @@ def test_a_server_that_does_not_answer_is_left_for_later_within_the_budget(
     with pytest.raises(Transient, match="does not answer"):
         reader_of(server).read_many(pages(*range(20, 180, 10)))
     # Four at first, then one by one: the spare ones, a fifth of 16 pages, and what the probes may add.
-    assert len(server.seen) <= 4 + QUICK.spare + int(QUICK.share * 16) + 4 * QUICK.attempts
+    assert len(server.seen) <= 4 + QUICK.retries + int(QUICK.retries_per_page * 16) + 4 * QUICK.attempts
 
 
 def test_while_a_server_is_away_one_request_at_a_time_finds_out(server: m.Server) -> None:
@@ -277,7 +277,7 @@ def test_a_closed_port_is_left_for_later() -> None:
     with m.Server() as server:
         url = server.url
     with pytest.raises(Transient, match="no connection"):
-        EndpointReader(url, "a-model", patience=QUICK).read_many(pages(40))
+        EndpointReader(url, "a-model", policy=QUICK).read_many(pages(40))
 
 
 def test_a_server_that_wants_to_be_left_alone_for_long_is_left_at_once(server: m.Server) -> None:

@@ -25,7 +25,7 @@ from models.recognition.ppocr import PpocrRecogniser
 from tests.models.drawing import draw_page
 from tests.models.misbehaving import Server
 from tests.models.tiny import tiny_deepseek_ocr
-from tests.models.tiny_kin import tiny_deepseek_ocr2, tiny_got_ocr2
+from tests.models.tiny_transformers import tiny_deepseek_ocr2, tiny_got_ocr2
 
 LIMIT = 16
 
@@ -68,7 +68,7 @@ READERS: dict[str, Callable[[Path], AbstractContextManager[PageReader]]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
+class ReaderCase:
     """A reader with what it said of the pages, read together."""
 
     producer: str
@@ -77,9 +77,9 @@ class Case:
 
 
 @pytest.fixture(scope="module", params=READERS)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReaderCase]:
     with READERS[request.param](tmp_path_factory.mktemp("reader")) as reader:
-        yield Case(request.param, reader, reader.read_many(PAGES))
+        yield ReaderCase(request.param, reader, reader.read_many(PAGES))
 
 
 def page(number: int, language: str | None) -> PageInput:
@@ -108,12 +108,12 @@ def said(label: Label) -> list[tuple[str, tuple[str, ...]]]:
     return [(region.category, tuple(line.text for line in region.lines)) for region in label.regions]
 
 
-def test_it_is_a_page_reader_that_says_its_name(case: Case) -> None:
+def test_it_is_a_page_reader_that_says_its_name(case: ReaderCase) -> None:
     assert isinstance(case.reader, PageReader)
     assert (case.reader.checkpoint, case.reader.producer) == ("a-row", case.producer)
 
 
-def test_every_page_has_its_reading_in_the_pages_order(case: Case) -> None:
+def test_every_page_has_its_reading_in_the_pages_order(case: ReaderCase) -> None:
     assert len(case.readings) == len(PAGES)
     for reading, page in zip(case.readings, PAGES, strict=True):
         label = reading.label
@@ -122,11 +122,11 @@ def test_every_page_has_its_reading_in_the_pages_order(case: Case) -> None:
     assert len({(reading.label.text, reading.label.confidence) for reading in case.readings}) == len(PAGES)
 
 
-def test_no_page_has_no_reading(case: Case) -> None:
+def test_no_page_has_no_reading(case: ReaderCase) -> None:
     assert case.reader.read_many([]) == []
 
 
-def test_a_page_says_the_same_alone_as_among_others(case: Case) -> None:
+def test_a_page_says_the_same_alone_as_among_others(case: ReaderCase) -> None:
     order = [2, 0, 3, 1]
     together = case.reader.read_many([PAGES[n] for n in order])
     [alone] = case.reader.read_many([PAGES[2]])
@@ -136,7 +136,7 @@ def test_a_page_says_the_same_alone_as_among_others(case: Case) -> None:
         assert reading.label.confidence == pytest.approx(other.label.confidence, rel=1e-3)
 
 
-def test_boxes_are_on_the_page_in_points(case: Case) -> None:
+def test_boxes_are_on_the_page_in_points(case: ReaderCase) -> None:
     for reading in case.readings:
         label = reading.label
         for box in [x.box for region in label.regions for x in (region, *region.lines)]:
@@ -144,7 +144,7 @@ def test_boxes_are_on_the_page_in_points(case: Case) -> None:
             assert 0 <= box.y0 <= box.y1 <= label.height
 
 
-def test_confidences_are_probabilities_one_a_code_point(case: Case) -> None:
+def test_confidences_are_probabilities_one_a_code_point(case: ReaderCase) -> None:
     lines = [line for reading in case.readings for line in reading.label.lines]
     assert lines
     for line in lines:
@@ -154,7 +154,7 @@ def test_confidences_are_probabilities_one_a_code_point(case: Case) -> None:
         assert bool(line.character_confidences) == (line.confidence is not None)
 
 
-def test_texts_are_nfc_and_survive_their_json_form(case: Case) -> None:
+def test_texts_are_nfc_and_survive_their_json_form(case: ReaderCase) -> None:
     for reading in case.readings:
         text = reading.label.text
         assert text == unicodedata.normalize("NFC", text)
@@ -164,14 +164,14 @@ def test_texts_are_nfc_and_survive_their_json_form(case: Case) -> None:
         assert (back.kind, back.producer, back.checkpoint) == (Kind.FINE, case.producer, "a-row")
 
 
-def test_gray_and_colour_are_read_alike(case: Case) -> None:
+def test_gray_and_colour_are_read_alike(case: ReaderCase) -> None:
     gray = PAGES[0]
     colour = dataclasses.replace(gray, image=in_colour(gray.image))
     [reading] = case.reader.read_many([colour])
     assert said(reading.label) == said(case.readings[0].label)
 
 
-def test_tokens_are_counted_or_not_told(case: Case) -> None:
+def test_tokens_are_counted_or_not_told(case: ReaderCase) -> None:
     for reading in case.readings:
         assert reading.recited is None
         assert reading.vision_tokens is None or reading.vision_tokens > 0

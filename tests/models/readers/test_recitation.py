@@ -29,7 +29,7 @@ POEM = [
 OTHER = ["No word of this is known by heart,", "it has been written for the test,", "and so a reader has to look."]
 
 
-class Counting:
+class CountingReader:
     """A reader that counts the pages it is given, and passes them on."""
 
     def __init__(self, inner: PageReader) -> None:
@@ -43,7 +43,7 @@ class Counting:
         return self.inner.read_many(gray)
 
 
-class Reciting(Counting):
+class RecitingReader(CountingReader):
     """Looks at the page, and where it sees `cue` says the text that it knows to the end."""
 
     def __init__(self, inner: PageReader, known: list[str] = POEM, cue: str = POEM[0]) -> None:
@@ -57,7 +57,7 @@ class Reciting(Counting):
         ]
 
 
-class Dreaming(Counting):
+class ConstantReader(CountingReader):
     """Says the same of any image."""
 
     def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
@@ -93,7 +93,7 @@ def asked(reader: PageReader, *pages: PageInput) -> list[bool | None]:
 
 
 def test_a_reader_that_looks_is_cleared_at_the_price_of_one_more_reading(honest: LinePageReader) -> None:
-    counted = Counting(honest)
+    counted = CountingReader(honest)
     assert asked(counted, page_of(POEM), page_of(POEM, colour=True)) == [False, False]
     assert counted.pages == 2 + 2
 
@@ -101,20 +101,20 @@ def test_a_reader_that_looks_is_cleared_at_the_price_of_one_more_reading(honest:
 def test_a_reader_that_goes_on_from_the_first_line_recites_what_it_knows_and_reads_the_rest(
     honest: LinePageReader,
 ) -> None:
-    reader = Reciting(honest)
+    reader = RecitingReader(honest)
     assert asked(reader, page_of(POEM), page_of(OTHER)) == [True, False]
     assert reader.pages == 2 + 2 + 1
 
 
 def test_a_reader_that_does_not_look_recites(honest: LinePageReader) -> None:
     white = PageInput(np.full((400, 300), 255, np.uint8), 150.0, 144.0, 192.0, "en")
-    assert asked(Dreaming(honest), page_of(OTHER), white) == [True, True]
+    assert asked(ConstantReader(honest), page_of(OTHER), white) == [True, True]
 
 
 def test_a_page_of_one_line_is_cut_between_its_letters(honest: LinePageReader) -> None:
     line = ["The clocks had stopped, seven sparrows at the door"]
     assert asked(honest, page_of(line)) == [False]
-    assert asked(Reciting(honest, line, "The clocks"), page_of(line)) == [True]
+    assert asked(RecitingReader(honest, line, "The clocks"), page_of(line)) == [True]
 
 
 def test_a_picture_below_the_text_brings_no_reader_under_suspicion(honest: LinePageReader) -> None:
@@ -123,14 +123,14 @@ def test_a_picture_below_the_text_brings_no_reader_under_suspicion(honest: LineP
     for top in range(260, 540, 40):
         image[top : top + 24, 60:700] = 70
     page = replace(page, image=image)
-    counted = Counting(honest)
+    counted = CountingReader(honest)
     assert asked(counted, page) == [False]
     assert counted.pages == 3  # suspected, and cleared by what is below
 
 
 def test_short_texts_are_not_asked_and_a_share_of_none_asks_nothing(honest: LinePageReader) -> None:
     short = page_of(["x" * (LEAST_TEXT - 1)])
-    reader = Counting(honest)
+    reader = CountingReader(honest)
     assert [r.recited for r in probe(reader, [short], [saying(["x" * (LEAST_TEXT - 1)], short)], share=1.0)] == [
         None
     ]
@@ -143,7 +143,7 @@ def test_short_texts_are_not_asked_and_a_share_of_none_asks_nothing(honest: Line
 def test_the_image_and_the_seed_pick_the_pages_not_the_batch(honest: LinePageReader) -> None:
     pages = [page_of([f"{k} {line}" for line in POEM]) for k in range(40)]
     readings = [saying([f"{k} {line}" for line in POEM], page) for k, page in enumerate(pages)]
-    reader = Dreaming(honest)
+    reader = ConstantReader(honest)
     together = [r.recited is not None for r in probe(reader, pages, readings, share=0.3)]
     alone = [
         probe(reader, [p], [r], share=0.3)[0].recited is not None for p, r in zip(pages, readings, strict=True)
@@ -155,5 +155,5 @@ def test_the_image_and_the_seed_pick_the_pages_not_the_batch(honest: LinePageRea
 
 def test_a_text_with_hardly_any_ink_is_always_asked(honest: LinePageReader) -> None:
     page = page_of(["."])
-    [reading] = probe(Dreaming(honest), [page], [saying(POEM, page)], share=1e-12)
+    [reading] = probe(ConstantReader(honest), [page], [saying(POEM, page)], share=1e-12)
     assert reading.recited is True

@@ -17,7 +17,7 @@ from flywheel.errors import SetupError
 from flywheel.loop.promotion import BUILTIN
 from flywheel.loop.readers import BUILTIN_READERS, builtin_reader
 from flywheel.settings import settings
-from models.page_training.trainee import TRAINEES
+from models.page_training.trainable import TRAINABLE_READERS
 from models.readers.protocol import PageInput
 from models.recognition.network import ARCHITECTURE
 from tasks.worker import architectures, process, readers
@@ -26,8 +26,8 @@ from tasks.worker.readers import count_tokens, load, page_reader, recogniser
 from tests.models.drawing import draw_page
 from tests.models.misbehaving import Server, answers
 from tests.models.tiny import tiny_deepseek_ocr
-from tests.models.tiny_kin import tiny_deepseek_ocr2, tiny_got_ocr2
 from tests.models.tiny_layout import tiny_layout
+from tests.models.tiny_transformers import tiny_deepseek_ocr2, tiny_got_ocr2
 
 LINES = ["The loop turns once.", "It reads what it could not", "read before."]
 
@@ -89,7 +89,7 @@ def test_each_reader_opens_from_the_folder_that_its_setting_names(
 
 def test_every_reader_that_comes_with_the_service_has_an_architecture_that_opens_it() -> None:
     assert {reader.architecture for reader in BUILTIN_READERS.values()} <= ARCHITECTURES.keys()
-    assert {ARCHITECTURE, *TRAINEES} <= ARCHITECTURES.keys()
+    assert {ARCHITECTURE, *TRAINABLE_READERS} <= ARCHITECTURES.keys()
     for name, architecture in ARCHITECTURES.items():
         reader = builtin_reader(name)
         assert isinstance(architecture, LineArchitecture) or (reader is not None and reader.name == name)

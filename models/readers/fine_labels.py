@@ -1,4 +1,4 @@
-"""Fine labels: what a layout says of a page, with the text that a reader or a text layer has for it.
+"""Fine labels: a layout's regions of a page, with the text that a reader or a text layer has for it.
 
     fine_label(layout, source, dpi=...) -> Label
     LayoutReader(reader, layout)                  a page reader whose labels are fine ones
@@ -26,7 +26,7 @@ SEEN = frozenset({"picture", "table", "formula"})  # regions that stand for some
 
 
 @dataclass(frozen=True, slots=True)
-class Matching:
+class MatchingThresholds:
     """Shares in 0..1. `held`: of a line inside a region that makes it the region's. A text whose lines have no
     boxes of their own goes to the region that it is `alike` (intersection over union), or that holds `within`
     of it; `covered`: of a table or formula under text from elsewhere that says it all."""
@@ -39,7 +39,7 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What is moved as one: a line, or (`whole`) all the lines of a source's region, or a region without any."""
+    """A unit of text that is moved as one: a line, or (`whole`) a source's region with all its lines, if any."""
 
     box: Box
     lines: tuple[Line, ...]
@@ -57,7 +57,7 @@ class _Stray:
 
 
 def fine_label(
-    layout: Sequence[LayoutRegion], source: Label, *, dpi: float, matching: Matching | None = None
+    layout: Sequence[LayoutRegion], source: Label, *, dpi: float, matching: MatchingThresholds | None = None
 ) -> Label:
     """The label of `source`'s page with the regions of `layout` (pixels at `dpi`), in reading order.
 
@@ -65,7 +65,7 @@ def fine_label(
     no boxes of their own (a page reader's) go together, region to region. Regions without text stay only as
     pictures, tables and formulas. Producer, checkpoint, script and language stay the text's.
     """
-    matching = matching or Matching()
+    matching = matching or MatchingThresholds()
     page = [
         dataclasses.replace(part, box=clipped(part.box.scaled(POINTS / dpi), source.width, source.height))
         for part in in_reading_order(layout)
@@ -81,12 +81,14 @@ def fine_label(
 
 
 class LayoutReader:
-    """A PageReader around another: reads with it, and puts the words where the layout detector says."""
+    """A PageReader around another: reads with it, and puts its lines into the layout detector's regions."""
 
-    def __init__(self, reader: PageReader, layout: LayoutDetector, *, matching: Matching | None = None) -> None:
+    def __init__(
+        self, reader: PageReader, layout: LayoutDetector, *, matching: MatchingThresholds | None = None
+    ) -> None:
         self._reader = reader
         self._layout = layout
-        self._matching = matching or Matching()
+        self._matching = matching or MatchingThresholds()
 
     @property
     def checkpoint(self) -> str:
@@ -123,7 +125,7 @@ def _pieces(source: Label) -> list[_Piece]:
     return pieces
 
 
-def _home(piece: _Piece, page: Sequence[LayoutRegion], matching: Matching) -> int | None:
+def _home(piece: _Piece, page: Sequence[LayoutRegion], matching: MatchingThresholds) -> int | None:
     """The region that a piece belongs to, or None; of regions that hold it alike, the smallest."""
     if not page:
         return None
@@ -160,7 +162,7 @@ def _strays(pieces: Sequence[_Piece], homes: Sequence[int | None]) -> list[_Stra
 
 
 def _region(
-    part: LayoutRegion, pieces: Sequence[_Piece], strays: Sequence[_Stray], matching: Matching
+    part: LayoutRegion, pieces: Sequence[_Piece], strays: Sequence[_Stray], matching: MatchingThresholds
 ) -> Region | None:
     """A region of the layout with its text; None for one that has none and stands for nothing without."""
     lines = tuple(line for piece in pieces for line in piece.lines)
@@ -168,8 +170,8 @@ def _region(
         return Region(part.category, part.box, lines)
     if part.category not in SEEN:
         return None
-    said = sum(part.box.intersection(stray.region.box) for stray in strays if stray.region.lines)
-    covered = part.category != "picture" and said >= matching.covered * part.box.area
+    area = sum(part.box.intersection(stray.region.box) for stray in strays if stray.region.lines)
+    covered = part.category != "picture" and area >= matching.covered * part.box.area
     return None if covered else Region(part.category, part.box)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flywheel.document import Box, Kind, Label, Line, PageReading, Region, decode_label, encode
 from flywheel.markup import fine
-from models.readers.markup import page_reading, pieces_of
+from models.readers.answers import page_reading, pieces_of
 from models.readers.protocol import PageInput
 from tests.flywheel.text.words import WORDS, text_script
 

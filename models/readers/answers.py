@@ -1,4 +1,4 @@
-"""From what a page reader answers to what the service keeps: one string in, one PageReading out.
+"""A page reader's answer as a PageReading: one string in, regions with confidences out.
 
     page_reading(answer, page, pieces=..., truncated=..., checkpoint=..., producer=...) -> PageReading
     pieces_of(tokens, log_probabilities, decode) -> the answer's pieces, with their probabilities
@@ -90,7 +90,7 @@ def pieces_of(
 
 
 def _grounded(answer: str, page: PageInput) -> tuple[ParsedMarkup, tuple[Flaw, ...]]:
-    """What markup says. Where no region of it is sound, that is nothing."""
+    """Regions of a grounded answer. Where none of them is sound, there are none."""
     try:
         read = parse(answer, page.width, page.height)
     except MarkupError as error:

@@ -1,4 +1,4 @@
-"""What watches a run: when to look at validation pages, to keep a checkpoint, to end; and what it tells.
+"""Callback of the Trainer that validates, saves training checkpoints, ends the run, and reports progress.
 
 One process decides, the first; the others follow, so that all take the same number of steps. A complete
 training checkpoint is the Trainer's folder and `run.json`, written last: a folder without it is half a
@@ -25,19 +25,19 @@ from flywheel.recipes import PageRecipe
 from models.checkpoint import write_json
 from models.page_training.comparison import texts_of
 from models.page_training.dataset import PageSamples
-from models.page_training.samples import Samples
-from models.page_training.trainee import Trainee
+from models.page_training.samples import TrainingSamples
+from models.page_training.trainable import TrainableReader
 from models.scores import score
 from models.training.job import Progress
 
 RUN = "run.json"
 LOSS_MEMORY = 0.95  # of the running mean that is reported
-LONGER = 1.25  # than the longest truth an answer may be while a run is watched: beyond, it is wrong anyway
+ANSWER_FACTOR = 1.25  # of the longest truth's tokens that an answer may have: beyond, it is wrong anyway
 
 
 @dataclass(slots=True)
-class RunState:
-    """What the Trainer does not keep: seconds of training, pages seen, the curve."""
+class PageTrainingState:
+    """State that the Trainer does not keep: seconds of training, pages seen, the curve."""
 
     job: str  # what the run is of; a checkpoint of another job is not resumed
     seconds: float = 0.0
@@ -45,12 +45,12 @@ class RunState:
     curve: list[CurvePoint] = field(default_factory=list)
 
 
-def newest(directory: Path, job: str) -> tuple[Path, RunState] | None:
+def newest_state(directory: Path, job: str) -> tuple[Path, PageTrainingState] | None:
     """The furthest complete training checkpoint of a job, in `directory` or itself `directory`; None: none."""
     found = []
     for path in (directory, *directory.glob("checkpoint-*")):
         try:
-            state = from_json(RunState, json.loads((path / RUN).read_text(encoding="utf-8")))
+            state = from_json(PageTrainingState, json.loads((path / RUN).read_text(encoding="utf-8")))
             step = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]
         except (OSError, ValueError, TypeError, KeyError):
             continue
@@ -62,16 +62,16 @@ def newest(directory: Path, job: str) -> tuple[Path, RunState] | None:
     return path, state
 
 
-class Watch(TrainerCallback):
-    """Reports, looks, keeps and ends. `first`: whether this process decides."""
+class TrainingCallback(TrainerCallback):
+    """Reports, validates, saves and ends. `first`: this process decides, the others follow."""
 
     def __init__(
         self,
-        trainee: Trainee,
+        trainable: TrainableReader,
         recipe: PageRecipe,
-        samples: Samples,
+        samples: TrainingSamples,
         pages: tuple[PageSamples, list[int]],
-        state: RunState,
+        state: PageTrainingState,
         *,
         steps: int,
         first: bool,
@@ -79,13 +79,13 @@ class Watch(TrainerCallback):
         should_stop: Callable[[], bool],
         saved: Callable[[Path], None],
     ) -> None:
-        self._trainee, self._recipe, self._samples, self._state = trainee, recipe, samples, state
+        self._trainable, self._recipe, self._samples, self._state = trainable, recipe, samples, state
         self._pages, self._places = pages
         self._steps, self._first = steps, first
         self._progress, self._should_stop, self._saved = progress, should_stop, saved
         self._since = time.monotonic() - state.seconds
-        self._looked = self._kept = state.seconds
-        self._kept_step = -1
+        self._validated_at = self._saved_at = state.seconds
+        self._saved_step = -1
         self.loss: float | None = None
         self.rate = 0.0
         self.share = 0.0
@@ -96,8 +96,8 @@ class Watch(TrainerCallback):
     def seconds(self) -> float:
         return time.monotonic() - self._since
 
-    def take(self, loss: torch.Tensor) -> None:
-        """The loss of one pass."""
+    def record_loss(self, loss: torch.Tensor) -> None:
+        """Add the loss of one pass to the running mean."""
         value = float(loss.detach())
         self.loss = value if self.loss is None else LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * value
 
@@ -131,24 +131,24 @@ class Watch(TrainerCallback):
         **_: Any,
     ) -> TrainerControl:
         self._state.pages += self.seen
-        look, keep, end = self._agreed(state.global_step)
-        if look and self._first:
-            self.look(state)
+        validate, save, end = self._decide(state.global_step)
+        if validate and self._first:
+            self.validate(state)
         if self._first:
             self._progress(self.progress(state))
-        if look and self._all(self._reached()):
+        if validate and self.first_process_says(self._reached_target()):
             end = True
-        control.should_save = keep
+        control.should_save = save
         control.should_training_stop = control.should_training_stop or end
         return control
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
-        """The Trainer's part is complete: say so, and keep this checkpoint in place of those before."""
+        """The Trainer's part is complete: write the rest, and remove the checkpoints before this one."""
         if distributed.is_initialized():
             distributed.barrier()  # the others' random states are written too
-        self._kept, self._kept_step = self.seconds, state.global_step
+        self._saved_at, self._saved_step = self.seconds, state.global_step
         if self._first:
             directory = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
             self._state.seconds = self.seconds
@@ -160,49 +160,49 @@ class Watch(TrainerCallback):
             self._saved(directory)
         return control
 
-    def _agreed(self, step: int) -> tuple[bool, bool, bool]:
-        """Whether to look, to keep and to end, and how far the run is: as the first process finds."""
+    def _decide(self, step: int) -> tuple[bool, bool, bool]:
+        """(validate, save, end) as the first process finds; updates the share of the run that is done."""
         self.share = min(1.0, max(self.seconds / self._recipe.seconds, step / self._steps))
         self.cancelled = self._first and self._should_stop()
-        look = self.seconds - self._looked >= self._recipe.evaluate_seconds
-        keep = self.seconds - self._kept >= self._recipe.checkpoint_seconds
+        validate = self.seconds - self._validated_at >= self._recipe.evaluate_seconds
+        save = self.seconds - self._saved_at >= self._recipe.checkpoint_seconds
         if distributed.is_initialized():
-            told: list[Any] = [self.share, self.cancelled, look, keep]
+            told: list[Any] = [self.share, self.cancelled, validate, save]
             distributed.broadcast_object_list(told, src=0)
-            self.share, self.cancelled, look, keep = told
+            self.share, self.cancelled, validate, save = told
         end = self.cancelled or self.share >= 1.0
-        return look and not self.cancelled, (keep or self.cancelled) and step > self._kept_step, end
+        return validate and not self.cancelled, (save or self.cancelled) and step > self._saved_step, end
 
-    def _all(self, mine: bool) -> bool:
-        """What the first process finds."""
+    def first_process_says(self, mine: bool) -> bool:
+        """The first process's value, in every process."""
         if not distributed.is_initialized():
             return mine
         told = [mine]
         distributed.broadcast_object_list(told, src=0)
         return bool(told[0])
 
-    def look(self, state: TrainerState) -> None:
+    def validate(self, state: TrainerState) -> None:
         """Read the validation pages, and put a point on the curve."""
         texts = [self._pages.texts[place] for place in self._places]
         answers = [self._answer(place) for place in self._places]
-        limit = round(LONGER * max(map(self._trainee.tokens, answers), default=1)) + 8
-        reader = self._trainee.reader(limit=limit, batch=len(self._places))
-        said, _ = texts_of(reader, _Some(self._pages, self._places))
-        self._trainee.network.train()
-        self._looked = self.seconds
+        limit = round(ANSWER_FACTOR * max(map(self._trainable.tokens, answers), default=1)) + 8
+        reader = self._trainable.reader(limit=limit, batch=len(self._places))
+        read, _ = texts_of(reader, PageSubset(self._pages, self._places))
+        self._trainable.network.train()
+        self._validated_at = self.seconds
         point = CurvePoint(
             step=state.global_step,
             seconds=round(self.seconds, 2),
             units=self._state.pages,
             loss=round(self.loss or 0.0, 5),
-            cer=round(score(texts, said).cer, 5),
+            cer=round(score(texts, read).cer, 5),
         )
         self._state.curve.append(point)
 
     def _answer(self, place: int) -> str:
-        return (self._trainee.fine and self._pages.markups[place]) or self._pages.texts[place]
+        return (self._trainable.fine and self._pages.markups[place]) or self._pages.texts[place]
 
-    def _reached(self) -> bool:
+    def _reached_target(self) -> bool:
         curve, target = self._state.curve, self._recipe.target_cer
         return bool(curve) and target > 0 and curve[-1].cer <= target
 
@@ -222,7 +222,7 @@ class Watch(TrainerCallback):
         )
 
 
-class _Some(PageSamples):
+class PageSubset(PageSamples):
     """Some pages of a split."""
 
     def __init__(self, pages: PageSamples, places: list[int]) -> None:

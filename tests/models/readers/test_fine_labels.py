@@ -22,9 +22,9 @@ from flywheel.pdf.coarse import label as coarse_label
 from models.layout.lines import LinesLayout
 from models.layout.protocol import LayoutRegion
 from models.lines.detector import LineDetector
+from models.readers.fine_labels import LayoutReader, fine_label
 from models.readers.lines import LinePageReader
 from models.readers.protocol import PageInput, PageReader
-from models.readers.regions import LayoutReader, fine_label
 from models.recognition.ppocr import PpocrRecogniser
 from tests.models.drawing import font
 
@@ -113,7 +113,7 @@ def drawn() -> NDArray[np.uint8]:
 
 
 def layout() -> list[LayoutRegion]:
-    """Where the parts are, in pixels, as a good network would say it."""
+    """The parts' boxes in pixels, as a good network would find them."""
     regions = []
     for part, category, lines in PARTS:
         boxes = [line_box(*line, size_of(part)) for line in lines]
@@ -127,7 +127,7 @@ def in_points(box: Box) -> Box:
 
 
 def read_by_lines(*, rows: bool = False) -> Label:
-    """What a line reader makes of the page; with `rows`, by one that does not see the columns."""
+    """A line reader's label of the page; with `rows`, by one that does not see the columns."""
     lines = [
         (y, x, Line(text, in_points(line_box(x, y, text, size_of(part))), 0.5 + n / 100, (0.9,) * len(text)))
         for part, _, drawn_lines in PARTS
@@ -298,7 +298,7 @@ def test_no_word_is_lost_or_doubled_whatever_the_layout(read: Label, seen: list[
 # Readers with a layout
 
 
-class Given:
+class ScriptedReader:
     """A page reader and a layout detector in one, saying of an image what it was given for one of its height."""
 
     checkpoint, producer = "a-row", "given"
@@ -316,7 +316,7 @@ class Given:
 
 def test_a_layout_reader_changes_nothing_but_the_label() -> None:
     other = source([paragraph("text", (50, 50, 100, 60), "b", "c")])
-    both = Given({100: (read_by_lines(), layout()), 90: (other, [at("list", 50, 50, 100, 60)])})
+    both = ScriptedReader({100: (read_by_lines(), layout()), 90: (other, [at("list", 50, 50, 100, 60)])})
     reader = LayoutReader(both, both)
     assert isinstance(reader, PageReader)
     assert (reader.checkpoint, reader.producer) == ("a-row", "given")
@@ -328,7 +328,7 @@ def test_a_layout_reader_changes_nothing_but_the_label() -> None:
     assert reader.read_many([]) == []
 
 
-class Kept:
+class RecordingReader:
     """A page reader that remembers what it said."""
 
     def __init__(self, reader: PageReader) -> None:
@@ -343,7 +343,9 @@ class Kept:
 
 def test_a_scan_is_read_and_laid_out_without_weights() -> None:
     detector = LineDetector()
-    plain = Kept(LinePageReader(detector, PpocrRecogniser(), checkpoint="ppocr-v6-small", producer="ppocr"))
+    plain = RecordingReader(
+        LinePageReader(detector, PpocrRecogniser(), checkpoint="ppocr-v6-small", producer="ppocr")
+    )
     [reading] = LayoutReader(plain, LinesLayout(detector)).read_many([PageInput(drawn(), DPI, *POINTS, "en")])
     assert words(reading.label) == words(plain.said[0].label)
     assert (reading.label.checkpoint, reading.label.producer) == ("ppocr-v6-small", "ppocr")

@@ -1,6 +1,6 @@
-"""Networks in training: what differs between the architectures that a page recipe can name.
+"""Page readers in training: the part of it that differs between architectures.
 
-trainee_of(recipe, directory) -> Trainee       opened from published files, in float32 on the CPU;
+trainable_reader(recipe, directory)            opened from published files, in float32 on the CPU;
                                                saved in the dtype they came in
 .batch(samples, length)                        tensors for a step, labels masked to the answers
 .parts()                                       what can be frozen, by name
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from flywheel.recipes import PageRecipe
-from models.page_training.samples import Sample
+from models.page_training.samples import TrainingSample
 from models.readers.protocol import PageReader
 from models.readers.vision_language import spelled
 
@@ -30,13 +30,13 @@ IN_TRAINING = "in training"
 COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja")  # tokenizer and processor; nothing that could be code
 
 
-class Trainee(Protocol):
+class TrainableReader(Protocol):
     """A network in training and all it needs to learn, read and be saved."""
 
     network: Any
     fine: bool  # whether it is read with as one that answers in grounded markdown
 
-    def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]: ...
+    def batch(self, samples: Sequence[TrainingSample], length: int) -> dict[str, Tensor]: ...
 
     def parts(self) -> Mapping[str, nn.Module]: ...
 
@@ -47,13 +47,13 @@ class Trainee(Protocol):
     def save(self, directory: Path) -> None: ...
 
 
-def trainee_of(recipe: PageRecipe, directory: Path) -> Trainee:
+def trainable_reader(recipe: PageRecipe, directory: Path) -> TrainableReader:
     """The network that a recipe trains. Raises what the loaders raise."""
-    made: Trainee = TRAINEES[recipe.architecture](directory, recipe)
+    made: TrainableReader = TRAINABLE_READERS[recipe.architecture](directory, recipe)
     return made
 
 
-class DeepseekOcr:
+class TrainableDeepseekOcr:
     """DeepSeek-OCR: plain text after the one prompt, grounded markdown after the other."""
 
     def __init__(self, directory: Path, recipe: PageRecipe) -> None:
@@ -62,10 +62,10 @@ class DeepseekOcr:
         self._directory, self._mode = directory, recipe.mode
         self.fine = recipe.fine_share > 0  # as the service will read with it
         self._prompts = {True: processing.FINE, False: processing.COARSE}
-        self.network, self._published = to_learn(weights.load(directory), recipe)
+        self.network, self._published = in_training_dtype(weights.load(directory), recipe)
         self._processor = processing.Processor.load(directory)
 
-    def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
+    def batch(self, samples: Sequence[TrainingSample], length: int) -> dict[str, Tensor]:
         views = [self._processor.views(sample.image, self._mode) for sample in samples]
         prompts = [self._prompts[sample.fine] for sample in samples]
         return self._processor.batch(prompts, views, [sample.answer for sample in samples], length=length)
@@ -96,7 +96,7 @@ class DeepseekOcr:
         weights.save(self.network.to(self._published), directory, companions=self._directory)
 
 
-class GotOcr2:
+class TrainableGotOcr2:
     """GOT-OCR2.0: plain text only."""
 
     def __init__(self, directory: Path, recipe: PageRecipe) -> None:
@@ -104,10 +104,10 @@ class GotOcr2:
 
         self._directory = directory
         network, self._processor = open_network_and_processor(directory)
-        self.network, self._published = to_learn(network, recipe)
+        self.network, self._published = in_training_dtype(network, recipe)
         self.fine = False
 
-    def batch(self, samples: Sequence[Sample], length: int) -> dict[str, Tensor]:
+    def batch(self, samples: Sequence[TrainingSample], length: int) -> dict[str, Tensor]:
         from models.readers.got_ocr2 import END, prompt_inputs
 
         tokenizer = self._processor.tokenizer
@@ -154,10 +154,10 @@ class GotOcr2:
         self.network.to(self._published).save_pretrained(directory)
 
 
-TRAINEES: dict[str, Any] = {"deepseek-ocr": DeepseekOcr, "got-ocr2": GotOcr2}
+TRAINABLE_READERS: dict[str, Any] = {"deepseek-ocr": TrainableDeepseekOcr, "got-ocr2": TrainableGotOcr2}
 
 
-def to_learn(network: Any, recipe: PageRecipe) -> tuple[Any, torch.dtype]:
+def in_training_dtype(network: Any, recipe: PageRecipe) -> tuple[Any, torch.dtype]:
     """The network in float32, and the dtype it came in. Under adapters it stays in that: it only carries them."""
     published: torch.dtype = network.dtype
     return (network if recipe.lora.rank else network.to(torch.float32)), published

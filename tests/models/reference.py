@@ -17,7 +17,7 @@ from torch import Tensor
 from tests.models.tiny import WEIGHTS
 
 
-class Described:
+class ReferenceDeepseekOcr:
     """A tiny model's features and logits, a view, a token and an expert at a time."""
 
     def __init__(self, directory: Path) -> None:

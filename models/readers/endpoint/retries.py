@@ -1,8 +1,8 @@
-"""How long a server is waited for: time limits, and what one call may spend on asking again.
+"""Time limits and retries of requests to a server.
 
-    Budget(patience, pages).turn()       around every request: while the server is away, one at a time
-    .failed(sent, after) -> seconds      to wait before asking again; raises Transient when all is spent
-    .answered()
+    RetryBudget(policy, pages).admission()         around every request: while the server is away, one at a time
+    .record_failure(sent, ...) -> seconds          to wait before the next try; raises Transient when all is spent
+    .record_answer()
 
 A server that is down or full is not helped by every page knocking again. Failures of requests that were under
 way together count as one; until the next answer, one request at a time finds out whether the server is back.
@@ -21,35 +21,35 @@ from flywheel.errors import Transient
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds, but for `attempts`, `spare`, `share` and `size`."""
+class RetryPolicy:
+    """Seconds, but for `attempts`, `retries`, `retries_per_page` and `reply_bytes`."""
 
     connect: float = 10.0
     answer: float = 600.0  # from asking to the last byte: 8192 tokens take minutes on a busy server
     attempts: int = 2  # that one page gets whose replies are of no use
-    spare: int = 8  # times that a call may ask again,
-    share: float = 0.2  # and this many more a page
+    retries: int = 8  # times that a call may try again,
+    retries_per_page: float = 0.2  # and this many more a page
     outage: float = 120.0  # without any answer, after a first failure
-    first: float = 0.5  # the pause before asking again, doubled each time ...
-    most: float = 30.0  # ... up to this
-    size: int = 8 << 20  # most bytes of a reply
+    first_pause: float = 0.5  # the pause before asking again, doubled each time ...
+    longest_pause: float = 30.0  # ... up to this
+    reply_bytes: int = 8 << 20  # most bytes of a reply
 
 
-class Budget:
-    """What is left to one call, shared by its pages."""
+class RetryBudget:
+    """Retries that are left to one call, shared by its pages."""
 
-    def __init__(self, patience: Patience, pages: int) -> None:
-        self._patience = patience
-        self._left = patience.spare + int(patience.share * pages)
+    def __init__(self, policy: RetryPolicy, pages: int) -> None:
+        self._policy = policy
+        self._left = policy.retries + int(policy.retries_per_page * pages)
         self._failures = 0  # since the last answer
         self._outage = 0.0  # when the first of them was
         self._noted = 0.0  # when the last of them was
-        self._quiet = 0.0  # nobody asks before this time
+        self._quiet = 0.0  # no request before this time
         self._one = asyncio.Lock()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Waits for the turn to ask."""
+    async def admission(self) -> AsyncIterator[None]:
+        """Wait until a request may be sent."""
         while self._failures:
             async with self._one:
                 if self._failures:
@@ -58,11 +58,11 @@ class Budget:
                     return
         yield
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         self._failures = 0
 
-    def failed(self, sent: float, cause: Exception, after: float | None = None) -> float:
-        """Notes that what was sent at `sent` (monotonic seconds) failed, and returns how long to pause."""
+    def record_failure(self, sent: float, cause: Exception, after: float | None = None) -> float:
+        """Count the failure of what was sent at `sent` (monotonic seconds); returns the seconds to pause."""
         now = time.monotonic()
         if not self._failures:
             self._outage = now
@@ -70,11 +70,11 @@ class Budget:
             self._left -= 1
             self._failures += 1
             self._noted = now
-            pause = min(self._patience.most, self._patience.first * 2 ** (self._failures - 1))
+            pause = min(self._policy.longest_pause, self._policy.first_pause * 2 ** (self._failures - 1))
             # Jitter, so that many workers do not come back in the same instant.
             self._quiet = max(self._quiet, now + pause * random.uniform(0.5, 1.0))
         if after is not None:
             self._quiet = max(self._quiet, now + after)
-        if self._left < 0 or self._quiet - self._outage > self._patience.outage:
+        if self._left < 0 or self._quiet - self._outage > self._policy.outage:
             raise Transient(f"the endpoint does not answer: {cause}") from cause
         return max(0.0, self._quiet - now)

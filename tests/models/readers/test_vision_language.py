@@ -15,12 +15,12 @@ from transformers import DeepseekOcr2Processor, GotOcr2Processor
 
 from flywheel.document import Box
 from flywheel.errors import Rejected, SetupError
+from models.readers.answers import CONTROL
 from models.readers.deepseek_ocr2 import DeepseekOcr2Reader
 from models.readers.got_ocr2 import GotOcr2Reader
-from models.readers.markup import CONTROL
 from models.readers.protocol import PageInput
 from models.readers.vision_language import rgb
-from tests.models.tiny_kin import tiny_deepseek_ocr2, tiny_got_ocr2
+from tests.models.tiny_transformers import tiny_deepseek_ocr2, tiny_got_ocr2
 
 LIMIT = 12
 READERS = {"got": GotOcr2Reader, "deepseek": DeepseekOcr2Reader}
@@ -38,7 +38,7 @@ def page(width: int = 300, height: int = 400, seed: int = 0) -> PageInput:
 
 
 def generated(network: Any, inputs: Any) -> list[int]:
-    """What transformers writes of its own."""
+    """The answer that transformers generates by itself."""
     out = network.generate(**inputs, max_new_tokens=LIMIT, do_sample=False)
     return out[0, inputs["input_ids"].shape[1] :].tolist()
 
