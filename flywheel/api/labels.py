@@ -13,7 +13,7 @@ from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import pages
 from flywheel.database import transaction
-from flywheel.document import Kind, Label, Line, Region, decode_label, encode
+from flywheel.document import CATEGORIES, Kind, Label, Line, Region, decode_label, encode
 from flywheel.labels.review import review_page
 from flywheel.labels.storage import load_label
 from flywheel.states import ReviewVerdict
@@ -22,9 +22,6 @@ from flywheel.text.cleaning import clean
 router = APIRouter(route_class=StrictRoute)
 
 LINES = 20_000  # more than any page has
-CATEGORIES = frozenset(
-    ("text", "title", "list", "table", "picture", "caption", "formula", "header", "footer", "footnote")
-)
 
 
 @router.get("/labels/{label_id}", summary="A label's text and boxes, in page points")

@@ -31,7 +31,7 @@ DECLARED_LIMIT = 20  # a damaged file may declare this many times the pages foun
 
 
 class DocumentReader:
-    """Holds at most one open document, and answers requests about it in frames."""
+    """Reader of at most one open document at a time, which answers requests about it in frames."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

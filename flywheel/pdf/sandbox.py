@@ -34,7 +34,7 @@ FORMATS = {PNG: "PNG", JPEG: "JPEG", TIFF: "TIFF"}  # names for people
 
 
 class Sandbox:
-    """Reads PDF, PNG, JPEG and TIFF files in a killable child.
+    """Reader of PDF, PNG, JPEG and TIFF files in a killable child.
 
     One request at a time: finish or close an iterator before the next call. `on_page`,
     when given, is called with (page number, child's pid) before each page is started,

@@ -1,4 +1,4 @@
-"""Draws every file of the sample corpus and its truth. Runs in its own process (see __main__.py).
+"""Drawing of every file of the sample corpus and of its truth. Runs in its own process (see __main__.py).
 
 `PLAN` is the corpus, one row a document. Text of different documents comes from different
 streams of one lexicon, so scans share words and faces with the born-digital files, but no line.
@@ -75,7 +75,7 @@ CORRUPT = "corrupt.pdf"
 
 
 def draw_files(directory: Path, *, seed: int, scale: float, processes: int = 2) -> None:
-    """Writes faces/, documents/ and truth.json under `directory`; documents drawn there before are replaced."""
+    """Write faces/, documents/ and truth.json under `directory`; documents drawn there before are replaced."""
     documents = directory / "documents"
     shutil.rmtree(documents, ignore_errors=True)
     documents.mkdir(parents=True)
@@ -92,7 +92,7 @@ def draw_files(directory: Path, *, seed: int, scale: float, processes: int = 2) 
 
 
 def _draw(documents: Path, files: dict[str, Path], seed: int, scale: float, draft: Draft) -> dict[str, Any]:
-    """Draws one document; returns its truth, without pages when nobody can open it."""
+    """Draw one document; returns its truth, without pages when nobody can open it."""
     face = Face(files[draft.face], shaped=draft.language == "bo")
     path, (writer, cut) = documents / draft.name, _writer(draft, seed)
     pages = compose(writer, face, cut, draft.layout, max(1, round(draft.pages * scale)), blank=draft.blank)

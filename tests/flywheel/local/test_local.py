@@ -414,7 +414,7 @@ print("it works")
 
 @pytest.fixture
 def passable_interpreter() -> Iterator[None]:
-    """When root's Python lives in root's own home, others may pass that home for the length of the test."""
+    """Let others pass root's home for the length of the test, when root's Python lives there."""
     closed = {
         directory: stat.S_IMODE(directory.stat().st_mode)
         for executable in (Path(sys.executable), Path(sys.executable).resolve(), Path(flywheel.__file__))
