@@ -87,15 +87,10 @@ class Line:
     character_confidences: tuple[float, ...] = ()
 
 
-# Of regions; there are no others.
-CATEGORIES = frozenset(
-    ("text", "title", "list", "table", "picture", "caption", "formula", "header", "footer", "footnote")
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A block of the layout, with its category of `CATEGORIES` and its lines."""
+    """A block of the layout. Category: text, title, list, table, picture, caption, formula,
+    header, footer, footnote (lower case, no others)."""
 
     category: str
     box: Box

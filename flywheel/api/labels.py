@@ -13,9 +13,10 @@ from flywheel.api.failures import Unprocessable
 from flywheel.api.strict import StrictRoute
 from flywheel.catalog import pages
 from flywheel.database import transaction
-from flywheel.document import CATEGORIES, Kind, Label, Line, Region, decode_label, encode
+from flywheel.document import Kind, Label, Line, Region, decode_label, encode
 from flywheel.labels.review import review_page
 from flywheel.labels.storage import load_label
+from flywheel.markup import CATEGORIES
 from flywheel.states import ReviewVerdict
 from flywheel.text.cleaning import clean
 

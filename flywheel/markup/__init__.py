@@ -12,8 +12,7 @@ formula stays as it is. The plain form is the text alone.
     table_rows(text), is_sound_table(text) the cells of HTML tables, and whether they are well formed
 """
 
-from flywheel.document import CATEGORIES
-from flywheel.markup.form import ALIASES, DROPPED, Fault, Flaw, MarkupError, ParsedMarkup, Span
+from flywheel.markup.form import ALIASES, CATEGORIES, DROPPED, Fault, Flaw, MarkupError, ParsedMarkup, Span
 from flywheel.markup.parsing import parse
 from flywheel.markup.tables import is_sound_table, table_rows
 from flywheel.markup.writing import coarse, fine

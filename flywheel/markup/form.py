@@ -15,6 +15,9 @@ from enum import StrEnum
 from flywheel.document import Region
 from flywheel.errors import FlywheelError
 
+CATEGORIES = frozenset(
+    ("text", "title", "list", "table", "picture", "caption", "formula", "header", "footer", "footnote")
+)
 # What readers call the same things (DeepSeek-OCR's own output, and PP-DocLayout's names).
 ALIASES = {
     name: category

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from flywheel.document import CATEGORIES, Box, Line, Region
+from flywheel.document import Box, Line, Region
 from flywheel.markup.boxes import boxes_of
 from flywheel.markup.form import (
     ALIASES,
+    CATEGORIES,
     CENTER,
     CENTER_END,
     DET_END,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from flywheel.document import CATEGORIES, Label, Region
-from flywheel.markup.form import DET, DET_END, REF, REF_END, MarkupError, check_page, escaped
+from flywheel.document import Label, Region
+from flywheel.markup.form import CATEGORIES, DET, DET_END, REF, REF_END, MarkupError, check_page, escaped
 
 # DeepSeek-OCR's own names, where they are not ours: a model fine-tuned on others would unlearn them, and its
 # authors' code looks for "image".

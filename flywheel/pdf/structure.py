@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.document import CATEGORIES, Box, Line, PageFacts
+from flywheel.document import Box, Line, PageFacts
+from flywheel.markup import CATEGORIES
 from flywheel.pdf.arrangement import FULL_PAGE, by_blocks
 from flywheel.pdf.messages import Message
 from flywheel.pdf.plain import plain_regions

@@ -1,4 +1,4 @@
-"""What the documents name exists: faults, tests, states, queues, files."""
+"""Claims of the documents, held to the code: faults, tests, words, states, links, paths."""
 
 from __future__ import annotations
 
