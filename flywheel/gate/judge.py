@@ -27,7 +27,7 @@ UNSOUND = (*sorted(DROPPED - {Fault.DUPLICATE}), Fault.BAD_TABLE, Fault.STRAY_MA
 
 
 class Gate:
-    """Judges labels. Holds nothing but its thresholds."""
+    """Judge of labels by its thresholds; it holds nothing else."""
 
     def __init__(self, thresholds: Thresholds | None = None) -> None:
         self._t = thresholds or Thresholds()
@@ -35,7 +35,7 @@ class Gate:
     def judge_coarse(
         self, label: Label, facts: PageFacts, raw_counts: RawCounts, language: str | None = None
     ) -> Verdict:
-        """A text layer's label. `language` is the declared one (BCP-47), or None to skip that check."""
+        """The verdict on a text layer's label. `language` is the declared one (BCP-47); None skips that check."""
         page = of_label(label, facts)
         ink = raw_counts.ink
         return _first(
@@ -53,7 +53,7 @@ class Gate:
         )
 
     def judge_reading(self, reading: PageReading, facts: PageFacts, language: str | None = None) -> Verdict:
-        """What a reader made of a page's image."""
+        """The verdict on what a reader made of a page's image."""
         page = of_reading(reading, facts)
         return _first(
             lambda: self._blank(page),
@@ -261,8 +261,8 @@ class Gate:
 
 def _first(*checks: Check) -> Verdict:
     doubt = None
-    for run in checks:
-        verdict = run()
+    for check_page in checks:
+        verdict = check_page()
         if verdict is not None and verdict.outcome is not Outcome.REVIEW:
             return verdict
         doubt = doubt or verdict

@@ -1,4 +1,4 @@
-"""Words whose letters are of several scripts: what wrong fonts and confused readers leave in a text.
+"""Words whose letters are of several scripts, as wrong fonts and confused readers leave them in a text.
 
 mixed_words(text) -> (words that mix scripts, number of all words)
 """
@@ -17,7 +17,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:[^\W\d_]|[\u0300-\u036f\u0f71-\u0f84\u0f90-\u0f
 
 
 def can_mix(scripts: Mapping[str, int]) -> bool:
-    """Whether a text in these scripts can hold such words at all: most pages need no closer look."""
+    """True when a text in these scripts can hold such words at all: most pages need no closer look."""
     return len(scripts.keys() - _TOGETHER - _SYMBOLS) >= 2
 
 

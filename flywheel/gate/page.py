@@ -1,4 +1,4 @@
-"""What the gate's checks look at: a label, what is known of its page, and its text as the page shows it.
+"""Input of the gate's checks: a label, the facts of its page, and its text as the page shows it.
 
     of_label(label, facts)        a text layer's label, as it stands
     of_reading(reading, facts)    a reader's: cells without their HTML, formulas apart from the prose

@@ -1,4 +1,4 @@
-"""What the gate's checks compare with."""
+"""Thresholds of the gate's checks."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from flywheel.errors import Conflict
-from flywheel.local.programs import PROGRAMS, RestartPolicy, from_plan
+from flywheel.local.programs import PROGRAMS, RestartPolicy, from_json
 from flywheel.local.record import IN_USE
 from flywheel.local.supervisor import Supervisor
 
@@ -18,12 +18,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m flywheel.local", description=__doc__)
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--run", help="an id for this run")
-    parser.add_argument("--plan", help="programs and policy as JSON")
+    parser.add_argument("--programs", help="programs and policy as JSON")
     parser.add_argument("--attached", action="store_true", help="end when standard input does")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    programs, policy = from_plan(json.loads(options.plan)) if options.plan else (PROGRAMS, RestartPolicy())
+    programs, policy = from_json(json.loads(options.programs)) if options.programs else (PROGRAMS, RestartPolicy())
     lifeline = sys.stdin.fileno() if options.attached else None
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

@@ -76,15 +76,15 @@ class RestartPolicy:
     ready: float = 90.0
 
 
-def to_plan(programs: tuple[Program, ...], policy: RestartPolicy) -> dict[str, Any]:
+def to_json(programs: tuple[Program, ...], policy: RestartPolicy) -> dict[str, Any]:
     """JSON form, for the supervisor's process."""
     return {"programs": [asdict(program) for program in programs], "policy": asdict(policy)}
 
 
-def from_plan(plan: Mapping[str, Any]) -> tuple[tuple[Program, ...], RestartPolicy]:
-    """The inverse of `to_plan`."""
-    programs = tuple(Program(**{**entry, "argv": tuple(entry["argv"])}) for entry in plan["programs"])
-    return programs, RestartPolicy(**plan["policy"])
+def from_json(data: Mapping[str, Any]) -> tuple[tuple[Program, ...], RestartPolicy]:
+    """The inverse of `to_json`."""
+    programs = tuple(Program(**{**entry, "argv": tuple(entry["argv"])}) for entry in data["programs"])
+    return programs, RestartPolicy(**data["policy"])
 
 
 def argv_values(data_dir: str, work_dir: str, host: str, api_port: int) -> dict[str, str]:

@@ -117,7 +117,7 @@ def _try_lock(handle: int, data_dir: Path, dying: str) -> bool | None:
 
 
 def refuse_live(data_dir: Path, dying: str = "") -> None:
-    """Raises Conflict when another process supervises a stack in this directory, in a run other than `dying`."""
+    """Raise Conflict when another process supervises a stack in this directory, in a run other than `dying`."""
     found = read_record(data_dir)
     if (
         found is not None

@@ -18,7 +18,7 @@ import psutil
 
 from flywheel.errors import Conflict, SetupError
 from flywheel.local.processes import rotate, same_process, tail
-from flywheel.local.programs import PROGRAMS, Program, RestartPolicy, to_plan
+from flywheel.local.programs import PROGRAMS, Program, RestartPolicy, to_json
 from flywheel.local.record import IN_USE, StackStatus, locked, read_record, refuse_live
 from flywheel.local.recovery import clear_away
 from flywheel.states import StackState
@@ -88,7 +88,7 @@ def start(
     refuse_live(data_dir)
     run = uuid.uuid4().hex
     log = data_dir / "logs" / "supervisor.log"
-    child = _spawn_supervisor(data_dir, run, to_plan(programs, policy or RestartPolicy()), log, attached)
+    child = _spawn_supervisor(data_dir, run, to_json(programs, policy or RestartPolicy()), log, attached)
     try:
         return Stack(_await_ready(data_dir, run, child, log, on_progress))
     except BaseException:
@@ -142,9 +142,18 @@ def _own_directory(data_dir: Path) -> Path:
 
 
 def _spawn_supervisor(
-    data_dir: Path, run: str, plan: dict[str, object], log: Path, attached: bool
+    data_dir: Path, run: str, programs: dict[str, object], log: Path, attached: bool
 ) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "flywheel.local", str(data_dir), "--run", run, "--plan", json.dumps(plan)]
+    command = [
+        sys.executable,
+        "-m",
+        "flywheel.local",
+        str(data_dir),
+        "--run",
+        run,
+        "--programs",
+        json.dumps(programs),
+    ]
     rotate(log)
     with log.open("ab") as output:
         child = subprocess.Popen(

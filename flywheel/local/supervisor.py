@@ -87,7 +87,7 @@ class Supervisor:
         return 0 if state is StackState.STOPPED else 1
 
     def _start_and_watch(self, before: StackStatus | None) -> tuple[StackState, str]:
-        """Returns the state and the message that the stack ends with."""
+        """Start the stack and watch it; returns the state and the message that it ends with."""
         try:
             self._start(before)
             self._report(StackState.READY, f"the API answers at {self._status.api_url}")

@@ -1,4 +1,4 @@
-"""What grounded markdown is made of: categories, marks, faults, and what a reading of it holds.
+"""Parts of grounded markdown: categories, marks, faults, and the result of parsing it.
 
 blanked(markup) -> the same length, with every mark but <|ref|>, <|det|> and their ends blanked out
 escaped(line), plain(line)    a text's own "<|ref|>" is written "<\\|ref|>", so that it is no mark
@@ -40,7 +40,7 @@ CENTER, CENTER_END = "<center>", "</center>"  # around DeepSeek-OCR's captions
 
 
 class Fault(StrEnum):
-    """What can be wrong with a block. What has a fault of `DROPPED` is in no region, the rest is kept."""
+    """Faults of a block. A block with a fault of `DROPPED` is in no region, others are kept."""
 
     UNGROUNDED = "ungrounded"  # text that no box belongs to, before the first region or behind a line
     TRUNCATED = "truncated"  # the output ends inside a mark, a head or a table; a table keeps its whole rows
@@ -80,7 +80,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class ParsedMarkup:
-    """What markup says. Regions in reading order with boxes in points. A line of a region carries the
+    """Result of parsing markup: regions in reading order with boxes in points. A line of a region carries the
     region's box; only where the markup grounds lines has each its own, and those in a row are one "text".
 
     `spans`: for each region's lines, first and last + 1 of the characters in the markup that say them.
@@ -92,7 +92,7 @@ class ParsedMarkup:
 
 
 def check_page(width: float, height: float) -> None:
-    """Raises MarkupError for a page without bins."""
+    """Check that a page has bins. Raises MarkupError."""
     if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
         raise MarkupError(f"a page of {width} x {height} points has no bins")
 

@@ -40,7 +40,7 @@ Said = list[tuple[str, Span]]  # lines, with where each stands
 
 
 def parse(markup: str, width: float, height: float, *, lines: bool | None = None) -> ParsedMarkup:
-    """Reads grounded markdown of a page of `width` x `height` points; `lines`: whether it grounds lines,
+    """Read grounded markdown of a page of `width` x `height` points; `lines`: whether it grounds lines,
     or None to tell from the markup.
 
     `parse(fine(label), ...)` gives back categories, bins and texts, but for blanks at the ends of lines and
@@ -127,7 +127,7 @@ def _lead_faults(lead: str, *, last: bool) -> Faults:
 
 
 def _grounds_lines(blocks: Sequence[_Block]) -> bool:
-    """Whether most blocks say their words in the head and nothing after it. A lone word in small letters
+    """True when most blocks say their words in the head and nothing after it. A lone word in small letters
     may as well be a category without text, and tells nothing."""
     heads = [block for block in blocks if block.name is not None]
     regions = sum(bool(block.text.strip()) for block in heads)
@@ -198,7 +198,7 @@ def _texts(block: _Block, category: str) -> tuple[Said, Faults]:
 
 
 def _trimmed(text: str, category: str) -> Span:
-    """Where a text starts and ends without the blanks around it and what its category puts there."""
+    """First and last + 1 of a text's characters, without the blanks around it and the marks of its category."""
     start, end = len(text) - len(text.lstrip()), len(text.rstrip())
     if category == "title" and (mark := _TITLE.match(text, start, end)):
         start = mark.end()

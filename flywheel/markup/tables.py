@@ -29,7 +29,7 @@ def table_rows(text: str) -> list[list[str]]:
 
 
 def is_sound_table(text: str) -> bool:
-    """Whether `text` is one or more tables that are closed, in order, and have a cell."""
+    """True when `text` is one or more tables that are closed, in order, and have a cell."""
     read = _read(text)
     return not (read.unsound or read.depth) and any(read.rows)
 

@@ -2,7 +2,7 @@
 
 sandbox     the parent's side: inspect, facts, text, layout, characters, render
 process     one child: started, asked under a deadline, killed; limits: what it may use
-frames      messages between the two
+messages    between the two
 structure   a page's answer -> lines, ink evidence, facts
 arrangement lines -> regions in reading order; plain: pages whose regions need no model
 results     facts, text, images and failures

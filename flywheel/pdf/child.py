@@ -18,8 +18,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from flywheel.pdf.frames import ConnectionLost, Frame, receive, send
 from flywheel.pdf.limits import Limits
+from flywheel.pdf.messages import ConnectionLost, Message, receive, send
 
 if TYPE_CHECKING:
     from flywheel.pdf.documents import DocumentReader
@@ -44,8 +44,8 @@ def main() -> None:
             serve(wire, reader, receive(wire), limits)
 
 
-def serve(wire: socket.socket, reader: DocumentReader, request: Frame, limits: Limits) -> None:
-    """Answer one request: a frame about the document, then one a page. A refused document ends it."""
+def serve(wire: socket.socket, reader: DocumentReader, request: Message, limits: Limits) -> None:
+    """Answer one request: a message about the document, then one a page. A refused document ends it."""
     head = request.head
     numbers = head.get("numbers", [])
     limit_cpu(limits.document_seconds)

@@ -31,7 +31,7 @@ DECLARED_LIMIT = 20  # a damaged file may declare this many times the pages foun
 
 
 class DocumentReader:
-    """Holds at most one open document, and answers requests about it in frames."""
+    """Reader of at most one open document at a time, which answers requests about it in messages."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -45,7 +45,7 @@ class DocumentReader:
         pymupdf.TOOLS.mupdf_display_warnings(False)
 
     def open(self, path: str, media: str, inspect: bool) -> dict[str, Any]:
-        """The frame about the document: {"is": "document", ...} or {"is": "refused", ...}."""
+        """The message about the document: {"is": "document", ...} or {"is": "refused", ...}."""
         try:
             self._open(path, media)
             if inspect and self._image:
@@ -57,7 +57,7 @@ class DocumentReader:
             return {"is": "refused", "reason": reason.value, "detail": without_paths(detail, path)}
 
     def page(self, number: int, request: dict[str, Any]) -> tuple[Any, ...]:
-        """A page's frame: head, then bodies."""
+        """A page's message: head, then bodies."""
         try:
             return self._page(number, request)
         except Exception as error:
@@ -77,9 +77,9 @@ class DocumentReader:
         if self._document.is_pdf and (missing := missing_parts(page, resources=self._repaired)):
             raise Refusal(Reason.PAGE_CONTENT_MISSING, missing)
         pages.check_size(page, self._limits)
-        frame = pages.ANSWERS[request["do"]](page, request, self._limits)
+        message = pages.ANSWERS[request["do"]](page, request, self._limits)
         self._check_warnings(pymupdf.TOOLS.mupdf_warnings())
-        return frame
+        return message
 
     def _check_warnings(self, warnings: str) -> None:
         """MuPDF draws what it can and only warns of the rest; a page with parts missing is no label."""

@@ -80,4 +80,4 @@ def _model() -> Any:
 
 
 def _unused(*arguments: Any, **keywords: Any) -> None:
-    """Stands where pymupdf keeps its default model."""
+    """Placeholder where pymupdf keeps its default model."""

@@ -27,7 +27,7 @@ class Limits:
     page_points: float = 20_000.0  # longest side of a page; PDF itself stops at 14,400
     recycle_documents: int = 200
     recycle_bytes: int = 1 << 30
-    frame_bytes: int = 256 << 20  # largest message taken from a child
+    message_bytes: int = 256 << 20  # largest message taken from a child
     open_files: int = 64
 
     @classmethod

@@ -1,4 +1,4 @@
-"""One page inside the child: its text layer, characters, ink and image, as frames for the parent.
+"""One page inside the child: its text layer, characters, ink and image, as messages for the parent.
 
 A page's content is interpreted once, into a display list, from which text and the
 small gray rendering both come. The text layer crosses the wire as MuPDF's own JSON;

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import SetupError
-from flywheel.pdf.frames import ConnectionLost, Frame, receive, send
 from flywheel.pdf.limits import Limits
+from flywheel.pdf.messages import ConnectionLost, Message, receive, send
 
 AHEAD_BYTES = 1 << 20  # the child may be some pages ahead of its reader
 START_SECONDS = 60.0  # a cold disk may need long to import MuPDF
@@ -84,9 +84,9 @@ class PdfChild:
         except OSError as error:
             raise ConnectionLost("the child no longer listens") from error
 
-    def receive(self, seconds: float) -> Frame:
-        """The next frame, waiting at most `seconds`. Raises TimeoutError or ConnectionLost."""
-        return receive(self._wire, time.monotonic() + seconds, self._limits.frame_bytes)
+    def receive(self, seconds: float) -> Message:
+        """The next message, waiting at most `seconds`. Raises TimeoutError or ConnectionLost."""
+        return receive(self._wire, time.monotonic() + seconds, self._limits.message_bytes)
 
     def kill(self) -> None:
         """End the child at once and reap it; safe to call again."""

@@ -19,8 +19,8 @@ from flywheel.document import Box, Character, PageFacts
 from flywheel.errors import Rejected
 from flywheel.intake import IMAGES, JPEG, PDF, PNG, READABLE, SNIFFED, TIFF, media_type, sniff
 from flywheel.pdf.arrangement import arranged
-from flywheel.pdf.frames import ConnectionLost, Frame
 from flywheel.pdf.limits import Limits
+from flywheel.pdf.messages import ConnectionLost, Message
 from flywheel.pdf.process import PdfChild
 from flywheel.pdf.results import DocumentFacts, PageFailure, PageImage, PageLayout, PageText
 from flywheel.pdf.structure import page_layout, page_text
@@ -34,7 +34,7 @@ FORMATS = {PNG: "PNG", JPEG: "JPEG", TIFF: "TIFF"}  # names for people
 
 
 class Sandbox:
-    """Reads PDF, PNG, JPEG and TIFF files in a killable child.
+    """Reader of PDF, PNG, JPEG and TIFF files in a killable child.
 
     One request at a time: finish or close an iterator before the next call. `on_page`,
     when given, is called with (page number, child's pid) before each page is started,
@@ -78,8 +78,8 @@ class Sandbox:
         a foreign file that claims to be a PDF from one of an unsupported type.
         """
         media = _media_type(path, name or path.name)
-        frame = self._request({"do": "inspect", "path": str(path), "media": media})
-        return _document_facts(frame.head, media)
+        message = self._request({"do": "inspect", "path": str(path), "media": media})
+        return _document_facts(message.head, media)
 
     def facts(self, path: Path, numbers: Iterable[int]) -> Iterator[PageFacts | PageFailure]:
         """Facts of the pages (0-based), in the order asked for."""
@@ -103,23 +103,23 @@ class Sandbox:
             yield arranged(page, answer) if isinstance(page, PageText) and isinstance(answer, PageLayout) else page
 
     def _texts(self, path: Path, numbers: Iterable[int]) -> Iterator[PageText | PageFailure]:
-        for number, frame in self._each({"do": "text", "path": str(path)}, numbers):
-            yield frame if isinstance(frame, PageFailure) else _decoded(page_text, number, frame)
+        for number, message in self._each({"do": "text", "path": str(path)}, numbers):
+            yield message if isinstance(message, PageFailure) else _decoded(page_text, number, message)
 
     def layout(self, path: Path, numbers: Iterable[int]) -> Iterator[PageLayout | PageFailure]:
         """Regions found by MuPDF's layout model, in the order asked for, for pages that were read before."""
-        for number, frame in self._each({"do": "layout", "path": str(path)}, numbers):
-            yield frame if isinstance(frame, PageFailure) else _decoded(page_layout, number, frame)
+        for number, message in self._each({"do": "layout", "path": str(path)}, numbers):
+            yield message if isinstance(message, PageFailure) else _decoded(page_layout, number, message)
 
     def characters(self, path: Path, number: int) -> list[Character]:
         """Each character of the page's text layer with its origin on the baseline, as shown.
 
         Raises Rejected with the page's reason when the page cannot be read.
         """
-        ((_, frame),) = self._each({"do": "characters", "path": str(path)}, [number])
-        if isinstance(frame, PageFailure):
-            raise Rejected(frame.reason, frame.detail)
-        found = _decoded(_characters, number, frame)
+        ((_, message),) = self._each({"do": "characters", "path": str(path)}, [number])
+        if isinstance(message, PageFailure):
+            raise Rejected(message.reason, message.detail)
+        found = _decoded(_characters, number, message)
         if isinstance(found, PageFailure):
             raise Rejected(found.reason, found.detail)
         return found
@@ -127,25 +127,25 @@ class Sandbox:
     def render(self, path: Path, numbers: Iterable[int], dpi: float) -> Iterator[PageImage | PageFailure]:
         """Gray images of the pages, at `dpi` or as close below it as the pixel limit allows."""
         head = {"do": "render", "path": str(path), "dpi": dpi}
-        for number, frame in self._each(head, numbers):
-            yield frame if isinstance(frame, PageFailure) else _decoded(_page_image, number, frame)
+        for number, message in self._each(head, numbers):
+            yield message if isinstance(message, PageFailure) else _decoded(_page_image, number, message)
 
     def _running_child(self) -> PdfChild:
         if self._child is None:
             self._child = PdfChild(self._limits)
         return self._child
 
-    def _request(self, head: dict[str, Any]) -> Frame:
+    def _request(self, head: dict[str, Any]) -> Message:
         """The answer to a question about a document as a whole; a child that dies over it is replaced once."""
         self._begin_request()
         try:
-            frame = self._open_document(head) or self._open_document(head) or self._reject_document(head)
+            message = self._open_document(head) or self._open_document(head) or self._reject_document(head)
         finally:
             self._busy = False
         self._recycle()
-        return frame
+        return message
 
-    def _each(self, head: dict[str, Any], numbers: Iterable[int]) -> Iterator[tuple[int, Frame | PageFailure]]:
+    def _each(self, head: dict[str, Any], numbers: Iterable[int]) -> Iterator[tuple[int, Message | PageFailure]]:
         """Every page's answer in turn, over as many children as it takes."""
         self._begin_request()
         waiting = deque(numbers)
@@ -165,7 +165,7 @@ class Sandbox:
             self._busy = False
         self._recycle()
 
-    def _batch(self, head: dict[str, Any], waiting: deque[int]) -> Iterator[Frame | PageFailure | None]:
+    def _batch(self, head: dict[str, Any], waiting: deque[int]) -> Iterator[Message | PageFailure | None]:
         """Answers of one child, up to its death; the caller removes answered pages from `waiting`.
 
         None stands for a child that died before it had the document open.
@@ -179,7 +179,7 @@ class Sandbox:
         child = self._running_child()
         for number in numbers:
             try:
-                frame = child.receive(self._limits.page_seconds)
+                message = child.receive(self._limits.page_seconds)
             except TimeoutError:
                 self.close()
                 yield PageFailure(number, Reason.PAGE_TIMEOUT, f"not done in {self._limits.page_seconds:g} s")
@@ -188,15 +188,15 @@ class Sandbox:
                 self._reap_child()
                 yield PageFailure(number, Reason.PAGE_CRASHED, self._ending)
                 return
-            yield _failure(number, frame) if frame.head.get("is") == "failure" else frame
+            yield _failure(number, message) if message.head.get("is") == "failure" else message
 
-    def _open_document(self, head: dict[str, Any]) -> Frame | None:
-        """Send a request and take the frame about the document; None when the child died over it."""
+    def _open_document(self, head: dict[str, Any]) -> Message | None:
+        """Send a request and take the message about the document; None when the child died over it."""
         child = self._running_child()
         child.documents.add(head["path"])
         try:
             child.send(head)
-            frame = child.receive(self._limits.document_seconds)
+            message = child.receive(self._limits.document_seconds)
         except TimeoutError:
             self.close()
             detail = f"not open after {self._limits.document_seconds:g} s"
@@ -204,9 +204,9 @@ class Sandbox:
         except ConnectionLost:
             self._reap_child()
             return None
-        if frame.head.get("is") != "document":
-            raise _rejection(frame.head)
-        return frame
+        if message.head.get("is") != "document":
+            raise _rejection(message.head)
+        return message
 
     def _reject_document(self, head: dict[str, Any]) -> NoReturn:
         raise Rejected(_unreadable(head["media"]), f"opening it ends the PDF library: {self._ending}")
@@ -230,10 +230,10 @@ class Sandbox:
         self._busy = True
 
 
-def _decoded(decode: Callable[[int, Frame], Result], number: int, frame: Frame) -> Result | PageFailure:
-    """The frame as a result, or a failure where the child's answer makes no sense."""
+def _decoded(decode: Callable[[int, Message], Result], number: int, message: Message) -> Result | PageFailure:
+    """The message as a result, or a failure where the child's answer makes no sense."""
     try:
-        return decode(number, frame)
+        return decode(number, message)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         return PageFailure(number, Reason.PAGE_UNREADABLE, f"the child's answer makes no sense: {error!r}")
 
@@ -276,12 +276,12 @@ def _rejection(head: dict[str, Any]) -> Rejected:
     return Rejected(_reason(head, Reason.PDF_UNREADABLE), clean(str(head.get("detail", "")))[:DETAIL_LENGTH])
 
 
-def _failure(number: int, frame: Frame) -> PageFailure:
-    detail = clean(str(frame.head.get("detail", "")))[:DETAIL_LENGTH]
-    return PageFailure(number, _reason(frame.head, Reason.PAGE_UNREADABLE), detail)
+def _failure(number: int, message: Message) -> PageFailure:
+    detail = clean(str(message.head.get("detail", "")))[:DETAIL_LENGTH]
+    return PageFailure(number, _reason(message.head, Reason.PAGE_UNREADABLE), detail)
 
 
-def _is_crash(answer: Frame | PageFailure | None) -> bool:
+def _is_crash(answer: Message | PageFailure | None) -> bool:
     return answer is None or (isinstance(answer, PageFailure) and answer.reason is Reason.PAGE_CRASHED)
 
 
@@ -289,18 +289,18 @@ def _reason(head: dict[str, Any], otherwise: Reason) -> Reason:
     return Reason.__members__.get(str(head.get("reason")).upper(), otherwise)
 
 
-def _characters(number: int, frame: Frame) -> list[Character]:
+def _characters(number: int, message: Message) -> list[Character]:
     """From `text` (one code point a character) and seven floats each: x, y, box, line."""
     del number
-    text: str = frame.head["text"]
-    table = np.frombuffer(frame.body, dtype=np.float32).reshape(len(text), 7).tolist()
+    text: str = message.head["text"]
+    table = np.frombuffer(message.body, dtype=np.float32).reshape(len(text), 7).tolist()
     return [
         Character(text=symbol, x=x, y=y, box=Box(x0, y0, x1, y1), line=int(line))
         for symbol, (x, y, x0, y0, x1, y1, line) in zip(text, table, strict=True)
     ]
 
 
-def _page_image(number: int, frame: Frame) -> PageImage:
-    head = frame.head
-    image = np.frombuffer(frame.body, dtype=np.uint8).reshape(int(head["rows"]), int(head["columns"]))
+def _page_image(number: int, message: Message) -> PageImage:
+    head = message.head
+    image = np.frombuffer(message.body, dtype=np.uint8).reshape(int(head["rows"]), int(head["columns"]))
     return PageImage(number, image, float(head["dpi"]), float(head["width"]), float(head["height"]))

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.document import Box, Line, PageFacts
+from flywheel.markup import CATEGORIES
 from flywheel.pdf.arrangement import FULL_PAGE, by_blocks
-from flywheel.pdf.frames import Frame
+from flywheel.pdf.messages import Message
 from flywheel.pdf.plain import plain_regions
 from flywheel.pdf.reading_order import columns
 from flywheel.pdf.results import InkEvidence, PageLayout, PageText
@@ -29,9 +30,6 @@ SAMPLED_PIXELS = 7  # every seventh pixel tells the paper's level
 SUBSET_PREFIX = re.compile(r"^[A-Z]{6}\+")
 SAME_BASELINE = 0.25  # of the font size
 SAME_LINE_GAP = 1.5  # font sizes between two pieces of one line
-CATEGORIES = frozenset(
-    ("text", "title", "list", "table", "picture", "caption", "formula", "header", "footer", "footnote")
-)
 BLANKS = " \t\n\r\u00a0\u3000"
 _DECODER = json.JSONDecoder(strict=False)  # json.loads would make one a page
 
@@ -64,17 +62,17 @@ class _Layer:
     vertical: bool
 
 
-def page_text(number: int, frame: Frame) -> PageText:
+def page_text(number: int, message: Message) -> PageText:
     """The child's answer to "text" as a PageText."""
-    head = frame.head
+    head = message.head
     width, height = float(head["width"]), float(head["height"])
     text_bytes = int(head["text_bytes"])
-    layer = _layer(_loads(frame.body[:text_bytes]), 1 / float(head["scale"]))
+    layer = _layer(_loads(message.body[:text_bytes]), 1 / float(head["scale"]))
     lines = [line for line, _, _ in layer.rows]
     images = tuple(_box(image) for image in head["images"])
     whole = "".join(line.text for line in lines)
     characters = len(whole) - sum(map(whole.count, BLANKS))
-    ink_map = _ink_map(frame.body[text_bytes:], int(head["rows"]), int(head["columns"]))
+    ink_map = _ink_map(message.body[text_bytes:], int(head["rows"]), int(head["columns"]))
     evidence = _evidence(ink_map, float(head["ink_dpi"]), lines, images, characters)
     can_be_plain = not images and len(layer.fonts) == 1 and not layer.vertical
     plain = plain_regions(layer.rows, evidence, width, height) if can_be_plain else ()
@@ -101,9 +99,9 @@ def page_text(number: int, frame: Frame) -> PageText:
     )
 
 
-def page_layout(number: int, frame: Frame) -> PageLayout:
+def page_layout(number: int, message: Message) -> PageLayout:
     """The child's answer to "layout" as a PageLayout."""
-    regions = tuple((_box(region[:4]), str(region[4])) for region in frame.head["regions"])
+    regions = tuple((_box(region[:4]), str(region[4])) for region in message.head["regions"])
     if unknown := {category for _, category in regions} - CATEGORIES:
         raise ValueError(f"no such category: {unknown}")
     return PageLayout(number, regions)

@@ -1,4 +1,4 @@
-"""The sample corpus as the rest of the project sees it: documents on disk and what they truly say.
+"""The sample corpus for the rest of the project: documents on disk and their ground truth.
 
 `draw` runs `python -m flywheel.sample` so that MuPDF stays out of the calling process, and
 reads back `truth.json`. Nothing is downloaded and no text is copied: see syllables.py and
@@ -66,7 +66,7 @@ class SampleCorpus:
 
 
 def draw(directory: Path, *, seed: int = 1, scale: float = 1.0, timeout: float = 300.0) -> SampleCorpus:
-    """Draws the corpus into `directory`. `scale` multiplies the page counts (every document keeps one page).
+    """Draw the corpus into `directory`. `scale` multiplies the page counts (every document keeps one page).
 
     Raises SetupError when the drawing fails or takes longer than `timeout` seconds.
     """
@@ -90,7 +90,7 @@ def draw(directory: Path, *, seed: int = 1, scale: float = 1.0, timeout: float =
 
 
 def load(directory: Path) -> SampleCorpus:
-    """Reads a corpus drawn before. Raises SetupError when `directory` holds none."""
+    """Read a corpus drawn before. Raises SetupError when `directory` holds none."""
     try:
         data = json.loads((directory / "truth.json").read_text(encoding="utf-8"))
         return SampleCorpus(directory, tuple(_document(directory, item) for item in data["documents"]))

@@ -10,7 +10,7 @@ PASSWORD = "sample"  # the point of the file is that nobody passes it
 
 
 def garble(source: Path, path: Path, *, seed: int) -> None:
-    """Copies a PDF and remaps its ToUnicode tables: it looks the same and extracts as Latin and private use."""
+    """Copy a PDF and remap its ToUnicode tables: it looks the same and extracts as Latin and private use."""
     import pymupdf
 
     rng = random.Random(seed)
@@ -40,7 +40,7 @@ def _remapped(stream: bytes, rng: random.Random) -> bytes:
 
 
 def encrypt(source: Path, path: Path) -> None:
-    """Copies a PDF so that a user password is needed to open it (AES-256; its salt differs every time)."""
+    """Copy a PDF so that a user password is needed to open it (AES-256; its salt differs every time)."""
     import pymupdf
 
     with pymupdf.open(source) as document:

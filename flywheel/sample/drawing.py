@@ -1,6 +1,6 @@
-"""Draws every file of the sample corpus and its truth. Runs in its own process (see __main__.py).
+"""Drawing of every file of the sample corpus and of its truth. Runs in its own process (see __main__.py).
 
-`PLAN` is the corpus, one row a document. Text of different documents comes from different
+`DRAFTS` is the corpus, one row a document. Text of different documents comes from different
 streams of one lexicon, so scans share words and faces with the born-digital files, but no line.
 """
 
@@ -48,7 +48,7 @@ def _book(size: float, **more: Any) -> Layout:
 _COLUMNS = Layout(size=12, pitch=21.5, width=595, height=842, columns=2, sentences=(3, 6))
 _PLAIN = Layout(size=12, pitch=19, width=595, height=842, margin_x=72, margin_y=76, sentences=(4, 7))
 
-PLAN: tuple[Draft, ...] = (
+DRAFTS: tuple[Draft, ...] = (
     Draft("book-01-regular.pdf", "regular", _book(14), 8),
     Draft("book-02-condensed.pdf", "condensed", _book(14, indent=18), 8),
     Draft("book-03-expanded.pdf", "expanded", _book(13), 7, blank=3),
@@ -75,7 +75,7 @@ CORRUPT = "corrupt.pdf"
 
 
 def draw_files(directory: Path, *, seed: int, scale: float, processes: int = 2) -> None:
-    """Writes faces/, documents/ and truth.json under `directory`; documents drawn there before are replaced."""
+    """Write faces/, documents/ and truth.json under `directory`; documents drawn there before are replaced."""
     documents = directory / "documents"
     shutil.rmtree(documents, ignore_errors=True)
     documents.mkdir(parents=True)
@@ -83,7 +83,7 @@ def draw_files(directory: Path, *, seed: int, scale: float, processes: int = 2) 
     with ProcessPoolExecutor(processes) as pool:
         halves = pool.map(write_faces, [directory / "faces"] * 2, (names[::2], names[1::2]))
         files = {name: path for half in halves for name, path in half.items()}
-        truth = list(pool.map(partial(_draw, documents, files, seed, scale), PLAN))
+        truth = list(pool.map(partial(_draw, documents, files, seed, scale), DRAFTS))
     damage.corrupt(documents / CORRUPT, seed=seed)
     truth.append({"name": CORRUPT, "language": "bo", "kind": "corrupt", "face": "", "pages": None})
     truth.append(_duplicate(documents, truth))
@@ -92,7 +92,7 @@ def draw_files(directory: Path, *, seed: int, scale: float, processes: int = 2) 
 
 
 def _draw(documents: Path, files: dict[str, Path], seed: int, scale: float, draft: Draft) -> dict[str, Any]:
-    """Draws one document; returns its truth, without pages when nobody can open it."""
+    """Draw one document; returns its truth, without pages when nobody can open it."""
     face = Face(files[draft.face], shaped=draft.language == "bo")
     path, (writer, cut) = documents / draft.name, _writer(draft, seed)
     pages = compose(writer, face, cut, draft.layout, max(1, round(draft.pages * scale)), blank=draft.blank)

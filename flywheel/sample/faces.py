@@ -31,7 +31,7 @@ LATIN_SCRIPT, TIBETAN_SCRIPT, HAN_SCRIPT = 1, 21, 35
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How a face differs from the wheel's. Widths are factors, `weight` is font units (1000 an em)
+    """Difference of a face from the wheel's. Widths are factors, `weight` is font units (1000 an em)
     that an outline moves outwards on each side, `slant` is dx per dy."""
 
     width: float = 1.0
@@ -52,7 +52,7 @@ CUTS: dict[str, Cut] = {
 
 
 def write_faces(directory: Path, names: Iterable[str] = tuple(CUTS)) -> dict[str, Path]:
-    """Writes the Tibetan faces named (see `CUTS`) and "latin" and "han" as font files; those already there stay.
+    """Write the Tibetan faces named (see `CUTS`) and "latin" and "han" as font files; those already there stay.
 
     Raises KeyError for a name that is not a cut.
     """
@@ -186,7 +186,7 @@ _MAXP_ZEROS = (
 
 
 def _move_anchors(table: Any, cut: Cut) -> None:
-    """Applies the cut to every anchor and value record under an OpenType table."""
+    """Apply the cut to every anchor and value record under an OpenType table."""
     stack, seen = [table], set()
     while stack:
         node = stack.pop()
@@ -224,7 +224,7 @@ def _moved(x: float, y: float, cut: Cut) -> tuple[int, int]:
 
 
 def _rename(font: TTFont, full: str) -> None:
-    """Its own name in every record that carries one: a PDF must not claim the wheel's face."""
+    """Write its own name into every record that carries one: a PDF must not claim the wheel's face."""
     values = {1: full, 2: "Regular", 3: full, 4: full, 6: full.replace(" ", ""), 16: full, 17: "Regular"}
     for record in font["name"].names:
         if record.nameID in values:

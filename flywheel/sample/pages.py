@@ -23,7 +23,7 @@ from flywheel.sample.phrases import Pieces
 
 
 class TextSource(Protocol):
-    """Where text comes from: `Tibetan` or `Phrases`."""
+    """Source of text: `Tibetan` or `Phrases`."""
 
     def title(self) -> str: ...
 
@@ -56,7 +56,7 @@ class DrawnPage:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a document's pages look. Lengths in points; `pitch` is baseline to baseline."""
+    """Look of a document's pages. Lengths in points; `pitch` is baseline to baseline."""
 
     size: float
     pitch: float
@@ -128,7 +128,7 @@ class Face:
 
 @dataclass(slots=True)
 class _Composer:
-    """Fills pages from a writer. One instance a document."""
+    """Composer of the pages of one document from a writer."""
 
     writer: TextSource
     face: Face
@@ -137,7 +137,7 @@ class _Composer:
     pending: list[tuple[str, float]] = field(default_factory=list)  # text and indent of lines to come
 
     def body(self, sentences: int) -> None:
-        """Breaks one more paragraph into pending lines."""
+        """Break one more paragraph into pending lines."""
         layout, line, indent = self.layout, "", self.layout.indent
         used = indent
         for piece in self.pieces(self.writer.paragraph(sentences)):
@@ -164,7 +164,7 @@ class _Composer:
 def compose(
     writer: TextSource, face: Face, pieces: Pieces, layout: Layout, pages: int, *, blank: int | None = None
 ) -> list[DrawnPage]:
-    """Sets `pages` pages. The first begins with a title; page `blank` (0-based) stays empty."""
+    """Compose `pages` pages. The first begins with a title; page `blank` (0-based) stays empty."""
     composer = _Composer(writer, face, pieces, layout)
     draw = _leaf if layout.framed else _book_page
     return [
@@ -234,7 +234,7 @@ def _shorten(composer: _Composer, text: str, room: float) -> str:
 
 
 def write_pdf(pages: list[DrawnPage], face: Face, path: Path, *, title: str) -> None:
-    """Draws the pages with fpdf2; extraction gives back exactly the lines' text."""
+    """Draw the pages with fpdf2; extraction gives back exactly the lines' text."""
     pdf = FPDF(unit="pt")
     pdf.set_creation_date(datetime(2026, 1, 1, tzinfo=UTC))  # the same corpus has the same bytes
     pdf.set_title(title)

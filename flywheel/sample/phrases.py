@@ -98,7 +98,7 @@ CHINESE = Grammar(
 
 
 class Phrases:
-    """Writes one language from its grammar, seeded."""
+    """Writer of one language from its grammar, seeded."""
 
     def __init__(self, grammar: Grammar, seed: int, stream: str) -> None:
         self._grammar = grammar

@@ -22,7 +22,7 @@ from flywheel.sample.pages import DrawnLine, DrawnPage
 
 @dataclass(frozen=True, slots=True)
 class Wear:
-    """What one scan suffered. Skew in degrees, blur in pixels, noise in gray levels, light 0..1."""
+    """Wear of one scan. Skew in degrees, blur in pixels, noise in gray levels, light 0..1."""
 
     skew: float
     blur: float
@@ -42,7 +42,7 @@ class Wear:
 
 
 def scan(pdf: Path, pages: list[DrawnPage], path: Path, *, dpi: int, rng: np.random.Generator) -> list[DrawnPage]:
-    """Writes `pdf` as a scan to `path` (.pdf, .png or .tiff); returns its pages with the boxes moved along.
+    """Write `pdf` as a scan to `path` (.pdf, .png or .tiff); returns its pages with the boxes moved along.
 
     A PNG holds the first page alone.
     """
@@ -57,11 +57,11 @@ def scan(pdf: Path, pages: list[DrawnPage], path: Path, *, dpi: int, rng: np.ran
     if path.suffix == ".pdf":
         _write_pdf(images, wears, pages, path)
     else:
-        images[0].save(path, dpi=(dpi, dpi), **_more(images, path))
+        images[0].save(path, dpi=(dpi, dpi), **_save_options(images, path))
     return [_tilted(page, wear.skew) for page, wear in zip(pages, wears, strict=True)][: len(images)]
 
 
-def _more(images: list[Image.Image], path: Path) -> dict[str, Any]:
+def _save_options(images: list[Image.Image], path: Path) -> dict[str, Any]:
     if path.suffix == ".png":
         return {}
     return {"save_all": True, "append_images": images[1:], "compression": "tiff_adobe_deflate"}

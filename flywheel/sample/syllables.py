@@ -111,7 +111,7 @@ def _coda(rng: random.Random, *, needed: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Zipf:
-    """Draws item k with weight 1 / (k + shift)."""
+    """Random draws: item k with weight 1 / (k + shift)."""
 
     items: tuple[str, ...]
     weights: tuple[float, ...]
@@ -125,7 +125,7 @@ class Zipf:
 
 
 class Tibetan:
-    """Writes Tibetan. `lexicon` fixes the words, `stream` the text made with them.
+    """Writer of Tibetan. `lexicon` fixes the words, `stream` the text made with them.
 
     Two writers with one lexicon and different streams share their vocabulary but no sentence.
     """
@@ -183,12 +183,12 @@ class Tibetan:
 
 
 def close(text: str) -> str:
-    """Ends a sentence: tsheg before the shad after nga, the letter ga standing for its own shad."""
+    """End a sentence: tsheg before the shad after nga, the letter ga standing for its own shad."""
     if text.endswith("ང"):
         return text + TSHEG + SHAD
     return text if text.endswith("ག") else text + SHAD
 
 
 def pieces(text: str) -> list[str]:
-    """Where Tibetan lines may break: after a tsheg, or after the space that follows a shad."""
+    """Cut a text where Tibetan lines may break: after a tsheg, or after the space that follows a shad."""
     return re.findall(r"[^་\s]+(?:་།*|(?=\s)|$)(?:\s།?)?|་|\s", text)

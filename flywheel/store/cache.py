@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flywheel.errors import BlobCorrupt
 from flywheel.store.failures import writing
-from flywheel.store.keys import SoundFiles
+from flywheel.store.keys import VerifiedFiles
 
 STALE_SECONDS = 24 * 3600
 Fetch = Callable[[str, Path], None]
@@ -28,20 +28,20 @@ class BlobCache:
         self._directory = directory
         self._fetch = fetch
         self._limit = limit
-        self._sound = SoundFiles()
+        self._verified = VerifiedFiles()
 
     @contextmanager
     def open(self, key: str) -> Iterator[Path]:
         """The blob's local file, fetched when it is not there or no longer sound."""
         path = self._directory / key.rpartition("/")[2]
         with writing(str(path)):
-            handle = self._hold(key, path)
+            handle = self._open_locked(key, path)
         try:
             yield path
         finally:
             os.close(handle)
 
-    def _hold(self, key: str, path: Path) -> int:
+    def _open_locked(self, key: str, path: Path) -> int:
         """A descriptor that keeps a shared lock on the sound file at `path`."""
         while True:
             handle = _lock_shared(path)
@@ -51,7 +51,7 @@ class BlobCache:
                 self._evict(besides=path)
                 continue
             try:
-                self._sound.check(key, path)
+                self._verified.check(key, path)
                 _touch(handle)
             except BlobCorrupt:
                 os.close(handle)
@@ -95,7 +95,7 @@ def _lock_shared(path: Path) -> int | None:
 
 
 def _touch(handle: int) -> None:
-    """Notes the use: eviction goes by access times, which file systems seldom keep by themselves."""
+    """Note the use: eviction goes by access times, which file systems seldom keep by themselves."""
     with suppress(PermissionError):  # another user's copy
         os.utime(handle, ns=(time.time_ns(), os.fstat(handle).st_mtime_ns))
 

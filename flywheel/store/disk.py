@@ -22,7 +22,7 @@ from flywheel.errors import BlobCorrupt, SetupError
 from flywheel.store.failures import reading, writing
 from flywheel.store.keys import (
     KEY,
-    SoundFiles,
+    VerifiedFiles,
     check_data,
     check_key,
     copy_checked,
@@ -41,7 +41,7 @@ class DiskStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._incoming = root / "incoming"
-        self._sound = SoundFiles()
+        self._verified = VerifiedFiles()
         try:
             self._incoming.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -51,7 +51,7 @@ class DiskStore:
     def put(self, data: bytes) -> str:
         key = key_of(data)
         with writing(key):
-            if not self._holds(key, data):
+            if not self._has(key, data):
                 self._write([data], lambda _digest: self._path(key))
         return key
 
@@ -76,13 +76,13 @@ class DiskStore:
         with reading(key):
             source = self._path(key).open("rb")
         with source, writing(str(path)):
-            write_whole(path, lambda target: copy_checked(key, read_chunks(source), target))
+            replace_file(path, lambda target: copy_checked(key, read_chunks(source), target))
 
     @contextmanager
     def open_local(self, key: str) -> Iterator[Path]:
         path = self._path(key)
         with reading(key):
-            self._sound.check(key, path)
+            self._verified.check(key, path)
         yield path
 
     def exists(self, key: str) -> bool:
@@ -109,13 +109,13 @@ class DiskStore:
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
 
-    def _holds(self, key: str, data: bytes) -> bool:
-        """Whether the very bytes are there; a damaged blob is written anew instead."""
+    def _has(self, key: str, data: bytes) -> bool:
+        """True when the very bytes are there; a damaged blob is written anew instead."""
         path = self._path(key)
         return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
 
     def _write(self, chunks: Iterable[bytes], place: Callable[[str], Path]) -> Path:
-        """Writes a blob to where `place` puts its digest, durably, and returns that path."""
+        """Write a blob to where `place` puts its digest, durably, and return that path."""
         digest = hashlib.sha256()
         handle, name = tempfile.mkstemp(dir=self._incoming)
         try:
@@ -151,8 +151,8 @@ class DiskStore:
                     path.unlink()
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """`path` holds all that `write` writes, or is left as it was.
+def replace_file(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Put all that `write` writes at `path`, or leave that as it was.
 
     Not flushed to the disk: for files that can be had again.
     """
@@ -167,7 +167,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory survive a power cut."""
+    """Make the names in a directory survive a power cut."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""What the operating system, minio and urllib3 raise, as the project's errors."""
+"""Errors of the operating system, minio and urllib3, raised as the project's own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def writing(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def speaking(what: str) -> Iterator[None]:
+def requesting(what: str) -> Iterator[None]:
     """Around calls to an S3 server.
 
     A lost bucket, refused credentials and an answer that is not S3 count as the server's

@@ -1,4 +1,4 @@
-"""What every store does; tests/flywheel/store/test_store.py is the contract that each one runs through."""
+"""Interface of every store. Each one runs through the contract in tests/flywheel/store."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Store(Protocol):
     """
 
     def put(self, data: bytes) -> str:
-        """Stores `data` durably and returns its key; storing the same bytes again is harmless."""
+        """Store `data` durably and return its key; storing the same bytes again is harmless."""
 
     def put_file(self, path: Path) -> str:
-        """Stores a file of any size, streamed. Raises OSError when `path` cannot be read."""
+        """Store a file of any size, streamed. Raises OSError when `path` cannot be read."""
 
     def get(self, key: str) -> bytes:
         """The blob, checked against its key."""
@@ -28,22 +28,22 @@ class Store(Protocol):
         """Exactly `length` bytes from `offset`, unchecked; BlobCorrupt when the blob ends before."""
 
     def fetch(self, key: str, path: Path) -> None:
-        """Writes the blob, checked, to `path`; a failure leaves nothing there."""
+        """Write the blob, checked, to `path`; a failure leaves nothing there."""
 
     def open_local(self, key: str) -> AbstractContextManager[Path]:
         """A local file with the blob's bytes, to read and not to write, until the block ends."""
 
     def exists(self, key: str) -> bool:
-        """Whether the blob is there; its bytes are not looked at."""
+        """True when the blob is there; its bytes are not looked at."""
 
     def delete(self, key: str) -> None:
-        """Removes the blob; removing what is not there is harmless."""
+        """Remove the blob; removing what is not there is harmless."""
 
     def keys(self) -> Iterator[str]:
         """Every stored key, in order."""
 
     def put_tree(self, directory: Path) -> str:
-        """Stores every file under `directory`, then a manifest of them; returns the manifest's key."""
+        """Store every file under `directory`, then a manifest of them; returns the manifest's key."""
 
     def fetch_tree(self, key: str, directory: Path) -> None:
-        """Makes `directory` hold exactly the tree under `key`: whole and checked, or not at all."""
+        """Make `directory` hold exactly the tree under `key`: whole and checked, or not at all."""

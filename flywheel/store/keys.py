@@ -41,7 +41,7 @@ def check_data(key: str, data: bytes) -> bytes:
 
 
 def copy_checked(key: str, chunks: Iterable[bytes], target: IO[bytes]) -> None:
-    """Writes `chunks` to `target`; raises BlobCorrupt at the end when they do not hash to `key`."""
+    """Write `chunks` to `target`; raises BlobCorrupt at the end when they do not hash to `key`."""
     digest, size = hashlib.sha256(), 0
     for chunk in chunks:
         digest.update(chunk)
@@ -57,7 +57,7 @@ def read_chunks(source: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-class SoundFiles:
+class VerifiedFiles:
     """Files that hashed to their key in this process, so that a hot one is hashed once.
 
     A file counts as the same while its size, modification time and inode are.
@@ -68,7 +68,7 @@ class SoundFiles:
         self._limit = limit
 
     def check(self, key: str, path: Path) -> None:
-        """Raises BlobCorrupt when the file does not hash to `key`, OSError when it cannot be read."""
+        """Check that the file hashes to `key`. Raises BlobCorrupt, and OSError when it cannot be read."""
         with path.open("rb") as source:
             status = os.fstat(source.fileno())
             mark = (status.st_size, status.st_mtime_ns, status.st_ino)

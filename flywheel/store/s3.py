@@ -26,8 +26,8 @@ from urllib3.response import BaseHTTPResponse
 
 from flywheel.errors import BlobCorrupt, BlobMissing, SetupError, StoreUnavailable
 from flywheel.store.cache import BlobCache
-from flywheel.store.disk import write_whole
-from flywheel.store.failures import speaking, writing
+from flywheel.store.disk import replace_file
+from flywheel.store.failures import requesting, writing
 from flywheel.store.keys import CHUNK, KEY, check_data, check_key, copy_checked, key_from, key_of
 from flywheel.store.tree import fetch_tree, put_tree
 
@@ -44,7 +44,7 @@ REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Inval
 
 @dataclass(frozen=True, slots=True)
 class S3Address:
-    """Where a bucket is and how to get in. The secret stays out of `repr`."""
+    """Address of a bucket and the keys to it. The secret stays out of `repr`."""
 
     endpoint: str
     bucket: str
@@ -72,7 +72,7 @@ class S3Store:
 
     def put(self, data: bytes) -> str:
         key = key_of(data)
-        with speaking(key):
+        with requesting(key):
             self._client.put_object(
                 bucket_name=self._bucket,
                 object_name=key,
@@ -87,7 +87,7 @@ class S3Store:
             key = key_from(hashlib.file_digest(source, "sha256").hexdigest())
             length = source.tell()
             source.seek(0)
-            with speaking(key):
+            with requesting(key):
                 self._client.put_object(
                     bucket_name=self._bucket,
                     object_name=key,
@@ -107,7 +107,7 @@ class S3Store:
         check_key(key)
         if length == 0:  # the SDK takes 0 for "to the end"
             return b""
-        with speaking(key), self._response(key, offset, length) as response:
+        with requesting(key), self._response(key, offset, length) as response:
             data = b"".join(_chunks(response, length))
         if len(data) != length:
             raise BlobCorrupt(f"{key}: ends at byte {offset + len(data)}, {offset + length} were asked for")
@@ -117,9 +117,9 @@ class S3Store:
         check_key(key)
         with writing(str(path)):
             try:
-                write_whole(path, lambda target: copy_checked(key, self._stream(key), target))
+                replace_file(path, lambda target: copy_checked(key, self._stream(key), target))
             except BlobCorrupt:
-                write_whole(path, lambda target: copy_checked(key, self._stream(key), target))
+                replace_file(path, lambda target: copy_checked(key, self._stream(key), target))
 
     def open_local(self, key: str) -> AbstractContextManager[Path]:
         return self._cache.open(check_key(key))
@@ -127,18 +127,18 @@ class S3Store:
     def exists(self, key: str) -> bool:
         check_key(key)
         try:
-            with speaking(key):
+            with requesting(key):
                 self._client.stat_object(bucket_name=self._bucket, object_name=key)
         except BlobMissing:
             return False
         return True
 
     def delete(self, key: str) -> None:
-        with speaking(check_key(key)):
+        with requesting(check_key(key)):
             self._client.remove_object(bucket_name=self._bucket, object_name=key)
 
     def keys(self) -> Iterator[str]:
-        with speaking(f"bucket {self._bucket}"):
+        with requesting(f"bucket {self._bucket}"):
             found = self._client.list_objects(bucket_name=self._bucket, prefix="sha256/", recursive=True)
             for item in found:
                 if KEY.fullmatch(name := item.object_name or ""):
@@ -154,7 +154,7 @@ class S3Store:
         return check_data(key, b"".join(self._stream(check_key(key))))
 
     def _stream(self, key: str) -> Iterator[bytes]:
-        with speaking(key), self._response(key) as response:
+        with requesting(key), self._response(key) as response:
             yield from _chunks(response, int(response.headers.get("content-length") or 0))
 
     @contextmanager
@@ -168,7 +168,7 @@ class S3Store:
 
     def _open_bucket(self) -> None:
         try:
-            with speaking(f"bucket {self._bucket}"):
+            with requesting(f"bucket {self._bucket}"):
                 if not self._client.bucket_exists(bucket_name=self._bucket):
                     self._make_bucket()
         except StoreUnavailable as error:

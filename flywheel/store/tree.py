@@ -33,7 +33,7 @@ class Blobs(Protocol):
 
 
 def put_tree(store: Blobs, directory: Path) -> str:
-    """Stores the regular files under `directory`; raises ValueError when there is none."""
+    """Store the regular files under `directory`; raises ValueError when there is none."""
     paths = sorted(path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
     if not paths:
         raise ValueError(f"{directory} holds no file")
@@ -49,7 +49,7 @@ def put_tree(store: Blobs, directory: Path) -> str:
 
 
 def fetch_tree(store: Blobs, key: str, directory: Path) -> None:
-    """Builds the tree beside `directory` and renames it into place; a complete one is left alone."""
+    """Build the tree beside `directory` and rename it into place; a complete one is left alone."""
     files = read_manifest(key, store.get(key))
     if _complete(files, directory):
         return

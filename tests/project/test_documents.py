@@ -1,4 +1,4 @@
-"""What the documents name exists: faults, tests, states, queues, files."""
+"""Claims of the documents, held to the code: faults, tests, words, states, links, paths."""
 
 from __future__ import annotations
 
@@ -84,3 +84,35 @@ def test_the_glossary_gives_each_term_once() -> None:
     ]
     assert len(terms) >= 30
     assert len(terms) == len(set(terms))
+
+
+def documents(*, besides: frozenset[str] = frozenset()) -> list[tuple[Path, str]]:
+    """Every document of the project with its text."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")]
+    return [(path, path.read_text()) for path in found if path.name not in besides]
+
+
+def test_every_link_between_documents_leads_to_a_file() -> None:
+    links = [
+        (path.parent / target.partition("#")[0]).resolve()
+        for path, text in documents()
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        if "://" not in target and not target.startswith("#")
+    ]
+    assert len(links) > 10
+    assert [link for link in links if not link.exists()] == []
+
+
+def test_every_make_target_that_a_document_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {name for _, text in documents() for name in re.findall(r"(?:`|^ {4})make ([a-z-]+)", text, re.M)}
+    assert {"test", "demo", "chaos"} <= named <= targets
+
+
+def test_every_path_of_ours_that_a_document_marks_as_code_exists() -> None:
+    """Documents that describe what is; a changelog and lab notes may name what was."""
+    ours = re.compile(r"`((?:flywheel|models|tasks|tests|benchmarks|docs|deploy)/[\w./-]+)`")
+    present = documents(besides=frozenset({"CHANGELOG.md", "lab-notes.md"}))
+    named = {name for _, text in present for name in ours.findall(text)} - {"deploy/env"}
+    assert len(named) > 15
+    assert {name for name in named if not (ROOT / name).exists()} == set()

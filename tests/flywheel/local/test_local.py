@@ -39,7 +39,7 @@ from flywheel.local import (
 )
 from flywheel.local.ports import free_port
 from flywheel.local.processes import matching
-from flywheel.local.programs import from_plan, to_plan
+from flywheel.local.programs import from_json, to_json
 from flywheel.local.recovery import belongs
 from flywheel.local.redis import redis_server
 from flywheel.settings import Settings
@@ -414,7 +414,7 @@ print("it works")
 
 @pytest.fixture
 def passable_interpreter() -> Iterator[None]:
-    """When root's Python lives in root's own home, others may pass that home for the length of the test."""
+    """Let others pass root's home for the length of the test, when root's Python lives there."""
     closed = {
         directory: stat.S_IMODE(directory.stat().st_mode)
         for executable in (Path(sys.executable), Path(sys.executable).resolve(), Path(flywheel.__file__))
@@ -460,7 +460,7 @@ def test_the_programs_serve_every_queue_of_the_route_and_survive_the_way_through
     }
     assert served == set(QUEUES)
     assert sum(entry.serves_api for entry in PROGRAMS) == 1
-    assert from_plan(json.loads(json.dumps(to_plan(PROGRAMS, QUICK)))) == (PROGRAMS, QUICK)
+    assert from_json(json.loads(json.dumps(to_json(PROGRAMS, QUICK)))) == (PROGRAMS, QUICK)
 
 
 def test_the_compose_file_runs_the_same_programs_with_the_same_arguments() -> None:

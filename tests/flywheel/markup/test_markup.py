@@ -69,7 +69,7 @@ def label(*parts: Region) -> Label:
 
 
 def kept(text: str) -> str:
-    """What of a text is kept: not the blanks at the ends of its lines, nor those around it."""
+    """The part of a text that is kept: not the blanks at the ends of its lines, nor those around it."""
     return "\n".join(line.rstrip() for line in text.split("\n")).strip()
 
 

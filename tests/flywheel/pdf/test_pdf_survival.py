@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.pdf import Limits, PageFailure, PageText, Sandbox
-from flywheel.pdf.frames import HEADER, ConnectionLost, receive, send
+from flywheel.pdf.messages import HEADER, ConnectionLost, receive, send
 from flywheel.reasons import Reason
 from tests.flywheel import draw
 from tests.flywheel.pdf_pages import only, saved, texts
@@ -233,12 +233,12 @@ def wires() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def test_frames_arrive_as_sent(wires: tuple[socket.socket, socket.socket]) -> None:
+def test_messages_arrive_as_sent(wires: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = wires
     send(theirs, {"text": "\ud800 ཀ"}, b"pixels", memoryview(b"more"))
-    frame = receive(ours)
-    assert frame.head == {"text": "\ud800 ཀ"}
-    assert frame.body == b"pixelsmore"
+    message = receive(ours)
+    assert message.head == {"text": "\ud800 ཀ"}
+    assert message.body == b"pixelsmore"
 
 
 @pytest.mark.parametrize(

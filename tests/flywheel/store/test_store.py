@@ -22,7 +22,7 @@ import flywheel.store.s3 as s3_module
 from flywheel.errors import BlobCorrupt, BlobMissing, FlywheelError, SetupError, StoreUnavailable, Transient
 from flywheel.store import DiskStore, S3Store, Store, key_of, open_store, s3_address
 from flywheel.store.cache import BlobCache
-from flywheel.store.failures import reading, speaking, writing
+from flywheel.store.failures import reading, requesting, writing
 from flywheel.store.keys import copy_checked
 
 
@@ -34,7 +34,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def damage(store: Store, key: str, data: bytes) -> None:
-    """Replaces a blob's bytes behind the store's back."""
+    """Replace a blob's bytes behind the store's back."""
     if isinstance(store, DiskStore):
         (store.root / key).write_bytes(data)
     else:
@@ -303,7 +303,7 @@ def test_a_store_directory_that_cannot_be_made_is_a_setup_error(tmp_path: Path) 
 def test_every_s3_code_is_mapped(code: str, expected: type[FlywheelError]) -> None:
     from minio.error import S3Error
 
-    with pytest.raises(expected), speaking("blob"):
+    with pytest.raises(expected), requesting("blob"):
         raise S3Error(None, code, "said the server", "/b/k", "1", "2")  # type: ignore[arg-type]
 
 
@@ -321,7 +321,7 @@ def test_every_s3_code_is_mapped(code: str, expected: type[FlywheelError]) -> No
     ids=lambda error: type(error).__name__,
 )
 def test_every_other_failure_to_speak_is_transient(error: Exception) -> None:
-    with pytest.raises(Transient), speaking("blob"):
+    with pytest.raises(Transient), requesting("blob"):
         raise error
 
 

@@ -1,6 +1,6 @@
 """Messages between sandbox and child: JSON with raw bytes behind it, each with its length in front.
 
-    frame = json length, body length (two big-endian uint32) | json (ASCII) | body
+    message = json length, body length (two big-endian uint32) | json (ASCII) | body
 
 Nothing is ever unpickled, and the receiver refuses lengths beyond its limit, because
 the child works on hostile files and may say anything.
@@ -20,11 +20,11 @@ REQUEST_BYTES = 16 << 20
 
 
 class ConnectionLost(Exception):
-    """The other end is gone, or sends something else than frames."""
+    """The other end is gone, or sends something else than messages."""
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Message:
     """One message: a JSON object and bytes that go with it."""
 
     head: dict[str, Any]
@@ -32,14 +32,14 @@ class Frame:
 
 
 def send(wire: socket.socket, head: dict[str, Any], *bodies: bytes | memoryview) -> None:
-    """Write one frame, blocking. Raises OSError when the other end is gone."""
+    """Write one message, blocking. Raises OSError when the other end is gone."""
     text = json.dumps(head, separators=(",", ":")).encode("ascii")
     header = HEADER.pack(len(text), sum(len(body) for body in bodies))
     wire.sendall(b"".join((header, text, *bodies)))  # in one piece: every write wakes the reader
 
 
-def receive(wire: socket.socket, deadline: float | None = None, limit: int = REQUEST_BYTES) -> Frame:
-    """Read one frame.
+def receive(wire: socket.socket, deadline: float | None = None, limit: int = REQUEST_BYTES) -> Message:
+    """Read one message.
 
     `deadline` is on time.monotonic's clock, `limit` the most bytes a part may have.
     Raises TimeoutError past the deadline, ConnectionLost when the stream ends or makes no sense.
@@ -53,7 +53,7 @@ def receive(wire: socket.socket, deadline: float | None = None, limit: int = REQ
         raise ConnectionLost("a message that is no JSON") from error
     if not isinstance(head, dict):
         raise ConnectionLost("a message that is no object")
-    return Frame(head, bytes(_exactly(wire, body_length, deadline)))
+    return Message(head, bytes(_exactly(wire, body_length, deadline)))
 
 
 def _exactly(wire: socket.socket, size: int, deadline: float | None) -> bytearray:
