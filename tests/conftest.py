@@ -7,6 +7,7 @@ it names, and removed) stand in for the embedded servers.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -19,11 +20,14 @@ import psycopg
 import pytest
 import redis
 
-from flywheel import database
+from flywheel import database, sample
 from flywheel.local import UNSAFE_SETTINGS, postgres_server, redis_server
 from flywheel.local.postgres import SETTINGS
+from flywheel.sample import SampleCorpus
 from flywheel.settings import settings
 from flywheel.store import open_store
+
+SEED, SCALE = 7, 0.2  # of the sample corpus
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +137,18 @@ def s3_url(s3_server_url: str, tmp_path: Path) -> Iterator[str]:
     for key in list(store.keys()):
         store.delete(key)
     store._client.remove_bucket(bucket_name=store._bucket)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def sample_corpus(tmp_path_factory: pytest.TempPathFactory) -> SampleCorpus:
+    """A small sample corpus, drawn by the first of pytest's processes that asks for it. To be read, not changed."""
+    own = tmp_path_factory.getbasetemp()
+    directory = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "sample-corpus"
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        drawn = (directory / "truth.json").exists()  # written last
+        return sample.load(directory) if drawn else sample.draw(directory, seed=SEED, scale=SCALE)
 
 
 @pytest.fixture
