@@ -29,7 +29,7 @@ demo: venv ## the whole loop on a drawn sample corpus: nothing else is needed
 	$(VENV)/bin/flywheel demo
 
 test: venv ## every test, against real servers that it starts itself
-	$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 venv: $(STAMP) ## the virtual environment in .venv, with pinned versions
 

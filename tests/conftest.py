@@ -28,6 +28,26 @@ from flywheel.settings import settings
 from flywheel.store import open_store
 
 SEED, SCALE = 7, 0.2  # of the sample corpus
+# Files that take longest, so that pytest's processes end together: they are begun first, in this order. The whole
+# loops run many processes of their own, so one is not begun beside the other.
+LONGEST = (
+    "end_to_end/test_turn.py",
+    "chaos/test_workers.py",
+    "flywheel/local/test_local.py",
+    "end_to_end/test_page_round.py",
+    "chaos/test_servers.py",
+    "models/page_training/test_data_parallel.py",
+    "tasks/test_page_round.py",
+    "chaos/test_documents.py",
+    "chaos/test_hints.py",
+    "tasks/test_labelling.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    place = {here / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +161,7 @@ def s3_url(s3_server_url: str, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sample_corpus(tmp_path_factory: pytest.TempPathFactory) -> SampleCorpus:
-    """A small sample corpus, drawn by the first of pytest's processes that asks for it. To be read, not changed."""
+    """A small sample corpus, drawn by the first of pytest's processes that asks. To be read, not changed."""
     own = tmp_path_factory.getbasetemp()
     directory = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "sample-corpus"
     directory.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ def follow(client: Client, round_id: int) -> RoundDetail:
 def steps_before_the_kill(client: Client, round_id: int, checkpoint_seconds: float) -> int:
     """Wait until training has a complete checkpoint behind it; the step it is at.
 
-    A checkpoint is due after the first step that ends past `checkpoint_seconds`, and is kept before the next begins.
+    A checkpoint is due after the first step that ends past `checkpoint_seconds`, and kept before the next begins.
     """
     due: int | None = None
     for found in client.follow_round(round_id):

@@ -33,7 +33,7 @@ from tests.models.tiny import LIGHT, tiny_deepseek_ocr
 PAGES, POINTS = 16, 200.0  # so many pages of this side
 LEARNT = 0.05  # CER on the pages themselves
 # The encoders stay as they were drawn: trained together from nothing, they forget the pages before the decoder
-# has learned to look. Measured (2026-11-24, one core): every page right after 140 steps at this rate, 24 s for 160.
+# has learned to look. Measured (2026-11-24, one core): every page right after 140 steps, 24 s for 160.
 RECIPE: dict[str, Any] = {
     "mode": "tiny",
     "frozen": ["sam", "compressor", "clip", "projector"],
