@@ -28,6 +28,7 @@ from flywheel.settings import settings
 from flywheel.store import open_store
 
 SEED, SCALE = 7, 0.2  # of the sample corpus
+SMALL = {"shared_buffers": "16MB"}  # making and dropping a database goes through all of them
 # Files that take longest, so that pytest's processes end together: they are begun first, in this order. The whole
 # loops run many processes of their own, so one is not begun beside the other.
 LONGEST = (
@@ -64,7 +65,7 @@ def postgres_url(servers_dir: Path) -> Iterator[str]:
     if url := os.environ.get("FLYWHEEL_TEST_DATABASE_URL"):
         yield url
         return
-    with postgres_server(servers_dir / "postgres", {**SETTINGS, **UNSAFE_SETTINGS}) as server:
+    with postgres_server(servers_dir / "postgres", {**SETTINGS, **UNSAFE_SETTINGS, **SMALL}) as server:
         yield server.url("postgres")
 
 

@@ -24,7 +24,7 @@ from flywheel.demo import normal
 from flywheel.document import decode_label
 from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
 from flywheel.wire import RoundDetail, Trial
-from tests.end_to_end.cluster import Cluster, embedded
+from tests.end_to_end.cluster import ONE_THREAD, Cluster, embedded
 from tests.end_to_end.following import follow, steps_before_the_kill
 from tests.flywheel.draw import TIBETAN_SCRIPT, blank_book, use_font, write_lines
 from tests.models.drawing import syllables
@@ -134,7 +134,8 @@ def cluster(servers_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("FLYWHEEL_READER_MODE", "tiny")
     monkeypatch.setenv("FLYWHEEL_READER_TOKENS", "128")
     monkeypatch.setenv("FLYWHEEL_LEASE_SCALE", "0.06")  # a killed worker's shards are free again after 4 s
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name, value in ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
     with embedded(servers_dir / "pages") as running:
         yield running
 

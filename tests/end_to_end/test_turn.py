@@ -21,7 +21,7 @@ from flywheel.demo import normal
 from flywheel.document import Box, Kind, Label, Line, Region
 from flywheel.sample import SampleCorpus
 from flywheel.wire import RoundDetail, Summary
-from tests.end_to_end.cluster import Cluster, embedded, separate
+from tests.end_to_end.cluster import ONE_THREAD, Cluster, embedded, separate
 from tests.end_to_end.following import follow, steps_before_the_kill
 
 # A short round: enough to read scans, not to read them well. The round ends by its steps, so that
@@ -42,7 +42,9 @@ READABLE = 0.15
 
 
 @pytest.fixture
-def embedded_cluster(servers_dir: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def embedded_cluster(servers_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    for name, value in ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
     with embedded(servers_dir / "turn") as cluster:
         yield cluster
 
