@@ -29,7 +29,7 @@ demo: venv ## the whole loop on a drawn sample corpus: nothing else is needed
 	$(VENV)/bin/flywheel demo
 
 test: venv ## every test, against real servers that it starts itself
-	$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Measured on rooms that run in one process: sys.monitoring (from Python 3.12 on) adds 2-6 % of CPU time, the tracer
 # of Python 3.11 44 %. So coverage is for 3.12 and newer.

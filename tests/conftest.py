@@ -7,6 +7,7 @@ it names, and removed) stand in for the embedded servers.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -19,11 +20,35 @@ import psycopg
 import pytest
 import redis
 
-from flywheel import database
+from flywheel import database, sample
 from flywheel.local import UNSAFE_SETTINGS, postgres_server, redis_server
 from flywheel.local.postgres import SETTINGS
+from flywheel.sample import SampleCorpus
 from flywheel.settings import settings
 from flywheel.store import open_store
+
+SEED, SCALE = 7, 0.2  # of the sample corpus
+SMALL = {"shared_buffers": "16MB"}  # making and dropping a database goes through all of them
+# Files that take longest, so that pytest's processes end together: they are begun first, in this order. The whole
+# loops run many processes of their own, so one is not begun beside the other.
+LONGEST = (
+    "end_to_end/test_turn.py",
+    "chaos/test_workers.py",
+    "flywheel/local/test_local.py",
+    "end_to_end/test_page_round.py",
+    "chaos/test_servers.py",
+    "models/page_training/test_data_parallel.py",
+    "tasks/test_page_round.py",
+    "chaos/test_documents.py",
+    "chaos/test_hints.py",
+    "tasks/test_labelling.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    place = {here / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +65,7 @@ def postgres_url(servers_dir: Path) -> Iterator[str]:
     if url := os.environ.get("FLYWHEEL_TEST_DATABASE_URL"):
         yield url
         return
-    with postgres_server(servers_dir / "postgres", {**SETTINGS, **UNSAFE_SETTINGS}) as server:
+    with postgres_server(servers_dir / "postgres", {**SETTINGS, **UNSAFE_SETTINGS, **SMALL}) as server:
         yield server.url("postgres")
 
 
@@ -133,6 +158,18 @@ def s3_url(s3_server_url: str, tmp_path: Path) -> Iterator[str]:
     for key in list(store.keys()):
         store.delete(key)
     store._client.remove_bucket(bucket_name=store._bucket)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def sample_corpus(tmp_path_factory: pytest.TempPathFactory) -> SampleCorpus:
+    """A small sample corpus, drawn by the first of pytest's processes that asks. To be read, not changed."""
+    own = tmp_path_factory.getbasetemp()
+    directory = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "sample-corpus"
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        drawn = (directory / "truth.json").exists()  # written last
+        return sample.load(directory) if drawn else sample.draw(directory, seed=SEED, scale=SCALE)
 
 
 @pytest.fixture

@@ -16,17 +16,16 @@ import pytest
 from datasets import load_dataset
 from rapidfuzz.distance import Levenshtein
 
-from flywheel import sample
 from flywheel.client import Client
 from flywheel.demo import normal
 from flywheel.document import Box, Kind, Label, Line, Region
 from flywheel.sample import SampleCorpus
 from flywheel.wire import RoundDetail, Summary
-from tests.end_to_end.cluster import Cluster, embedded, separate
+from tests.end_to_end.cluster import ONE_THREAD, Cluster, embedded, separate
+from tests.end_to_end.following import follow, steps_before_the_kill
 
-# A small corpus and a short round: enough to read scans, not to read them well. The round ends by its steps, so
-# that a busy machine costs time and no quality. Measured (2026-11-24): 15 CPU-seconds, 3 % on the held-out lines.
-SCALE = 0.2
+# A short round: enough to read scans, not to read them well. The round ends by its steps, so that
+# a busy machine costs time and no quality. Measured (2026-11-24): 15 CPU-seconds, 3 % on the held-out lines.
 RECIPE: dict[str, Any] = {
     "steps": 200,
     "epochs": 0,
@@ -42,13 +41,10 @@ RECIPE: dict[str, Any] = {
 READABLE = 0.15
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> SampleCorpus:
-    return sample.draw(tmp_path_factory.mktemp("drawn"), seed=7, scale=SCALE)
-
-
 @pytest.fixture
-def embedded_cluster(servers_dir: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def embedded_cluster(servers_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    for name, value in ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
     with embedded(servers_dir / "turn") as cluster:
         yield cluster
 
@@ -63,15 +59,15 @@ def separate_cluster(
 
 @pytest.mark.timeout(600)
 def test_the_loop_turns_on_the_embedded_stack(
-    embedded_cluster: Cluster, drawn: SampleCorpus, tmp_path: Path
+    embedded_cluster: Cluster, sample_corpus: SampleCorpus, tmp_path: Path
 ) -> None:
     with embedded_cluster.client() as client:
-        submit(client, drawn)
-        check_first_labels(settle(client), drawn)
+        submit(client, sample_corpus)
+        check_first_labels(settle(client), sample_corpus)
         found = follow(client, client.start_round("bo", ["turn"], overrides=RECIPE).id)
         check_round(client, found)
         settle(client)
-        check_scans(client, drawn)
+        check_scans(client, sample_corpus)
         check_correction(client)
         check_export(client, tmp_path)
         assert client.rollback("bo").checkpoint_id is None
@@ -79,24 +75,24 @@ def test_the_loop_turns_on_the_embedded_stack(
 
 @pytest.mark.timeout(900)
 def test_the_loop_turns_on_separate_servers_though_every_worker_is_killed_twice(
-    separate_cluster: Cluster, drawn: SampleCorpus, tmp_path: Path
+    separate_cluster: Cluster, sample_corpus: SampleCorpus, tmp_path: Path
 ) -> None:
     workers = ("worker-cpu", "worker-gpu", "worker-train")
     with separate_cluster.client() as client:
-        submit(client, drawn)
+        submit(client, sample_corpus)
         for summary in client.follow_corpus("turn"):
             if summary.pages.labelled:
                 break
         separate_cluster.kill_and_restart(*workers)
-        check_first_labels(settle(client), drawn)
+        check_first_labels(settle(client), sample_corpus)
         started = client.start_round("bo", ["turn"], overrides=RECIPE)
-        before = steps_before_the_kill(client, started.id)
+        before = steps_before_the_kill(client, started.id, RECIPE["checkpoint_seconds"])
         separate_cluster.kill_and_restart(*workers)
         found = follow(client, started.id)
         assert found.progress.step > before
         check_round(client, found)
         settle(client)
-        check_scans(client, drawn)
+        check_scans(client, sample_corpus)
         check_export(client, tmp_path)
         check_once(client)
 
@@ -125,19 +121,6 @@ def check_first_labels(summary: Summary, drawn: SampleCorpus) -> None:
     assert reasons["accepted"] + reasons["blank"] == born
     assert summary.pages.waiting == scanned + garbled
     assert summary.pages.submitted == scanned + garbled + born
-
-
-def steps_before_the_kill(client: Client, round_id: int) -> int:
-    """Wait until training has a complete checkpoint behind it; the step it is at."""
-    for found in client.follow_round(round_id):
-        if found.progress and found.progress.seconds > 2 * RECIPE["checkpoint_seconds"]:
-            return found.progress.step
-    raise AssertionError(f"the round ended before it could be killed: {found.status} {found.detail}")
-
-
-def follow(client: Client, round_id: int) -> RoundDetail:
-    *_, found = client.follow_round(round_id)
-    return found
 
 
 def check_round(client: Client, found: RoundDetail) -> None:

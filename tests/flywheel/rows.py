@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import select
+from sqlalchemy import func, insert, literal, select
 
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DocumentRow, LabelRow, PageRow, ShardRow
@@ -43,10 +43,9 @@ def make_document(
         )
         session.add(document)
         session.flush()
-        rows = [PageRow(document_id=document.id, number=n) for n in range(pages)]
-        session.add_all(rows)
-        session.flush()
-        return document.id, tuple(row.id for row in rows)
+        numbers = select(literal(document.id), func.generate_series(0, pages - 1))
+        made = insert(PageRow).from_select(["document_id", "number"], numbers).returning(PageRow.id)
+        return document.id, tuple(sorted(session.execute(made).scalars()))
 
 
 def make_label(

@@ -410,7 +410,10 @@ def test_a_database_that_does_not_answer_is_503_with_a_time_to_come_back(
     assert code(http.get("/healthz")) == (503, "unavailable")
 
 
-def test_a_server_out_of_connections_is_503_and_recovers(http: httpx.Client) -> None:
+def test_a_server_out_of_connections_is_503_and_recovers(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine().pool, "_timeout", 0.5)
     with ExitStack() as held:
         for _ in range(20):  # pool_size + max_overflow
             held.enter_context(engine().connect())

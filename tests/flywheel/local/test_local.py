@@ -360,26 +360,37 @@ def test_an_attached_stack_ends_with_whoever_started_it(data_dir: Path) -> None:
         f"start(Path({str(data_dir)!r}), programs=(Program('sleeper', ('sleep', '1000')),), attached=True)\n"
         "time.sleep(1000)"
     )
-    starter = subprocess.Popen([sys.executable, "-c", code])
-    try:
+    with starter_of(code):
         eventually("the stack is up", lambda: find(data_dir) is not None)
-    finally:
-        starter.kill()
-        starter.wait()
-    eventually("the stack ended", lambda: status(data_dir).state == "stopped" and remaining(data_dir) == [])
+        assert remaining(data_dir)
+    eventually("the stack is recorded as stopped", lambda: status(data_dir).state == "stopped")
+    eventually("its processes are gone", lambda: remaining(data_dir) == [])
+    assert find(data_dir) is None
+
+
+@contextmanager
+def starter_of(code: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Another Python that runs `code`; it is killed in the end, if it lives."""
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as starter:
+        try:
+            yield starter
+        finally:
+            starter.kill()
 
 
 @pytest.mark.parametrize("moment", ["starting", "ready"])
 def test_ctrl_c_leaves_nothing_behind(data_dir: Path, moment: str) -> None:
     code = (
-        "from pathlib import Path; from flywheel.local import Program, start\n"
+        "import signal; from pathlib import Path; from flywheel.local import Program, start\n"
+        # As in a terminal: whoever is started in the background ignores the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"with start(Path({str(data_dir)!r}), programs=(Program('sleeper', ('sleep', '1000')),), attached=True)"
         " as stack: stack.wait()"
     )
-    starter = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    eventually("the moment has come", lambda: status(data_dir).state == moment)
-    starter.send_signal(signal.SIGINT)
-    assert starter.wait(30) != 0
+    with starter_of(code) as starter:
+        eventually("the moment has come", lambda: status(data_dir).state == moment)
+        starter.send_signal(signal.SIGINT)
+        assert starter.wait(30) != 0
     assert remaining(data_dir) == []
     assert status(data_dir).state == "stopped"
 
