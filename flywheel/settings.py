@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Every knob of the service. Field names are the environment variables' without the prefix."""
+    """All settings of the service. Field names are the environment variables' without the prefix."""
 
     model_config = SettingsConfigDict(env_prefix="FLYWHEEL_", extra="ignore", frozen=True)
 
@@ -80,5 +80,5 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings; raises pydantic.ValidationError naming what is missing."""
+    """Settings of this process. Raises pydantic.ValidationError that names the missing ones."""
     return Settings()  # type: ignore[call-arg]  # the fields come from the environment

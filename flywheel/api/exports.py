@@ -1,4 +1,4 @@
-"""Exports: a corpus written out as a training set, by a worker; its files streamed from the store."""
+"""Exports: a worker writes a corpus out as a training set; its files are streamed from the store."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def download_file(_: Reader, export_id: Id, path: Annotated[str, Path(max_length
 
 
 def _chunks(key: str, size: int) -> Iterator[bytes]:
-    """The blob in pieces. Unchecked here: the caller has the sha256 and checks the whole."""
+    """Yield the blob in pieces. Unchecked here: the client has the sha256 and checks the whole."""
     blobs = store()
     for offset in range(0, size, CHUNK):
         yield blobs.get_range(key, offset, min(CHUNK, size - offset))

@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked; for administrators."""
+"""API keys, made, listed and revoked by administrators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels: shown whole; corrected, accepted and rejected by people. Nothing is ever overwritten."""
+"""Labels in full, and people's reviews of them. No label is ever overwritten."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _judge(page_id: int, action: ReviewVerdict, reviewer: str, note: str) -> wir
 
 
 def _human(data: dict[str, Any]) -> Label:
-    """The label in `data`, as a person's. Raises Unprocessable naming what is wrong with it."""
+    """Decode `data` as a person's label. Raises Unprocessable that names the fault."""
     try:
         label = decode_label({**data, "kind": Kind.HUMAN.value, "producer": "human", "checkpoint": None})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -85,6 +85,6 @@ def _human(data: dict[str, Any]) -> Label:
 
 
 def _cleaned(region: Region) -> Region:
-    """Its text like any other text from outside; a reader's confidences do not outlive the correction."""
+    """Clean a region's text like any text from outside, and drop the reader's confidences."""
     lines = (Line(clean(line.text), line.box) for line in region.lines)
     return Region(region.category, region.box, tuple(line for line in lines if line.text))

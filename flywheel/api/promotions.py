@@ -1,4 +1,4 @@
-"""Promotions: decisions about which checkpoint reads a language, with the person who took them."""
+"""Promotions: decisions on the champion of a language, each with the person who took it."""
 
 from __future__ import annotations
 

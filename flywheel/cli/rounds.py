@@ -64,13 +64,13 @@ def start(
                 show.note(f"round {found.id}")
             found = _follow(client, found.id, hidden=as_json)
     begun = f"round {found.id} has begun; `flywheel round show {found.id}` follows it"
-    show.answer(found, lambda: _show_round(found) if wait else show.say(begun), as_json=as_json)
+    show.answer(found, lambda: _show_round(found) if wait else show.echo(begun), as_json=as_json)
     if wait and found.status not in SUCCEEDED:
         raise typer.Exit(1)
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """NAME=VALUE, the value as JSON where it is JSON, else as text."""
+    """Parse NAME=VALUE, the value as JSON where it is JSON, else as text."""
     import json
 
     name, given, value = text.partition("=")
@@ -83,7 +83,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _follow(client: Client, round_id: int, *, hidden: bool) -> RoundDetail:
-    """A bar for the training, the phase's name before and after it."""
+    """Follow a round to its end, with a progress bar for its training."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -130,7 +130,7 @@ def list_rounds(language: Language = None, data_dir: DataDir = None, as_json: As
 
 def _show_rounds(found: list[Round]) -> None:
     if not found:
-        show.say("no round yet; `flywheel round start --language TAG` starts one")
+        show.echo("no round yet; `flywheel round start --language TAG` starts one")
         return
     made = show.table(">round", "language", "recipe", "status", ">CER before", ">after", ">relabelled", ">took")
     for row in found:
@@ -146,7 +146,7 @@ def _show_rounds(found: list[Round]) -> None:
             show.count(row.relabelled),
             took,
         )
-    show.say(made)
+    show.echo(made)
 
 
 def _cer(row: Round, when: str) -> float | None:
@@ -156,27 +156,29 @@ def _cer(row: Round, when: str) -> float | None:
 
 @app.command("show")
 def show_one(round_id: RoundId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show a round: where it stands, its learning curve, its scores and the decision."""
+    """Show a round: its status, learning curve, scores and decision."""
     with connect(data_dir) as client:
         found = client.round(round_id)
     show.answer(found, lambda: _show_round(found), as_json=as_json)
 
 
 def _show_round(found: RoundDetail) -> None:
-    show.say(show.facts_table(_facts(found), title=f"Round {found.id}"))
+    show.echo(show.facts_table(_facts(found), title=f"Round {found.id}"))
     if drawn := _curve(found):
-        show.say("\n[bold]CER on the validation lines[/]\n", *drawn)
+        show.echo("\n[bold]CER on the validation lines[/]\n", *drawn)
     if scores := _scores(found):
-        show.say(scores)
+        show.echo(scores)
     for decision in found.decisions:
-        show.say(f"{show.coloured(decision.action)}  {show.plainly(decision.detail)}  [dim]by {decision.actor}[/]")
+        show.echo(
+            f"{show.coloured(decision.action)}  {show.escaped(decision.detail)}  [dim]by {decision.actor}[/]"
+        )
 
 
 def _facts(found: RoundDetail) -> list[tuple[str, object]]:
     counts = found.dataset.counts if found.dataset else {}
     parts = [f"{name} {_number(value)}" for name, value in counts.items() if name != "dropped"]
     rows: list[tuple[str, object]] = [
-        ("status", f"{show.coloured(found.status)}  {show.plainly(found.detail or '')}"),
+        ("status", f"{show.coloured(found.status)}  {show.escaped(found.detail or '')}"),
         ("language, recipe", f"{found.language}, {found.recipe}"),
         ("corpora", ", ".join(found.corpora) or "all"),
         ("dataset", "; ".join(parts)),
@@ -211,7 +213,7 @@ def _curve(found: RoundDetail) -> list[str]:
 
 
 def _scores(found: RoundDetail) -> Any:
-    """Before and after on the held-out lines, side by side."""
+    """Table of the scores before and after, on the same held-out lines."""
     made = show.table("reader", ">CER", "95 % interval", ">WER", ">lines", ">characters", title="Held-out lines")
     readers = {"before": found.scores.get("before_reader", "before"), "after": found.checkpoint_id or "after"}
     for when, reader in readers.items():
@@ -228,8 +230,8 @@ def _scores(found: RoundDetail) -> Any:
 
 @app.command()
 def cancel(round_id: RoundId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Stop a round at once; whoever works on it notices within seconds."""
+    """Cancel a round; its workers stop within seconds."""
     with connect(data_dir) as client:
         found = client.cancel_round(round_id)
     cancelled = f"round {round_id} is {show.coloured(found.status)}"
-    show.answer(found, lambda: show.say(cancelled), as_json=as_json)
+    show.answer(found, lambda: show.echo(cancelled), as_json=as_json)
