@@ -16,15 +16,13 @@ from flywheel.database import transaction
 from flywheel.document import Kind, Label, Line, Region, decode_label, encode
 from flywheel.labels.review import review_page
 from flywheel.labels.storage import load_label
+from flywheel.markup import CATEGORIES
 from flywheel.states import ReviewVerdict
 from flywheel.text.cleaning import clean
 
 router = APIRouter(route_class=StrictRoute)
 
 LINES = 20_000  # more than any page has
-CATEGORIES = frozenset(
-    ("text", "title", "list", "table", "picture", "caption", "formula", "header", "footer", "footnote")
-)
 
 
 @router.get("/labels/{label_id}", summary="A label's text and boxes, in page points")

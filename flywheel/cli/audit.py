@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flywheel.cli import show
 from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, CorpusArgument, DataDir
+from flywheel.reasons import Reason
 
 if TYPE_CHECKING:
     from flywheel.wire import Audit, AuditRow
@@ -41,7 +42,9 @@ def _show_rows(title: str, rows: list[AuditRow]) -> None:
     with_text = [row for row in rows if row.with_text]
     made = show.table(title.lower()[:-1], ">with text", ">lie", ">share", "", "*because", title=title)
     for row in with_text[:SHOWN]:
-        because = ", ".join(f"{reason} {number}" for reason, number in row.reasons.items() if reason != "accepted")
+        because = ", ".join(
+            f"{reason} {number}" for reason, number in row.reasons.items() if reason != Reason.ACCEPTED
+        )
         made.add_row(
             show.escaped(row.name),
             show.count(row.with_text),

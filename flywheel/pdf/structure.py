@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.document import Box, Line, PageFacts
+from flywheel.markup import CATEGORIES
 from flywheel.pdf.arrangement import FULL_PAGE, by_blocks
 from flywheel.pdf.frames import Frame
 from flywheel.pdf.plain import plain_regions
@@ -29,9 +30,6 @@ SAMPLED_PIXELS = 7  # every seventh pixel tells the paper's level
 SUBSET_PREFIX = re.compile(r"^[A-Z]{6}\+")
 SAME_BASELINE = 0.25  # of the font size
 SAME_LINE_GAP = 1.5  # font sizes between two pieces of one line
-CATEGORIES = frozenset(
-    ("text", "title", "list", "table", "picture", "caption", "formula", "header", "footer", "footnote")
-)
 BLANKS = " \t\n\r\u00a0\u3000"
 _DECODER = json.JSONDecoder(strict=False)  # json.loads would make one a page
 
