@@ -26,9 +26,9 @@ CorpusQuery = Annotated[str | None, Query(max_length=200)]
 
 
 @router.post("/exports", status_code=201, summary="Start writing a corpus out in a format")
-def start_export(_: Submitter, ask: wire.ExportRequest) -> wire.Export:
+def start_export(_: Submitter, body: wire.ExportRequest) -> wire.Export:
     with transaction() as session:
-        row = ExportRow(corpus_id=corpus_row(session, ask.corpus).id, format=ask.format.value)
+        row = ExportRow(corpus_id=corpus_row(session, body.corpus).id, format=body.format.value)
         session.add(row)
         session.flush()
         enqueue(session, [Work("export", export_id=row.id)])

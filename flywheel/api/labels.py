@@ -33,8 +33,8 @@ def show_label(_: Reader, label_id: Id) -> dict[str, Any]:
 
 
 @router.post("/pages/{page_id}/labels", status_code=201, summary="A person's own label for a page")
-def correct_page(holder: Reviewer, page_id: Id, ask: wire.Correction) -> wire.Reviewed:
-    label = _human(ask.label)
+def correct_page(holder: Reviewer, page_id: Id, body: wire.Correction) -> wire.Reviewed:
+    label = _human(body.label)
     with transaction() as session:
         label_id = review_page(
             session,
@@ -43,19 +43,19 @@ def correct_page(holder: Reviewer, page_id: Id, ask: wire.Correction) -> wire.Re
             action=ReviewVerdict.CORRECT,
             reviewer=holder.name,
             label=label,
-            note=ask.note,
+            note=body.note,
         )
     return wire.Reviewed(page_id=page_id, label_id=label_id)
 
 
 @router.post("/pages/{page_id}/accept", status_code=201, summary="A person confirms the current label")
-def accept_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Reviewed:
-    return _judge(page_id, ReviewVerdict.ACCEPT, holder.name, ask.note)
+def accept_page(holder: Reviewer, page_id: Id, body: wire.Judgement) -> wire.Reviewed:
+    return _judge(page_id, ReviewVerdict.ACCEPT, holder.name, body.note)
 
 
 @router.post("/pages/{page_id}/reject", status_code=201, summary="A person refuses the current label")
-def reject_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Reviewed:
-    return _judge(page_id, ReviewVerdict.REJECT, holder.name, ask.note)
+def reject_page(holder: Reviewer, page_id: Id, body: wire.Judgement) -> wire.Reviewed:
+    return _judge(page_id, ReviewVerdict.REJECT, holder.name, body.note)
 
 
 def _judge(page_id: int, action: ReviewVerdict, reviewer: str, note: str) -> wire.Reviewed:
