@@ -143,7 +143,7 @@ def _run_loop(
 
 
 def bar(console: Console) -> Progress:
-    """Progress with the time spent, the time left, and a note (the rate, mostly)."""
+    """Progress bar with the time spent, the time left, and a note (the rate, mostly)."""
     done = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
     return Progress(*done, *times, console=console, transient=True)
@@ -229,7 +229,7 @@ def scanned_pages(client: Client, results: DemoResults) -> list[ScannedPage]:
 
 
 def normal(lines: Iterable[str]) -> str:
-    """NFC, every run of white space one space."""
+    """Join lines in NFC, every run of white space one space."""
     return " ".join(unicodedata.normalize("NFC", " ".join(lines)).split())
 
 
@@ -250,12 +250,12 @@ def contact_sheet(client: Client, results: DemoResults) -> None:
     """Draw one picture of pages of every kind with their labels on them."""
     cer = {read.page.id: f"CER {read.cer:.1%}" for read in results.read}
     pages = [page for page in client.pages(results.corpus) if page.state == PageState.LABELLED]
-    items = [_sheet_item(client, page, cer.get(page.id, "")) for page in pick(pages, SHEET_PAGES)]
+    items = [_sheet_item(client, page, cer.get(page.id, "")) for page in choose_pages(pages, SHEET_PAGES)]
     results.contact_sheet = results.directory / "contact-sheet.png"
     pictures.contact_sheet(items, title=f"{results.corpus}: labels as they stand").save(results.contact_sheet)
 
 
-def pick(pages: list[Page], count: int) -> list[Page]:
+def choose_pages(pages: list[Page], count: int) -> list[Page]:
     """Choose `count` pages: one of each document first, scans before others, then second pages."""
     order = sorted(pages, key=lambda p: (not p.document.startswith(("scan", "garbled")), p.document, p.number))
     taken: dict[str, int] = {}

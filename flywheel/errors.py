@@ -1,4 +1,4 @@
-"""Every error the project raises on purpose.
+"""Errors that the project raises on purpose, in one tree.
 
     FlywheelError
     |-- Rejected            the input is at fault: recorded with a reason, never retried
@@ -59,7 +59,7 @@ class DatabaseUnavailable(Transient):
 
 
 class DeviceBusy(Transient):
-    """Another process has the device for now; the message says which."""
+    """Another process, which the message names, has the device for now."""
 
 
 class LeaseLost(FlywheelError):
@@ -83,7 +83,7 @@ class BlobCorrupt(FlywheelError):
 
 
 class Conflict(FlywheelError):
-    """What was asked contradicts what is recorded."""
+    """The call contradicts the records."""
 
 
 class NotFound(FlywheelError):
@@ -91,7 +91,7 @@ class NotFound(FlywheelError):
 
 
 class SetupError(FlywheelError):
-    """The machine or its settings need a change; the message says which."""
+    """The machine or its settings need a change, which the message names."""
 
 
 class ApiError(FlywheelError):

@@ -75,7 +75,7 @@ BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """`total_bytes` and `ratio` (times the archive's size) bound what is really unpacked."""
+    """Limits on archives. `total_bytes` and `ratio` (times the archive's size) bound the bytes really unpacked."""
 
     entries: int = 100_000
     total_bytes: int = 20 << 30
@@ -127,7 +127,7 @@ def media_type(path: Path, name: str) -> str:
 
 
 def clean_name(name: str) -> str:
-    """A display name: last path part only, no controls or bidi marks, NFC, at most 255 characters.
+    """Make a display name: last path part only, no controls or bidi marks, NFC, at most 255 characters.
 
     Raises Rejected(invalid_text) for NUL, lone surrogates and names beyond 4096 characters.
     """
@@ -142,7 +142,7 @@ def clean_name(name: str) -> str:
 
 
 def expand(path: Path, name: str, limits: ArchiveLimits | None = None) -> Iterator[Member]:
-    """The files of a ZIP, in its order, directories and hidden system members left out.
+    """Yield the files of a ZIP in its order, without directories and hidden system members.
 
     Members are checked as they are read, so a caller stores each before asking for the next.
     Raises Rejected: archive_unsafe_path, archive_limit, archive_unreadable.
@@ -201,7 +201,7 @@ def _check_member(info: zipfile.ZipInfo) -> None:
 
 
 def _check_overlap(infos: list[zipfile.ZipInfo]) -> None:
-    """Members that share bytes unpack to more than any ratio tells."""
+    """Refuse members that share bytes: they unpack to more than any ratio tells."""
     end = 0
     for info in sorted(infos, key=lambda i: i.header_offset):
         if info.header_offset < end:
@@ -249,7 +249,7 @@ class _Metered(io.RawIOBase):
         return len(data)
 
     def drain(self) -> None:
-        """Read what the caller left, so that its checksum is verified all the same."""
+        """Read the rest that the caller left, so that the checksum is verified all the same."""
         while self._take(CHUNK):
             pass
 
@@ -278,7 +278,7 @@ def _is_text(start: bytes) -> bool:
 
 
 def _shortened(name: str) -> str:
-    """At most 255 characters, the extension kept."""
+    """Shorten a name to 255 characters, with its extension kept."""
     if len(name) <= NAME_LENGTH:
         return name
     suffix = PurePosixPath(name).suffix

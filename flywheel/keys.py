@@ -74,7 +74,7 @@ def create_embedded_key(database_url: str) -> str:
 
 
 def verify(session: Session, plain: str) -> ApiKeyRow:
-    """The row of a key that is good now, detached from the session. Raises KeyRefused."""
+    """Look up the row of a key that is good now, detached from the session. Raises KeyRefused."""
     key_id, secret = _parse(plain)
     known = _recall(plain)
     if known is not None:

@@ -65,7 +65,7 @@ def annotate(
     file: str = "",
     page: int | None = None,
 ) -> Image.Image:
-    """The page's picture, (H, W) gray at `dpi`, under a header, with the label on it.
+    """Draw the label on the page's picture, (H, W) gray at `dpi`, under a header, with the label on it.
 
     The header names the file, the page (0-based `page`, shown from 1), verdict and reason.
     Returns RGB, as wide as the image and at least 480 pixels.
@@ -96,7 +96,7 @@ CARD, GAP, PAD, PICTURE_HEIGHT, SNIPPET_LINES = 420, 26, 16, 500, 3
 
 
 def contact_sheet(items: Sequence[SheetItem], columns: int = 4, *, title: str = "") -> Image.Image:
-    """Cards of pages with their labels on them and the first lines of text underneath.
+    """Draw a sheet of cards: pages with their labels on them and their first lines of text underneath.
 
     RGB, `columns` cards wide. Rows are as high as their highest card, so a row of long leaves stays low.
     """
@@ -116,7 +116,7 @@ def contact_sheet(items: Sequence[SheetItem], columns: int = 4, *, title: str = 
 
 
 def confidence_colour(confidence: float | None) -> Colour:
-    """Red, amber, green; blue when there is no confidence."""
+    """Colour of a confidence from red over amber to green; blue when there is none."""
     if confidence is None:
         return TEXT_LAYER
     value = min(1.0, max(0.0, confidence))
@@ -128,7 +128,7 @@ def confidence_colour(confidence: float | None) -> Colour:
 
 
 def _overlay(page: Image.Image, label: Label, factor: float, *, tags: bool) -> Image.Image:
-    """The page with regions and lines drawn on it. `factor` is pixels per point."""
+    """Draw regions and lines on the page. `factor` is pixels per point."""
     tint = Image.new("RGBA", page.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(tint)
     edge = max(1, round(page.width / 600))
@@ -149,7 +149,7 @@ def _overlay(page: Image.Image, label: Label, factor: float, *, tags: bool) -> I
 
 
 def _tag(page: Image.Image, box: Pixels, text: str, size: int, region: Region, taken: Sequence[Pixels]) -> Pixels:
-    """A small flag at the region's corner, where it hides no other region if there is such a place."""
+    """Draw a small flag at the region's corner, in a place where it hides no other region if there is one."""
     pad = max(3, size // 4)
     width, height = round(text_width(text, size)) + 2 * pad, size + pad
     corners = (
@@ -172,7 +172,7 @@ def _tag(page: Image.Image, box: Pixels, text: str, size: int, region: Region, t
 def _header(
     width: int, unit: int, label: Label, verdict: Verdict | None, file: str, page: int | None
 ) -> Image.Image:
-    """Two lines: file and page, with confidence on the right; verdict and reason, with the producer."""
+    """Draw a header of two lines: file and page, with confidence; verdict and reason, with the producer."""
     out = Image.new("RGB", (width, round(unit * 4.1)), HEADER)
     draw, pad = ImageDraw.Draw(out), unit
     confidence = label.confidence
@@ -195,7 +195,7 @@ def _header(
 
 
 def _pill(image: Image.Image, at: tuple[int, int], size: int, verdict: Verdict | None) -> int:
-    """The verdict in its colour, with its reason unless that says the same; returns the pill's right edge."""
+    """Draw the verdict in its colour, with its reason unless that says the same; return the right edge."""
     text = "no verdict"
     if verdict:
         same = verdict.outcome.value == verdict.reason.value
@@ -211,7 +211,7 @@ def _pill(image: Image.Image, at: tuple[int, int], size: int, verdict: Verdict |
 
 
 def _card(item: SheetItem) -> Image.Image:
-    """White card: title, picture with its label, verdict and note, first lines of text."""
+    """Draw a white card: title, picture with its label, verdict and note, first lines of text."""
     page = Image.fromarray(item.image).convert("RGB")
     room = CARD - 2 * PAD
     shrink = min(room / page.width, PICTURE_HEIGHT / page.height)
@@ -235,7 +235,7 @@ def _card(item: SheetItem) -> Image.Image:
 
 
 def _snippet(label: Label, room: int, size: int) -> Iterator[str]:
-    """The first lines that say something; the longest regions' before page numbers."""
+    """Yield the first lines with more than a few characters; page numbers only where there are no others."""
     body = [line.text for region in label.regions for line in region.lines if region.category != "footer"]
     shown = [text.strip() for text in body if len(text.strip()) > 3] or [t for t in body if t.strip()]
     yield from (_clipped(text, size, room) for text in shown[:SNIPPET_LINES])
@@ -252,7 +252,7 @@ def write_text(
     colour: Colour,
     room: float | None = None,
 ) -> float:
-    """Sets text with its baseline starting at `at`, each script in its face, cut to `room` pixels.
+    """Draw text with its baseline starting at `at`, each script in its face, cut to `room` pixels.
 
     Returns the width.
     """
@@ -269,7 +269,7 @@ def text_width(text: str, size: int) -> float:
 
 
 def _clipped(text: str, size: int, room: float) -> str:
-    """The text, or as much of it as fits before an ellipsis."""
+    """Shorten the text to as much as fits before an ellipsis."""
     text = "".join(c if c.isprintable() else " " for c in text[:400])
     if text_width(text, size) <= room:
         return text
@@ -299,13 +299,13 @@ _FACES: tuple[tuple[int, int, int], ...] = (
 
 
 def _face(character: str) -> int:
-    """The number of the face that has the character; 0 for Pillow's own."""
+    """Number of the face that has the character; 0 for Pillow's own."""
     code = ord(character)
     return next((face for first, last, face in _FACES if first <= code <= last), 0)
 
 
 def _runs(text: str) -> Iterator[tuple[int, str]]:
-    """Pieces of one face each; spaces stay with what stands before them."""
+    """Yield pieces of one face each; spaces stay with the piece before them."""
     faces: list[int] = []
     for character in text:
         faces.append(faces[-1] if character == " " and faces else _face(character))
@@ -324,7 +324,7 @@ def _font(face: int, size: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=16)
 def _wheel_face(face: int) -> bytes:
-    """A face out of the PyMuPDF wheel. Raises SetupError when the child fails."""
+    """Load a face out of the PyMuPDF wheel. Raises SetupError when the child fails."""
     code = (
         "import sys; from flywheel.sample.faces import wheel_font; "
         "sys.stdout.buffer.write(wheel_font(int(sys.argv[1])))"
@@ -340,7 +340,7 @@ def _wheel_face(face: int) -> bytes:
 
 
 def _rounded(box: Box, factor: float, grow: int = 0) -> Pixels:
-    """Whole pixels, ordered even when a reader's box is not."""
+    """Convert a box to whole pixels, ordered even when a reader's box is not."""
     xs = sorted((round(box.x0 * factor), round(box.x1 * factor)))
     ys = sorted((round(box.y0 * factor), round(box.y1 * factor)))
     return xs[0] - grow, ys[0] - grow, xs[1] + grow, ys[1] + grow
@@ -360,7 +360,7 @@ def _mixed(one: Colour, other: Colour, share: float) -> Colour:
 
 
 def _mask(width: int, height: int, radius: int) -> Image.Image:
-    """A rounded rectangle with smooth corners, drawn four times larger."""
+    """Mask of a rounded rectangle with smooth corners, drawn four times larger and reduced."""
     large = Image.new("L", (width * 4, height * 4), 0)
     ImageDraw.Draw(large).rounded_rectangle((0, 0, width * 4 - 1, height * 4 - 1), radius * 4, fill=255)
     return large.resize((width, height), Image.Resampling.BOX)

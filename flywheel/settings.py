@@ -6,16 +6,31 @@ Three URLs make a cluster; the embedded stack sets the same three for its childr
 from __future__ import annotations
 
 import tempfile
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+class DeviceRule(StrEnum):
+    """Rule for a GPU that serves both labelling and training."""
+
+    TRAINING_FIRST = "training-first"
+    TOGETHER = "together"
+
+
+class PaddleEngine(StrEnum):
+    """Library that runs PaddleOCR's models."""
+
+    ONNXRUNTIME = "onnxruntime"
+    PADDLE = "paddle"
+    TRANSFORMERS = "transformers"
+
+
 class Settings(BaseSettings):
-    """Every knob of the service. Field names are the environment variables' without the prefix."""
+    """All settings of the service. Field names are the environment variables' without the prefix."""
 
     model_config = SettingsConfigDict(env_prefix="FLYWHEEL_", extra="ignore", frozen=True)
 
@@ -56,10 +71,10 @@ class Settings(BaseSettings):
     endpoint_model: str = Field(default="", description="the model's name there; empty: the only one it serves")
     endpoint_key: str = Field(default="", description="its API key, if it wants one")
     endpoint_requests: int = Field(default=16, ge=1, description="requests in flight to it at once")
-    paddle_engine: str = Field(default="onnxruntime", description="onnxruntime, paddle or transformers")
+    paddle_engine: PaddleEngine = Field(default=PaddleEngine.ONNXRUNTIME, description="runs PaddleOCR's models")
 
-    device_rule: Literal["training-first", "together"] = Field(
-        default="training-first",
+    device_rule: DeviceRule = Field(
+        default=DeviceRule.TRAINING_FIRST,
         description="on a GPU that both want, labelling waits for training to end, or both share its memory",
     )
 
@@ -80,5 +95,5 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings; raises pydantic.ValidationError naming what is missing."""
+    """Settings of this process. Raises pydantic.ValidationError that names the missing ones."""
     return Settings()  # type: ignore[call-arg]  # the fields come from the environment

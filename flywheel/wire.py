@@ -1,4 +1,4 @@
-"""What travels over HTTP: the JSON of the API as pydantic models, shared by server and client.
+"""Request and response models of the HTTP API, shared by server and client.
 
 Everything is frozen. Answers tolerate fields they do not know, so an older client
 reads a newer server; requests refuse them, so a misspelt field is an error.
@@ -49,13 +49,13 @@ Note = Annotated[str, Field(max_length=4000)]
 
 
 class Response(BaseModel):
-    """What the server sends."""
+    """Model that the server sends."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Request(BaseModel):
-    """What the client sends."""
+    """Model that the client sends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -99,7 +99,7 @@ class Summary(Response):
 
     @property
     def settled(self) -> bool:
-        """Nothing is being worked on; pages that wait for a reader count as settled."""
+        """True when nothing is being worked on; pages that wait for a reader count as settled."""
         return self.documents.pending == 0 and self.pages.pending == 0
 
 
@@ -124,7 +124,7 @@ class Documents(Response):
 
 
 class SubmittedFile(Response):
-    """One file that is in the corpus now. `duplicate`: its bytes were there before."""
+    """File that is in the corpus now. `duplicate`: its bytes were there before."""
 
     name: str
     document_id: int
@@ -132,7 +132,7 @@ class SubmittedFile(Response):
 
 
 class RefusedFile(Response):
-    """A member of an archive that is no document, and why."""
+    """Member of an archive that is no document, with the reason."""
 
     name: str
     reason: str
@@ -140,7 +140,7 @@ class RefusedFile(Response):
 
 
 class Upload(Response):
-    """`duplicate` when nothing in the upload was new."""
+    """Result of an upload; `duplicate` when nothing in it was new."""
 
     name: str
     duplicate: bool
@@ -149,7 +149,7 @@ class Upload(Response):
 
 
 class Page(Response):
-    """`state`: pending, labelled, waiting or quarantined. `ink`: share of dark pixels, 0..1."""
+    """Page of a document with its verdict. `ink`: share of dark pixels, 0..1."""
 
     id: int
     document_id: int
@@ -175,7 +175,7 @@ class Pages(Response):
 
 
 class LabelInfo(Response):
-    """A label's record; its text and boxes are at /v1/labels/{id}."""
+    """Record of a label; its text and boxes are at /v1/labels/{id}."""
 
     id: int
     page_id: int
@@ -243,7 +243,7 @@ class Judgement(Request):
 
 
 class Reviewed(Response):
-    """What a review left: the label that speaks for the page now."""
+    """Result of a review: the page's current label."""
 
     page_id: int
     label_id: int
@@ -262,7 +262,7 @@ class QueueInfo(Response):
 
 
 class Worker(Response):
-    """A worker process as it last said of itself. Memory in bytes; utilisation a share of 1."""
+    """Worker process by its last report. Memory in bytes; utilisation a share of 1."""
 
     id: str
     name: str
@@ -362,7 +362,7 @@ class RollbackRequest(Request):
 
 
 class Champion(Response):
-    """Who reads a language now."""
+    """Checkpoint that reads a language now."""
 
     language: str
     checkpoint_id: str
@@ -428,7 +428,7 @@ class NewKey(Response):
 
 
 class AuditRow(Response):
-    """How the pages of one document, or set in one font, were judged by their text layer.
+    """Verdicts on the text layers of one document's pages, or of the pages set in one font.
 
     `lying` counts pages whose text layer was rejected; `share` = lying / with_text.
     """
@@ -454,7 +454,7 @@ class Audit(Response):
 
 
 class Failure(Response):
-    """Every error's body is {"error": Failure}."""
+    """Error of a request, in the body {"error": Failure}."""
 
     code: str
     detail: str

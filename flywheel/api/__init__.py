@@ -1,4 +1,4 @@
-"""The HTTP API: nouns under /v1, JSON in flywheel.wire's forms, work handed on as rows.
+"""HTTP API: endpoints by noun under /v1, with the JSON models of flywheel.wire; work is queued as rows.
 
 Run it with `uvicorn flywheel.api:app`.
 """

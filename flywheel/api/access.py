@@ -22,7 +22,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
 
 def needs(scope: Scope) -> Callable[[Credentials], ApiKeyRow]:
-    """Make a dependency that gives the key's row. It raises KeyRefused or ScopeMissing."""
+    """Make a dependency that returns the row of the caller's key. It raises KeyRefused or ScopeMissing."""
 
     def holder(credentials: Credentials) -> ApiKeyRow:
         if credentials is None:

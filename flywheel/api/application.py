@@ -1,4 +1,4 @@
-"""The ASGI application: one router a noun, one form of error, the OpenAPI text."""
+"""ASGI application of the API: one router a noun, one form of error, the OpenAPI text."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 def build() -> FastAPI:
-    """A new application; it reads its settings when the first request comes."""
+    """Build an application; it reads its settings when the first request comes."""
     application = FastAPI(
         title="Flywheel", version=health.VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )

@@ -1,4 +1,4 @@
-"""Audit: which documents' and fonts' text layers lie, and by how much."""
+"""Audit of a corpus's text layers: the shares that are rejected, by document and by font."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: the readers there are, and which of them reads what."""
+"""Checkpoints with their scores and the languages they are champion of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corpora: listed, and summed up. Submitting a document makes its corpus."""
+"""Corpora, listed and summed up. Submitting a document makes its corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents: submitted one file or one ZIP at a time, listed, shown."""
+"""Documents: submission of one file or one ZIP at a time, listing, details."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports: a corpus written out as a training set, by a worker; its files streamed from the store."""
+"""Exports: a worker writes a corpus out as a training set; its files are streamed from the store."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ CorpusQuery = Annotated[str | None, Query(max_length=200)]
 
 
 @router.post("/exports", status_code=201, summary="Start writing a corpus out in a format")
-def start_export(_: Submitter, ask: wire.ExportRequest) -> wire.Export:
+def start_export(_: Submitter, body: wire.ExportRequest) -> wire.Export:
     with transaction() as session:
-        row = ExportRow(corpus_id=corpus_row(session, ask.corpus).id, format=ask.format.value)
+        row = ExportRow(corpus_id=corpus_row(session, body.corpus).id, format=body.format.value)
         session.add(row)
         session.flush()
         enqueue(session, [Work("export", export_id=row.id)])
@@ -75,7 +75,7 @@ def download_file(_: Reader, export_id: Id, path: Annotated[str, Path(max_length
 
 
 def _chunks(key: str, size: int) -> Iterator[bytes]:
-    """The blob in pieces. Unchecked here: the caller has the sha256 and checks the whole."""
+    """Yield the blob in pieces. Unchecked here: the client has the sha256 and checks the whole."""
     blobs = store()
     for offset in range(0, size, CHUNK):
         yield blobs.get_range(key, offset, min(CHUNK, size - offset))

@@ -1,4 +1,4 @@
-"""Errors as HTTP: one table from the error tree to status and code, one JSON form for all.
+"""Error responses: one table from the error tree to status and code, one JSON form for all.
 
 Codes are stable: a `Reason` for rejected input, otherwise one of those below.
 """
@@ -57,7 +57,7 @@ CODE_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed
 
 
 class Unprocessable(HTTPException):
-    """A body or a parameter that no endpoint should see."""
+    """A body or a parameter was refused before any endpoint saw it."""
 
     def __init__(self, code: str, detail: str, status: int = 422) -> None:
         super().__init__(status, detail)
@@ -65,7 +65,7 @@ class Unprocessable(HTTPException):
 
 
 def install(application: FastAPI) -> None:
-    """Answer every error of this application in the one form."""
+    """Register handlers that answer every error of the application in the one form."""
     application.add_exception_handler(FlywheelError, flywheel_error)
     application.add_exception_handler(HTTPException, http_error)
     application.add_exception_handler(RequestValidationError, validation_error)
@@ -74,51 +74,51 @@ def install(application: FastAPI) -> None:
     application.add_exception_handler(Exception, unexpected)
 
 
-def answer(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An error in the one form. Where the body may be unread the connection ends with it: else the server
-    would go on reading, and throwing away, whatever the caller goes on sending."""
+def error_response(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Response of an error in the one form. Where the body may be unread the connection is closed: else the
+    server would go on reading, and throwing away, all that the caller goes on sending."""
     closing = {"Connection": "close"} if status in UNREAD else {}
     return JSONResponse({"error": {"code": code, "detail": detail}}, status, {**(headers or {}), **closing})
 
 
 def flywheel_error(request: Request, error: Exception) -> Response:
-    """The project's own errors by the table."""
+    """Answer the project's own errors by the table."""
     if isinstance(error, Rejected):
         status = STATUS_OF_REASON.get(error.reason, 422)
-        return answer(status, error.reason.value, error.detail or error.reason.explanation)
+        return error_response(status, error.reason.value, error.detail or error.reason.explanation)
     status, code = next((status, code) for kind, status, code in STATUS if isinstance(error, kind))
     if status >= 500:
         log.warning("request failed", path=request.url.path, status=status, error=str(error))
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}.get(status)
-    return answer(status, code, str(error), headers)
+    return error_response(status, code, str(error), headers)
 
 
 def http_error(_: Request, error: Exception) -> Response:
-    """What the framework raises: no such route, method not allowed ..."""
+    """Answer errors of the framework: no such route, method not allowed ..."""
     assert isinstance(error, HTTPException)
     code = getattr(error, "code", None) or CODE_OF_STATUS.get(error.status_code, "http_error")
-    return answer(error.status_code, code, str(error.detail), error.headers)
+    return error_response(error.status_code, code, str(error.detail), error.headers)
 
 
 def validation_error(_: Request, error: Exception) -> Response:
-    """Parameters and bodies of the wrong form: where and what, without repeating the input."""
+    """Answer parameters and bodies of the wrong form with place and fault, without repeating the input."""
     assert isinstance(error, RequestValidationError)
     found = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()[:5]]
-    return answer(422, "invalid_request", "; ".join(found))
+    return error_response(422, "invalid_request", "; ".join(found))
 
 
 def data_error(_: Request, error: Exception) -> Response:
-    """Postgres refused a value that passed every check before it."""
+    """Answer for a value that passed every check and that Postgres refused."""
     log.warning("value refused by the database", error=str(error))
-    return answer(422, "invalid_request", "a value cannot be stored")
+    return error_response(422, "invalid_request", "a value cannot be stored")
 
 
 def disconnected(_: Request, __: Exception) -> Response:
-    """The caller left in the middle of its upload; nobody reads this answer."""
-    return answer(400, "disconnected", "the upload was broken off")
+    """Answer for a caller that left in the middle of its upload; nobody reads it."""
+    return error_response(400, "disconnected", "the upload was broken off")
 
 
 def unexpected(request: Request, error: Exception) -> Response:
-    """A defect of ours. The caller is told no more than that; the server logs the traceback by itself."""
+    """Answer for a defect of the service, without its details; the server logs the traceback by itself."""
     log.error("unexpected error", path=request.url.path, error=repr(error))
-    return answer(500, Reason.INTERNAL_ERROR.value, "an unexpected error; the server's log has it")
+    return error_response(500, Reason.INTERNAL_ERROR.value, "an unexpected error; the server's log has it")

@@ -1,4 +1,4 @@
-"""Is it up: the one endpoint that needs no key."""
+"""Health check, the one endpoint that needs no key."""
 
 from __future__ import annotations
 

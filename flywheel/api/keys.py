@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked; for administrators."""
+"""API keys, made, listed and revoked by administrators."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.post("/keys", status_code=201, summary="Make a key; its secret is in this answer and nowhere else")
-def create_key(_: Admin, ask: wire.KeyRequest) -> wire.NewKey:
-    if ask.expires_at is not None and ask.expires_at.tzinfo is None:
+def create_key(_: Admin, body: wire.KeyRequest) -> wire.NewKey:
+    if body.expires_at is not None and body.expires_at.tzinfo is None:
         raise Unprocessable("invalid_request", "expires_at needs a time zone")
     with transaction() as session:
-        key_id, plain = keys.create(session, ask.name, ask.scopes, ask.expires_at)
+        key_id, plain = keys.create(session, body.name, body.scopes, body.expires_at)
     return wire.NewKey(id=key_id, key=plain)
 
 

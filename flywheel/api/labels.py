@@ -1,4 +1,4 @@
-"""Labels: shown whole; corrected, accepted and rejected by people. Nothing is ever overwritten."""
+"""Labels in full, and people's reviews of them. No label is ever overwritten."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def show_label(_: Reader, label_id: Id) -> dict[str, Any]:
 
 
 @router.post("/pages/{page_id}/labels", status_code=201, summary="A person's own label for a page")
-def correct_page(holder: Reviewer, page_id: Id, ask: wire.Correction) -> wire.Reviewed:
-    label = _human(ask.label)
+def correct_page(holder: Reviewer, page_id: Id, body: wire.Correction) -> wire.Reviewed:
+    label = _human(body.label)
     with transaction() as session:
         label_id = review_page(
             session,
@@ -43,19 +43,19 @@ def correct_page(holder: Reviewer, page_id: Id, ask: wire.Correction) -> wire.Re
             action=ReviewVerdict.CORRECT,
             reviewer=holder.name,
             label=label,
-            note=ask.note,
+            note=body.note,
         )
     return wire.Reviewed(page_id=page_id, label_id=label_id)
 
 
 @router.post("/pages/{page_id}/accept", status_code=201, summary="A person confirms the current label")
-def accept_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Reviewed:
-    return _judge(page_id, ReviewVerdict.ACCEPT, holder.name, ask.note)
+def accept_page(holder: Reviewer, page_id: Id, body: wire.Judgement) -> wire.Reviewed:
+    return _judge(page_id, ReviewVerdict.ACCEPT, holder.name, body.note)
 
 
 @router.post("/pages/{page_id}/reject", status_code=201, summary="A person refuses the current label")
-def reject_page(holder: Reviewer, page_id: Id, ask: wire.Judgement) -> wire.Reviewed:
-    return _judge(page_id, ReviewVerdict.REJECT, holder.name, ask.note)
+def reject_page(holder: Reviewer, page_id: Id, body: wire.Judgement) -> wire.Reviewed:
+    return _judge(page_id, ReviewVerdict.REJECT, holder.name, body.note)
 
 
 def _judge(page_id: int, action: ReviewVerdict, reviewer: str, note: str) -> wire.Reviewed:
@@ -65,7 +65,7 @@ def _judge(page_id: int, action: ReviewVerdict, reviewer: str, note: str) -> wir
 
 
 def _human(data: dict[str, Any]) -> Label:
-    """The label in `data`, as a person's. Raises Unprocessable naming what is wrong with it."""
+    """Decode `data` as a person's label. Raises Unprocessable that names the fault."""
     try:
         label = decode_label({**data, "kind": Kind.HUMAN.value, "producer": "human", "checkpoint": None})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -83,6 +83,6 @@ def _human(data: dict[str, Any]) -> Label:
 
 
 def _cleaned(region: Region) -> Region:
-    """Its text like any other text from outside; a reader's confidences do not outlive the correction."""
+    """Clean a region's text like any text from outside, and drop the reader's confidences."""
     lines = (Line(clean(line.text), line.box) for line in region.lines)
     return Region(region.category, region.box, tuple(line for line in lines if line.text))

@@ -1,4 +1,4 @@
-"""Promotions: decisions about which checkpoint reads a language, with the person who took them."""
+"""Promotions: decisions on the champion of a language, each with the person who took it."""
 
 from __future__ import annotations
 
@@ -32,16 +32,18 @@ def list_champions(_: Reader) -> list[wire.Champion]:
     status_code=201,
     summary="Make a checkpoint the champion; it reads what waits",
 )
-def promote(holder: Trainer, ask: wire.PromotionRequest) -> wire.PromotionInfo:
+def promote(holder: Trainer, body: wire.PromotionRequest) -> wire.PromotionInfo:
     with transaction() as session:
-        promotion.promote(session, ask.checkpoint_id, language=ask.language, actor=holder.name, detail=ask.detail)
-        language = canonical(ask.language or catalog.checkpoint(session, ask.checkpoint_id).language or "")
-        relabel.enqueue_relabelling(session, language, ask.checkpoint_id)
+        promotion.promote(
+            session, body.checkpoint_id, language=body.language, actor=holder.name, detail=body.detail
+        )
+        language = canonical(body.language or catalog.checkpoint(session, body.checkpoint_id).language or "")
+        relabel.enqueue_relabelling(session, language, body.checkpoint_id)
         return catalog.promotions(session, language=language, limit=1)[0]
 
 
 @router.post("/promotions/rollback", status_code=201, summary="Go back to the champion before the present one")
-def roll_back(holder: Trainer, ask: wire.RollbackRequest) -> wire.PromotionInfo:
+def roll_back(holder: Trainer, body: wire.RollbackRequest) -> wire.PromotionInfo:
     with transaction() as session:
-        promotion.rollback(session, ask.language, actor=holder.name)
-        return catalog.promotions(session, language=canonical(ask.language), limit=1)[0]
+        promotion.rollback(session, body.language, actor=holder.name)
+        return catalog.promotions(session, language=canonical(body.language), limit=1)[0]

@@ -1,4 +1,4 @@
-"""Queues: how much open work each stop of the loop has."""
+"""Queues: the open work of each stop of the loop."""
 
 from __future__ import annotations
 

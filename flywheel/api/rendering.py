@@ -1,4 +1,4 @@
-"""Page images for people, from the PDF sandbox.
+"""Rendering of page images for people, in the PDF sandbox.
 
 A sandbox's child dies with the thread that started it, and a server's threads come
 and go; so two threads of this module's own keep one sandbox each, and no more than
@@ -53,7 +53,7 @@ class Picture:
 
 
 def page_image(picture: Picture) -> bytes:
-    """The encoded image. Raises Rejected when the page cannot be rendered, BlobMissing, StoreUnavailable."""
+    """Render and encode a picture. Raises Rejected for a page that fails, BlobMissing, StoreUnavailable."""
     return _threads().submit(_draw, picture).result()
 
 

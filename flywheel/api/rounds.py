@@ -21,23 +21,23 @@ Status = Annotated[RoundStatus | None, Query()]
 
 
 @router.post("/rounds", status_code=201, summary="Start a round; 409 while one runs for the language")
-def start_round(_: Trainer, ask: wire.RoundRequest) -> wire.RoundDetail:
-    return _begin(rounds.start, ask)
+def start_round(_: Trainer, body: wire.RoundRequest) -> wire.RoundDetail:
+    return _begin(rounds.start, body)
 
 
 @router.post("/rounds/plan", status_code=201, summary="Plan a round, start none; GET it until it is planned")
-def plan_round(_: Trainer, ask: wire.RoundRequest) -> wire.RoundDetail:
-    return _begin(planning.ask, ask)
+def plan_round(_: Trainer, body: wire.RoundRequest) -> wire.RoundDetail:
+    return _begin(planning.ask, body)
 
 
-def _begin(begin: Callable[..., int], ask: wire.RoundRequest) -> wire.RoundDetail:
+def _begin(begin: Callable[..., int], body: wire.RoundRequest) -> wire.RoundDetail:
     with transaction() as session:
         round_id = begin(
             session,
-            language=ask.language,
-            corpora=list(ask.corpora),
-            recipe=ask.recipe,
-            overrides=dict(ask.overrides),
+            language=body.language,
+            corpora=list(body.corpora),
+            recipe=body.recipe,
+            overrides=dict(body.overrides),
         )
         return catalog.round_(session, round_id)
 

@@ -1,4 +1,4 @@
-"""Requests are checked before any endpoint sees them: what JSON and URLs may hold.
+"""Checks of JSON and URLs that every request passes before an endpoint sees it.
 
 JSON is what RFC 8259 says and no more: no NaN, numbers that fit a double or a signed
 64-bit integer, depth and size bounded, strings that Postgres can store. Paths and
@@ -23,7 +23,7 @@ DEPTH = 64
 
 
 class StrictRequest(Request):
-    """A request whose JSON body is bounded and checked."""
+    """Request whose JSON body is bounded and checked."""
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
@@ -42,7 +42,7 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose endpoint gets a StrictRequest."""
+    """Route whose endpoint gets a StrictRequest."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -56,7 +56,7 @@ class StrictRoute(APIRoute):
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of a request's body. Raises Unprocessable."""
+    """Parse the JSON of a request's body. Raises Unprocessable."""
     try:
         value = json.loads(body, parse_constant=_no_constant, parse_int=_int64, parse_float=_finite)
     except (RecursionError, ValueError) as error:
@@ -66,7 +66,7 @@ def parse(body: bytes) -> Any:
 
 
 def check_text(text: str) -> None:
-    """Raises Unprocessable for text that cannot be stored."""
+    """Raise Unprocessable for text that cannot be stored."""
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise Unprocessable(Reason.INVALID_TEXT.value, "NUL and lone surrogates cannot be stored")
 

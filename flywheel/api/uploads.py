@@ -91,7 +91,7 @@ async def handle_upload(
 
 @asynccontextmanager
 async def received(request: Request, name: str | None) -> AsyncIterator[Received]:
-    """The request's file, until the block ends.
+    """Receive the request's file, and hold it until the block ends.
 
     Raises Rejected (too_large, unsupported_type, invalid_text) and Unprocessable (no name, broken form).
     """
@@ -126,7 +126,7 @@ def _too_large(limit: int) -> Rejected:
 
 
 async def _capped(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body's chunks; raises at the first byte beyond the limit, whatever the headers promised."""
+    """Yield the body's chunks. Raises Rejected at the first byte over the limit, whatever the headers promised."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -174,7 +174,7 @@ def _copy(source: UploadFile, path: Path) -> int:
 
 
 def _form_language(fields: dict[str, str]) -> str | None:
-    """The `language` part of a form, checked like the query's."""
+    """Language part of a form, checked like the query's."""
     tag = fields.get("language") or None
     if tag is not None:
         check_text(tag)

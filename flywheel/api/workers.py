@@ -1,4 +1,4 @@
-"""Workers: what each process is doing, on what device, and for whom it waits."""
+"""Workers: the processes with their devices and their present work."""
 
 from __future__ import annotations
 

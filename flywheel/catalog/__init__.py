@@ -1,1 +1,1 @@
-"""What is recorded, as the API tells it: read queries by noun, each from a session to models of flywheel.wire."""
+"""Read queries of the API by noun, each from a session to models of flywheel.wire."""

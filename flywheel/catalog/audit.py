@@ -1,4 +1,4 @@
-"""Which text layers lie: the gate's verdicts on text layers, counted by document and by font.
+"""Audit of text layers: the gate's verdicts on them, counted by document and by font.
 
 A page counts by its coarse label, the one made from its text layer, whatever a
 reader or a person made of the page later. Fonts are named without the
@@ -84,14 +84,14 @@ def _worst(rows: Iterable[wire.AuditRow]) -> list[wire.AuditRow]:
 
 
 def _judged() -> tuple[ColumnElement[bool], InstrumentedAttribute[str], InstrumentedAttribute[str]]:
-    """Has the page a text layer, and the gate's verdict and reason on it."""
+    """Columns of a page: has it a text layer, with the gate's verdict and reason on that."""
     has_text = func.coalesce(tables.PageRow.facts["has_text"].as_boolean(), False)
     spoken = and_(has_text, tables.LabelRow.reason.is_distinct_from(Reason.NO_TEXT_LAYER.value))
     return spoken, tables.LabelRow.verdict, tables.LabelRow.reason
 
 
 def _pages(query: Select[*tuple[Any, ...]], corpus_id: int) -> Select[*tuple[Any, ...]]:
-    """`query` over the pages of a corpus, each beside its coarse label where it has one."""
+    """Apply `query` to the pages of a corpus, each joined with its coarse label where it has one."""
     coarse = and_(tables.LabelRow.page_id == tables.PageRow.id, tables.LabelRow.kind == Kind.COARSE)
     return (
         query.select_from(tables.PageRow)

@@ -1,4 +1,4 @@
-"""Keyset cursors: where a listing goes on, opaque to the caller and bound to the query it came from.
+"""Keyset cursors: positions in a listing, opaque to the caller and bound to the query they came from.
 
 A cursor holds ids alone, which its holder has seen already; the checksum is there
 to turn typing errors, tampering and a cursor of another query into an error
@@ -19,17 +19,17 @@ Filters = Mapping[str, str | int | None]
 
 
 class CursorRefused(FlywheelError):
-    """The cursor was not given out for this query (API: 422)."""
+    """The cursor was not made for this query (API: 422)."""
 
 
 def encode(position: tuple[int, ...], filters: Filters) -> str:
-    """The cursor of a listing that goes on after `position`."""
+    """Cursor of a listing that goes on after `position`."""
     body = json.dumps(position, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_checksum(body, filters) + body).decode().rstrip("=")
 
 
 def decode(cursor: str, filters: Filters, length: int) -> tuple[int, ...]:
-    """The position, of `length` integers, that `cursor` holds. Raises CursorRefused."""
+    """Position, of `length` integers, that `cursor` holds. Raises CursorRefused."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         checksum, body = raw[:8], raw[8:]

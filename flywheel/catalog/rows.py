@@ -13,7 +13,7 @@ R = TypeVar("R", bound=tables.Row)
 
 
 def row_by_id(session: Session, kind: type[R], row_id: int | str, noun: str) -> R:
-    """The row of this id. Raises NotFound naming the noun."""
+    """Look a row up by its id. Raises NotFound that names the noun."""
     row = session.get(kind, row_id)
     if row is None:
         raise NotFound(f"no {noun} has the id {row_id!r}")

@@ -1,4 +1,4 @@
-"""The command line: everything a person does with the service, through the client and nothing else.
+"""Command line of the service. All commands go through the client, but for those of the embedded stack.
 
 Commands live in one module a noun. Those import their libraries when they run, so
 that `flywheel --help` answers at once. Exit codes: 0 done, 1 the work failed, 2 the
@@ -19,14 +19,14 @@ app = build()
 
 
 def main() -> None:
-    """The `flywheel` command."""
-    from flywheel.cli.failures import exit_code, tell
+    """Run the `flywheel` command and exit with its code."""
+    from flywheel.cli.failures import exit_code, print_error
     from flywheel.errors import FlywheelError
 
     try:
         app()
     except FlywheelError as error:
-        tell(error, as_json="--json" in sys.argv)
+        print_error(error, as_json="--json" in sys.argv)
         sys.exit(exit_code(error))
     except BrokenPipeError:  # the reader of our output, `head` perhaps, has had enough
         sys.stderr.close()

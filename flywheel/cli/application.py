@@ -1,4 +1,4 @@
-"""The commands, gathered: names, order and panels of `flywheel --help`."""
+"""Typer application of all commands: names, order and panels of `flywheel --help`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ HELP = (
 EPILOG = "\n".join(
     (
         "[bold]First steps[/]",
-        "  flywheel demo                                     the whole loop, on a drawn corpus",
-        "  flywheel up --detach                              start the embedded stack here",
-        "  flywheel submit books/ -c books -l bo --wait      label a folder of PDFs and scans",
-        "  flywheel pages books --verdict rejected           which pages, and why",
-        "  flywheel round start -l bo --wait                 learn from the accepted ones",
-        "  flywheel export books --to out/                   a training set, as Parquet",
+        "  flywheel demo                                 the loop, on a drawn corpus",
+        "  flywheel up --detach                          start the embedded stack here",
+        "  flywheel submit books/ -c books -l bo --wait  label a folder of PDFs, scans",
+        "  flywheel pages books --verdict rejected       which pages, and why",
+        "  flywheel round start -l bo --wait             learn from the accepted ones",
+        "  flywheel export books --to out/               a training set, as Parquet",
         "",
         "Every command takes --json. Exit codes: 0 done, 1 the work failed, 2 the call was wrong.",
     )
@@ -29,7 +29,7 @@ STACK, INTAKE, LOOP, OUT, ADMIN = "The stack", "Documents and pages", "The loop"
 
 
 def build() -> typer.Typer:
-    """The application. Importing its modules costs no more than Typer itself."""
+    """Build the application. Importing the commands costs little more than Typer itself."""
     app = typer.Typer(
         help=HELP,
         epilog=EPILOG,
@@ -58,7 +58,7 @@ def _examples(*lines: str) -> str:
 
 
 EXAMPLES = {
-    "demo": _examples("flywheel demo --data-dir /tmp/turn --report turn.json"),
+    "demo": _examples("flywheel demo --data-dir /tmp/demo --report report.json"),
     "up": _examples(
         "flywheel up                       in the foreground; Ctrl-C ends it all",
         "flywheel up --detach              in the background; `flywheel down` ends it",

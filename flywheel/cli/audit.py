@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flywheel.cli import show
 from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, CorpusArgument, DataDir
+from flywheel.reasons import Reason
 
 if TYPE_CHECKING:
     from flywheel.wire import Audit, AuditRow
@@ -27,9 +28,9 @@ def audit(
 
 def _show_audit(found: Audit) -> None:
     if not found.with_text:
-        show.say(f"none of the {found.pages} pages has a text layer")
+        show.echo(f"none of the {found.pages} pages has a text layer")
         return
-    show.say(
+    show.echo(
         f"{show.count(found.pages)} pages, {show.count(found.with_text)} with a text layer; "
         f"[red]{show.count(found.lying)}[/] of those lie ({found.lying / found.with_text:.0%})"
     )
@@ -41,15 +42,17 @@ def _show_rows(title: str, rows: list[AuditRow]) -> None:
     with_text = [row for row in rows if row.with_text]
     made = show.table(title.lower()[:-1], ">with text", ">lie", ">share", "", "*because", title=title)
     for row in with_text[:SHOWN]:
-        because = ", ".join(f"{reason} {number}" for reason, number in row.reasons.items() if reason != "accepted")
+        because = ", ".join(
+            f"{reason} {number}" for reason, number in row.reasons.items() if reason != Reason.ACCEPTED
+        )
         made.add_row(
-            show.plainly(row.name),
+            show.escaped(row.name),
             show.count(row.with_text),
             show.count(row.lying),
             f"{row.share or 0:.0%}",
             f"[red]{show.bar(row.share, 8)}[/]",
             f"[dim]{because}[/]",
         )
-    show.say(made)
+    show.echo(made)
     if len(with_text) > SHOWN:
-        show.say(f"[dim]and {len(with_text) - SHOWN} more, --json has them[/]")
+        show.echo(f"[dim]and {len(with_text) - SHOWN} more, --json has them[/]")

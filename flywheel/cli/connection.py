@@ -16,12 +16,12 @@ DEFAULT_DIR = Path(".flywheel")
 
 
 def data_directory(given: Path | None) -> Path:
-    """The directory of the embedded stack."""
+    """Directory of the embedded stack: the option, else FLYWHEEL_DATA_DIR, else .flywheel."""
     return given or Path(os.environ.get("FLYWHEEL_DATA_DIR") or DEFAULT_DIR)
 
 
 def connect(given: Path | None) -> Client:
-    """A client of the server in question: --data-dir, else FLYWHEEL_API_URL, else the default directory.
+    """Connect to the server of --data-dir, else of FLYWHEEL_API_URL, else of the default directory.
 
     Raises SetupError that says what to do when there is none.
     """

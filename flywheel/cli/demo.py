@@ -19,7 +19,7 @@ def demo(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn the flywheel once: draw a corpus, label it, train, promote, relabel, export."""
+    """Run the whole loop once: draw a corpus, label it, train, promote, relabel, export."""
     from flywheel.demo import run
 
     written = run(data_directory(data_dir), report)  # tells of its progress on standard error

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ExportFailed(FlywheelError):
-    """The worker could not write it."""
+    """The worker could not write the export."""
 
 
 def export(
@@ -53,10 +53,10 @@ def _show_files(found: Export, format: ExportFormat, to: Path, total: int) -> No
     made = show.table("file", ">size", "sha256")
     for file in found.files:
         made.add_row(file.path, show.size(file.size), f"[dim]{file.sha256[:16]}[/]")
-    show.say(made)
-    show.say(f"[green]{show.count(found.rows)} rows[/], {show.size(total)} in {to}, every file checked")
+    show.echo(made)
+    show.echo(f"[green]{show.count(found.rows)} rows[/], {show.size(total)} in {to}, every file checked")
     if format.loads:
-        show.say(f"[dim]{show.plainly(format.loads.format(directory=to))}[/]")
+        show.echo(f"[dim]{show.escaped(format.loads.format(directory=to))}[/]")
 
 
 def _check_target(to: Path) -> None:
@@ -92,7 +92,7 @@ def _download(client: Client, found: Export, to: Path, *, hidden: bool) -> None:
 
 
 def check_manifest(directory: Path) -> None:
-    """Hold every file against the manifest's sha256. Raises BlobCorrupt naming the first that differs."""
+    """Check every file against the manifest's sha256. Raises BlobCorrupt that names the first that differs."""
     try:
         entries = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"]
         named = [(str(entry["name"]), str(entry["sha256"])) for entry in entries]

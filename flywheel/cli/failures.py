@@ -1,4 +1,4 @@
-"""Errors for people: one line, what to do about it, and the exit code."""
+"""Errors of commands: a line for people with a hint, or JSON, and the exit code."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ FAILED, WRONG_CALL = 1, 2
 
 
 def exit_code(error: FlywheelError) -> int:
-    """2 when the call was wrong: what it named does not exist, or may not be done; else 1."""
+    """Exit code: 2 when the call was wrong, because its object does not exist or forbids it; else 1."""
     if isinstance(error, ApiError):
         return WRONG_CALL if 400 <= error.status < 500 and error.status != 429 else FAILED
     return WRONG_CALL if isinstance(error, NotFound | Conflict | Rejected) else FAILED
 
 
 def advice(error: FlywheelError) -> str | None:
-    """What to do next, where that is known."""
+    """Hint at the next step, where one is known."""
     if isinstance(error, ApiError):
         if error.status == 0:
             return "is it up? `flywheel status` tells; `flywheel up` starts the embedded stack"
@@ -35,8 +35,8 @@ def advice(error: FlywheelError) -> str | None:
     return None
 
 
-def tell(error: FlywheelError, *, as_json: bool) -> None:
-    """To standard error, as text or as the API's own form of an error."""
+def print_error(error: FlywheelError, *, as_json: bool) -> None:
+    """Print an error to standard error, as text or as the API's own JSON."""
     if as_json:
         code = error.code if isinstance(error, ApiError) else _code(error)
         print(json.dumps({"error": {"code": code, "detail": str(error)}}, ensure_ascii=False), file=sys.stderr)

@@ -22,9 +22,9 @@ def create(
     scope: Annotated[
         list[Scope], typer.Option("--scope", "-s", metavar="S", help=f"{', '.join(Scope)}; again for more.")
     ],
-    name: Annotated[str, typer.Option("--name", help="Whose it is, for people.")] = "made with the command line",
+    name: Annotated[str, typer.Option("--name", help="Its holder, for people.")] = "made with the command line",
     days: Annotated[
-        int | None, typer.Option("--days", min=1, max=36500, help="Good for so long; else for ever.")
+        int | None, typer.Option("--days", metavar="N", min=1, max=36500, help="Good for so long; else for ever.")
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -39,7 +39,7 @@ def create(
 
 
 def _show_new(made: NewKey) -> None:
-    show.say(made.key)
+    show.echo(made.key)
     show.note("keep it: it is not stored and cannot be shown again")
 
 
@@ -56,8 +56,8 @@ def _show_keys(found: list[KeyInfo]) -> None:
     for key in found:
         ends = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
         ends = f"[red]revoked {key.revoked_at:%Y-%m-%d}[/]" if key.revoked_at else ends
-        made.add_row(key.id, show.plainly(key.name), " ".join(key.scopes), f"{key.created_at:%Y-%m-%d}", ends)
-    show.say(made)
+        made.add_row(key.id, show.escaped(key.name), " ".join(key.scopes), f"{key.created_at:%Y-%m-%d}", ends)
+    show.echo(made)
 
 
 @app.command()
@@ -69,4 +69,4 @@ def revoke(
     """End a key, for good, within seconds."""
     with connect(data_dir) as client:
         client.revoke_key(key_id)
-    show.answer({"id": key_id, "revoked": True}, lambda: show.say(f"revoked {key_id}"), as_json=as_json)
+    show.answer({"id": key_id, "revoked": True}, lambda: show.echo(f"revoked {key_id}"), as_json=as_json)

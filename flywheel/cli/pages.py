@@ -12,7 +12,8 @@ from flywheel.cli import show
 from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, CorpusArgument, DataDir
 from flywheel.cli.summary import show_summary
-from flywheel.document import encode
+from flywheel.document import Outcome, encode
+from flywheel.states import PageState
 
 if TYPE_CHECKING:
     from flywheel.document import Label
@@ -30,29 +31,30 @@ def corpora(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 def _show_corpora(found: list[Corpus]) -> None:
     if not found:
-        show.say("no corpus yet; `flywheel submit FILE --corpus NAME` makes one")
+        show.echo("no corpus yet; `flywheel submit FILE --corpus NAME` makes one")
         return
     made = show.table("corpus", ">documents", ">pages", "since")
     for corpus in found:
         since = corpus.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-        made.add_row(show.plainly(corpus.name), show.count(corpus.documents), show.count(corpus.pages), since)
-    show.say(made)
+        made.add_row(show.escaped(corpus.name), show.count(corpus.documents), show.count(corpus.pages), since)
+    show.echo(made)
 
 
 def pages(
     corpus: CorpusArgument,
     verdict: Annotated[
-        str | None, typer.Option("--verdict", metavar="V", help="accepted, rejected or review.")
+        Outcome | None, typer.Option("--verdict", metavar="V", help=f"{', '.join(Outcome)}.")
     ] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="R", help="A code, e.g. no_text_layer.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option("--state", metavar="S", help="pending, labelled, waiting or quarantined.")
+        PageState | None, typer.Option("--state", metavar="S", help=f"{', '.join(PageState)}.")
     ] = None,
     document: Annotated[int | None, typer.Option("--document", metavar="ID", help="Of one document only.")] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help=f"At most so many [{SHOWN}; with --json all].")
+        int | None,
+        typer.Option("--limit", "-n", metavar="N", min=1, help=f"At most so many [{SHOWN}; with --json all]."),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -76,24 +78,24 @@ def pages(
 
 def _show_pages(listed: list[Page], *, more: bool) -> None:
     if not listed:
-        show.say("no page fits")
+        show.echo("no page fits")
         return
     made = show.table(">page", "document", ">no.", "state", "verdict", "*reason")
     for page in listed:
-        why = f"{page.reason or ''}[dim]{' - ' + show.plainly(page.detail) if page.detail else ''}[/]"
+        why = f"{page.reason or ''}[dim]{' - ' + show.escaped(page.detail) if page.detail else ''}[/]"
         made.add_row(
             str(page.id),
-            show.plainly(page.document),
+            show.escaped(page.document),
             str(page.number + 1),
             show.coloured(page.state),
             show.coloured(page.verdict),
             why,
         )
-    show.say(made)
+    show.echo(made)
     if more:
-        show.say("[dim]there are more: --limit N, or --verdict, --reason, --state, --document to choose[/]")
+        show.echo("[dim]there are more: --limit N, or --verdict, --reason, --state, --document to choose[/]")
     else:
-        show.say("[dim]`flywheel page ID` shows one in full[/]")
+        show.echo("[dim]`flywheel page ID` shows one in full[/]")
 
 
 def page(
@@ -105,7 +107,7 @@ def page(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one page: facts, labels, where the current one came from, and its text."""
+    """Show one page: facts, labels, the current label's lineage, and its text."""
     with connect(data_dir) as client:
         found = client.page(page_id)
         label = client.page_label(page_id) if found.labels else None
@@ -120,7 +122,7 @@ def page(
 
 
 def _show_page(found: PageDetail, label: Label | None, image: Path | None) -> None:
-    show.say(show.facts_table(_facts(found), title=f"Page {found.id}"))
+    show.echo(show.facts_table(_facts(found), title=f"Page {found.id}"))
     if found.labels:
         made = show.table(">label", "kind", "by", "verdict", ">lines", ">confidence", "*reason", title="Labels")
         for item in found.labels:
@@ -128,12 +130,12 @@ def _show_page(found: PageDetail, label: Label | None, image: Path | None) -> No
             mark = f"[bold]{item.id} *[/]" if item.current else str(item.id)
             by = item.checkpoint_id or item.producer
             made.add_row(mark, item.kind, by, show.coloured(item.verdict), str(item.lines), sure, item.reason)
-        show.say(made)
+        show.echo(made)
     if len(found.lineage) > 1:
         steps = [(f"{step.kind} {step.id}", step.detail) for step in found.lineage]
-        show.say(show.facts_table(steps, title="Lineage of *"))
+        show.echo(show.facts_table(steps, title="Lineage of *"))
     if label is not None:
-        show.say("\n[bold]Text[/]\n", show.plainly(label.text) or "[dim](none)[/]", "")
+        show.echo("\n[bold]Text[/]\n", show.escaped(label.text) or "[dim](none)[/]", "")
     if image is not None:
         show.note(f"wrote {image}")
 
@@ -145,15 +147,15 @@ def _facts(found: PageDetail) -> list[tuple[str, object]]:
     size = f"{found.width:.0f} x {found.height:.0f} pt" if found.width and found.height else None
     said = " - ".join(part for part in (found.reason, found.detail or found.explanation) if part)
     return [
-        ("document", show.plainly(f"{found.document}, page {found.number + 1} ({found.corpus})")),
+        ("document", show.escaped(f"{found.document}, page {found.number + 1} ({found.corpus})")),
         ("state", f"{show.coloured(found.state)}  {show.coloured(found.verdict)}"),
-        ("because", show.plainly(said)),
+        ("because", show.escaped(said)),
         ("language, script", f"{found.language or '-'}, {found.script or '-'}"),
         ("size", f"{size or '-'}, rotated {facts.get('rotation', 0)}"),
         ("ink", show.rate(found.ink)),
         ("text layer", _text_layer(facts)),
         ("scripts in it", scripts),
-        ("fonts", show.plainly(fonts)),
+        ("fonts", show.escaped(fonts)),
     ]
 
 

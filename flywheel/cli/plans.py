@@ -10,6 +10,7 @@ import typer
 
 from flywheel.cli import show
 from flywheel.cli.connection import connect
+from flywheel.cli.show import count
 from flywheel.figures import Unit
 from flywheel.states import RoundStatus
 
@@ -51,16 +52,17 @@ def _show(found: RoundDetail) -> None:
     rows = (
         (
             "learns from",
-            f"{_n(outlook.lines)} lines on {_n(outlook.pages)} pages of {_n(outlook.documents)} documents",
+            f"{count(outlook.lines)} lines on {count(outlook.pages)} pages "
+            f"of {count(outlook.documents)} documents",
         ),
         ("begins with", base),
         ("to be held against", outlook.champion or "no champion yet"),
-        ("reads anew", f"{_n(outlook.pages_to_relabel)} pages"),
+        ("reads anew", f"{count(outlook.pages_to_relabel)} pages"),
     )
-    show.say(show.facts_table(rows, title=f"A round for {found.language} with {found.recipe}"))
+    show.echo(show.facts_table(rows, title=f"A round for {found.language} with {found.recipe}"))
     _show_time(plan)
     _show_tokens(plan.tokens)
-    show.say("[dim]nothing was started[/]")
+    show.echo("[dim]nothing was started[/]")
 
 
 def _show_time(plan: Plan) -> None:
@@ -69,13 +71,13 @@ def _show_time(plan: Plan) -> None:
     training = f"at most {show.duration(seconds.training_at_most)}"
     if seconds.training is not None:
         training = f"{show.duration(seconds.training)}, {training}"
-    cutting = f"cutting {_n(plan.outlook.pages_to_cut)} pages"
+    cutting = f"cutting {count(plan.outlook.pages_to_cut)} pages"
     rows = (
         (cutting, unknown if seconds.cutting is None else show.duration(seconds.cutting)),
         ("training", training),
         ("relabelling", unknown if seconds.relabelling is None else show.duration(seconds.relabelling)),
     )
-    show.say(show.facts_table(rows, title="Time, at the rates of earlier rounds"))
+    show.echo(show.facts_table(rows, title="Time, at the rates of earlier rounds"))
 
 
 def _show_tokens(tokens: TokenReport) -> None:
@@ -87,19 +89,15 @@ def _show_tokens(tokens: TokenReport) -> None:
         ("unknown", show.rate(tokens.unknown_share)),
         ("texts are in", f"{tokens.normal_form}; the tokenizer applies {tokens.normaliser}"),
         ("texts that come back changed", show.rate(tokens.changed_share)),
-        ("stacks", f"{_n(tokens.stacks)}, {_n(tokens.split_stacks)} of them cut in tokens"),
+        ("stacks", f"{count(tokens.stacks)}, {count(tokens.split_stacks)} of them cut in tokens"),
         ("cut most often", _examples(tokens.split_examples)),
         (
             "never seen",
-            f"{_n(tokens.unseen_stacks)} of the pages to be read  {_examples(tokens.unseen_examples)}",
+            f"{count(tokens.unseen_stacks)} of the pages to be read  {_examples(tokens.unseen_examples)}",
         ),
     )
-    show.say(show.facts_table(rows, title=f"The tokenizer, on {_n(tokens.texts)} texts"))
+    show.echo(show.facts_table(rows, title=f"The tokenizer, on {count(tokens.texts)} texts"))
 
 
 def _examples(pairs: Sequence[tuple[str, int]]) -> str:
-    return show.plainly("  ".join(f"{stack} {times}" for stack, times in pairs))
-
-
-def _n(number: int) -> str:
-    return show.count(number)
+    return show.escaped("  ".join(f"{stack} {times}" for stack, times in pairs))

@@ -1,4 +1,4 @@
-"""A curve in text, four dots high and two wide a character (Unicode braille)."""
+"""Curves in text, each character four dots high and two wide (Unicode braille)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOGARITHMIC_FROM = 8.0  # largest over smallest value beyond which a linear axis
 def curve(
     points: Sequence[tuple[float, float]], *, width: int = 56, height: int = 8, left: str, right: str
 ) -> list[str]:
-    """Lines of text showing y (shares of 1, labelled in percent) over x, joined from point to point.
+    """Draw y (shares of 1, labelled in percent) over x, joined from point to point.
 
     `left` and `right` label the ends of the x axis. Empty below two points.
     """

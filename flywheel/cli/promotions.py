@@ -23,7 +23,7 @@ def checkpoints(language: Language = None, data_dir: DataDir = None, as_json: As
 
 def _show_checkpoints(found: list[Checkpoint], language: str | None) -> None:
     if not found:
-        show.say("no checkpoint" + (f" for {language}; `flywheel round start` makes one" if language else ""))
+        show.echo("no checkpoint" + (f" for {language}; `flywheel round start` makes one" if language else ""))
         return
     made = show.table("checkpoint", "language", "scripts", ">CER", ">WER", ">round", ">generation", "reads now")
     for item in found:
@@ -37,7 +37,7 @@ def _show_checkpoints(found: list[Checkpoint], language: str | None) -> None:
             str(item.generation),
             f"[green]{' '.join(item.champion_of)}[/]",
         )
-    show.say(made)
+    show.echo(made)
 
 
 def promote(
@@ -67,4 +67,4 @@ def rollback(
 def _show_decision(decision: PromotionInfo) -> None:
     now = decision.checkpoint_id or "the built-in reader, or nobody"
     before = f"  [dim]before: {decision.previous_id}[/]" if decision.previous_id else ""
-    show.say(f"{show.coloured(decision.action)}  {decision.language} is read by [bold]{now}[/] now{before}")
+    show.echo(f"{show.coloured(decision.action)}  {decision.language} is read by [bold]{now}[/] now{before}")

@@ -31,7 +31,7 @@ def queues(
     with connect(data_dir) as client:
         if not watch:
             depths = client.queues()
-            show.answer(depths, lambda: show.say(_render(depths)), as_json=as_json)
+            show.answer(depths, lambda: show.echo(_render(depths)), as_json=as_json)
             return
         with contextlib.suppress(KeyboardInterrupt):
             _watch_json(client) if as_json else _watch(client)
@@ -49,7 +49,7 @@ def _watch(client: Client) -> None:
 def _watch_json(client: Client) -> None:
     """Print one line of JSON a second, for a program that reads along."""
     while True:
-        print(json.dumps(show.plain(client.queues())), flush=True)
+        print(json.dumps(show.to_json(client.queues())), flush=True)
         time.sleep(REFRESH_SECONDS)
 
 

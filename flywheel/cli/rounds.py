@@ -70,13 +70,13 @@ def start(
                 show.note(f"round {found.id}")
             found = _follow(client, found.id, hidden=as_json)
     begun = f"round {found.id} has begun; `flywheel round show {found.id}` follows it"
-    show.answer(found, lambda: _show_round(found) if wait else show.say(begun), as_json=as_json)
+    show.answer(found, lambda: _show_round(found) if wait else show.echo(begun), as_json=as_json)
     if wait and found.status not in SUCCEEDED:
         raise typer.Exit(1)
 
 
 def _setting(text: str) -> tuple[str, JsonValue]:
-    """NAME=VALUE, the value as JSON where it is JSON, else as text."""
+    """Parse NAME=VALUE, the value as JSON where it is JSON, else as text."""
     import json
 
     name, given, value = text.partition("=")
@@ -89,7 +89,7 @@ def _setting(text: str) -> tuple[str, JsonValue]:
 
 
 def _follow(client: Client, round_id: int, *, hidden: bool) -> RoundDetail:
-    """A bar for the training, the phase's name before and after it."""
+    """Follow a round to its end, with a progress bar for its training."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -141,7 +141,7 @@ def list_rounds(language: Language = None, data_dir: DataDir = None, as_json: As
 
 def _show_rounds(found: list[Round]) -> None:
     if not found:
-        show.say("no round yet; `flywheel round start --language TAG` starts one")
+        show.echo("no round yet; `flywheel round start --language TAG` starts one")
         return
     made = show.table(">round", "language", "recipe", "status", ">CER before", ">after", ">relabelled", ">took")
     for row in found:
@@ -157,31 +157,33 @@ def _show_rounds(found: list[Round]) -> None:
             show.count(row.relabelled),
             took,
         )
-    show.say(made)
+    show.echo(made)
 
 
 @app.command("show")
 def show_one(round_id: RoundId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show a round: where it stands, its learning curve, its scores and the decision."""
+    """Show a round: its status, learning curve, scores and decision."""
     with connect(data_dir) as client:
         found = client.round(round_id)
     show.answer(found, lambda: _show_round(found), as_json=as_json)
 
 
 def _show_round(found: RoundDetail) -> None:
-    show.say(show.facts_table(_facts(found), title=f"Round {found.id}"))
+    show.echo(show.facts_table(_facts(found), title=f"Round {found.id}"))
     if drawn := _curve(found):
         samples = found.progress.unit.plural if found.progress else "samples"
-        show.say(f"\n[bold]CER on the validation {samples}[/]\n", *drawn)
+        show.echo(f"\n[bold]CER on the validation {samples}[/]\n", *drawn)
     if found.comparison:
-        show.say(_scores(found.comparison, found.checkpoint_id or "candidate"))
+        show.echo(_scores(found.comparison, found.checkpoint_id or "candidate"))
     for decision in found.decisions:
-        show.say(f"{show.coloured(decision.action)}  {show.plainly(decision.detail)}  [dim]by {decision.actor}[/]")
+        show.echo(
+            f"{show.coloured(decision.action)}  {show.escaped(decision.detail)}  [dim]by {decision.actor}[/]"
+        )
 
 
 def _facts(found: RoundDetail) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [
-        ("status", f"{show.coloured(found.status)}  {show.plainly(found.detail or '')}"),
+        ("status", f"{show.coloured(found.status)}  {show.escaped(found.detail or '')}"),
         ("language, recipe", f"{found.language}, {found.recipe}"),
         ("corpora", ", ".join(found.corpora) or "all"),
         *(_dataset(found.dataset.counts) if found.dataset else ()),
@@ -243,8 +245,8 @@ def _scores(compared: Comparison, checkpoint: str) -> Table:
 
 @app.command()
 def cancel(round_id: RoundId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Stop a round at once; whoever works on it notices within seconds."""
+    """Cancel a round; its workers stop within seconds."""
     with connect(data_dir) as client:
         found = client.cancel_round(round_id)
     cancelled = f"round {round_id} is {show.coloured(found.status)}"
-    show.answer(found, lambda: show.say(cancelled), as_json=as_json)
+    show.answer(found, lambda: show.echo(cancelled), as_json=as_json)

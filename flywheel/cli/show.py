@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel.document import Outcome
 from flywheel.reasons import explanation
-from flywheel.states import DocumentState, PageState, PromotionAction, RequestStatus, RoundStatus
+from flywheel.states import (
+    PageState,
+    ProgramState,
+    PromotionAction,
+    RequestStatus,
+    RoundStatus,
+    StackState,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -33,11 +40,11 @@ class SubmissionStatus(StrEnum):
 COLOURS: dict[str, str] = {
     Outcome.ACCEPTED: "green",
     PageState.LABELLED: "green",
-    DocumentState.READY: "green",
+    StackState.READY: "green",
     SubmissionStatus.SUBMITTED: "green",
     RequestStatus.FINISHED: "green",
     PromotionAction.PROMOTE: "green",
-    "running": "green",
+    ProgramState.RUNNING: "green",
     Outcome.REJECTED: "red",
     SubmissionStatus.REFUSED: "red",
     RoundStatus.REFUSED: "red",
@@ -54,22 +61,22 @@ COLOURS: dict[str, str] = {
 def answer(data: Any, render: Callable[[], object], *, as_json: bool) -> None:
     """Print a command's result: `data` as JSON, or else what `render` prints."""
     if as_json:
-        json.dump(plain(data), sys.stdout, ensure_ascii=False, indent=2)
+        json.dump(to_json(data), sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")
     else:
         render()
 
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """The JSON form of models, and of mappings and lists of them, at any depth."""
     from pydantic import BaseModel
 
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_json(item) for item in value]
     return value
 
 
@@ -79,7 +86,7 @@ def console() -> Console:
     return Console(highlight=False)
 
 
-def say(*parts: RenderableType) -> None:
+def echo(*parts: RenderableType) -> None:
     """Print to standard output, each part on lines of its own."""
     console().print(*parts, sep="\n")
 
@@ -92,7 +99,7 @@ def note(text: str) -> None:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """An empty table. A column that begins with > holds numbers, one with * may wrap."""
+    """Make an empty table. A column that begins with > holds numbers, one with * may wrap."""
     from rich import box
     from rich.table import Table
 
@@ -115,14 +122,14 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def coloured(word: str | None) -> str:
-    """A state, verdict or status in its colour."""
+    """Markup of a state, verdict or status in its colour."""
     if not word:
         return "[dim]-[/]"
     colour = COLOURS.get(word)
     return f"[{colour}]{word}[/]" if colour else word
 
 
-def plainly(text: object) -> str:
+def escaped(text: object) -> str:
     """Escape text from outside, so that nothing in it is taken for markup."""
     from rich.markup import escape
 
@@ -140,7 +147,7 @@ def rate(fraction: float | None) -> str:
 
 
 def bar(share: float | None, width: int = 12) -> str:
-    """A share of 1 as a bar of eighths."""
+    """Bar of eighths of a character for a share of 1."""
     if share is None:
         return ""
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
@@ -149,7 +156,7 @@ def bar(share: float | None, width: int = 12) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes for people."""
+    """Bytes for people: 1500 -> "1.5 kB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
@@ -175,7 +182,7 @@ def reasons_table(counts: Mapping[str, int], counted: str, *, title: str) -> Tab
 
 
 def facts_table(rows: Iterable[tuple[str, object]], title: str | None = None) -> Table:
-    """Names and values, without a heading."""
+    """Table of names and values, without a heading."""
     from rich.table import Table
 
     made = Table.grid(padding=(0, 2))
@@ -189,7 +196,7 @@ def facts_table(rows: Iterable[tuple[str, object]], title: str | None = None) ->
 
 
 def progress(unit: str, *, hidden: bool, by_bytes: bool = False) -> Progress:
-    """A bar on standard error with rate and time left; `hidden` for --json."""
+    """Progress bar on standard error with rate and time left; `hidden` for --json."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -221,7 +228,7 @@ def _rate_column(unit: str) -> Any:
     from rich.text import Text
 
     class RateColumn(ProgressColumn):
-        """Work a second, from the bar's own recent speed."""
+        """Column of work a second, by the bar's own recent speed."""
 
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed

@@ -34,10 +34,10 @@ def up(
     directory = data_directory(data_dir)
     stack = _start(directory, detach, as_json)
     ready = (
-        f"[green]ready[/]  {stack.api_url}  [dim]key in {stack.status.key_file}[/]",
+        f"{show.coloured(stack.status.state)}  {stack.api_url}  [dim]key in {stack.status.key_file}[/]",
         f"        [dim]API text at {stack.api_url}/docs, logs in {directory / 'logs'}[/]",
     )
-    show.answer(_public(stack.status), lambda: show.say(*ready), as_json=as_json)
+    show.answer(_public(stack.status), lambda: show.echo(*ready), as_json=as_json)
     if detach:
         return
     show.note("Ctrl-C ends it")
@@ -69,7 +69,7 @@ def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     stopped = local.stop(directory)
     said = f"stopped the stack in {directory}" if stopped else f"nothing ran in {directory}"
     data = {"stopped": stopped, "data_dir": str(directory)}
-    show.answer(data, lambda: show.say(said), as_json=as_json)
+    show.answer(data, lambda: show.echo(said), as_json=as_json)
 
 
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
@@ -102,7 +102,7 @@ def _cluster_status(as_json: bool) -> None:
     api_url = os.environ["FLYWHEEL_API_URL"]
 
     def render() -> None:
-        show.say(f"[green]ready[/]  {api_url}")
+        show.echo(f"{show.coloured(StackState.READY)}  {api_url}")
         _show_workers(workers)
 
     show.answer({"api_url": api_url, "workers": workers}, render, as_json=as_json)
@@ -113,34 +113,34 @@ def _show_workers(workers: list[Worker]) -> None:
         return
     made = show.table("worker", "device", ">memory", ">in use", "*doing", title="Workers")
     for worker in workers:
-        doing = show.plainly(worker.doing or "nothing")
+        doing = show.escaped(worker.doing or "nothing")
         if worker.waiting_for:
-            doing = f"[yellow]waits: {show.plainly(worker.waiting_for)}[/]"
+            doing = f"[yellow]waits: {show.escaped(worker.waiting_for)}[/]"
         total = f" of {show.size(worker.memory_total)}" if worker.memory_total else ""
         memory = show.size(worker.memory_used) + total if worker.memory_used is not None else "-"
         used = "-" if worker.utilisation is None else f"{worker.utilisation:.0%}".replace("%", " %")
         name = " ".join(part for part in (worker.device, worker.device_name) if part)
         made.add_row(f"{worker.name} [dim]{worker.id.rsplit(':', 1)[-1]}[/]", name, memory, used, doing)
-    show.say(made)
+    show.echo(made)
 
 
 def _show_status(found: StackStatus, workers: list[Worker]) -> None:
-    show.say(f"{show.coloured(found.state)}  {found.message}  [dim]{found.data_dir}[/]")
+    show.echo(f"{show.coloured(found.state)}  {found.message}  [dim]{found.data_dir}[/]")
     if found.state is not StackState.READY:
-        show.say(f"[dim]start it with `flywheel up --data-dir {found.data_dir} --detach`[/]")
+        show.echo(f"[dim]start it with `flywheel up --data-dir {found.data_dir} --detach`[/]")
         return
-    show.say(f"[dim]key in {found.key_file}[/]")
+    show.echo(f"[dim]key in {found.key_file}[/]")
     made = show.table("program", "state", ">pid", ">restarts", ">for", "log")
     for program in found.programs:
         age = show.duration(time.time() - program.since)
         state = show.coloured(program.state)
         made.add_row(program.name, state, str(program.pid or "-"), str(program.restarts), age, program.log)
-    show.say(made)
+    show.echo(made)
     _show_workers(workers)
 
 
 def _public(found: StackStatus) -> dict[str, object]:
-    """The status without the URLs that hold passwords."""
+    """Status as a dictionary, without the URLs that hold passwords."""
     fields = asdict(found)
     for secret in ("database_url", "redis_url", "store_url"):
         fields.pop(secret)

@@ -1,4 +1,4 @@
-"""evaluate --modes: a study of pages compressed into vision tokens, and of their text as read from them.
+"""evaluate --modes: the compression study, precision of a page reader against its vision tokens by mode.
 
 The DeepSeek-OCR paper's table on the Fox benchmark (section 4.1): pages grouped by how many text tokens
 their truth has, and for each mode the precision (1 - CER, no lower than 0) and the compression (text
@@ -25,7 +25,7 @@ MOST_GROUPS = 12  # beyond which the groups grow
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One file in one mode. Tokens are of all its pages; text tokens are of the truth."""
+    """Result of one file in one mode. Tokens are of all its pages; text tokens are of the truth."""
 
     file: str
     mode: str
@@ -39,7 +39,7 @@ class Point:
 
 
 def report(checkpoint: str, runs: Mapping[str, Sequence[Trial]], plot: Path | None, *, as_json: bool) -> None:
-    """Print the study, and draw it. Exit code 1 when a file could not be read."""
+    """Print the study, and draw it into `plot`. Exit code 1 when a file could not be read."""
     points = [point for mode, found in runs.items() for trial in found if (point := _point(mode, trial))]
     unread = [
         f"{trial.name} in {mode} mode"
@@ -74,7 +74,7 @@ def _point(mode: str, trial: Trial) -> Point | None:
 
 
 def _rows(points: Sequence[Point], modes: Sequence[str]) -> list[dict[str, Any]]:
-    """Groups of pages by text tokens: of each its range, its size, and the means by mode."""
+    """Group the points by text tokens: range and size of each group, with the means by mode."""
     if not points:
         return []
     most = max(point.text_tokens for point in points)
@@ -108,7 +108,7 @@ def _show(checkpoint: str, rows: list[dict[str, Any]], modes: Sequence[str]) -> 
         ]
         low, high = row["text_tokens"]
         made.add_row(f"{low}-{high}", show.count(row["files"]), *cells)
-    show.say(made)
+    show.echo(made)
 
 
 COLOURS = ("#0b6e99", "#c2410c", "#15803d", "#7e22ce", "#b45309", "#be123c")
@@ -117,7 +117,7 @@ WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640, 400, 60, 40, 130, 50  # pixels
 
 
 def picture(points: Sequence[Point], checkpoint: str) -> str:
-    """An SVG: precision over compression, a dot a file, a colour a mode."""
+    """Draw an SVG of precision over compression, a dot a file, a colour a mode."""
     from html import escape
 
     across = max((point.compression for point in points), default=1.0) * 1.05

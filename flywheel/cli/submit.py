@@ -129,19 +129,21 @@ def _show_rows(rows: list[Submission]) -> None:
     made = show.table("file", "", ">document", "*why")
     for row in listed:
         made.add_row(
-            show.plainly(row.file), show.coloured(row.status), show.count(row.document_id), f"[dim]{_why(row)}[/]"
+            show.escaped(row.file), show.coloured(row.status), show.count(row.document_id), f"[dim]{_why(row)}[/]"
         )
-    show.say(made)
+    show.echo(made)
     if hidden := len(rows) - len(listed):
-        show.say(f"[dim]and {hidden} more, submitted[/]")
+        show.echo(f"[dim]and {hidden} more, submitted[/]")
     tally = Counter(row.status for row in rows)
-    show.say("  ".join(f"{tally[status]} {show.coloured(status)}" for status in SubmissionStatus if tally[status]))
+    show.echo(
+        "  ".join(f"{tally[status]} {show.coloured(status)}" for status in SubmissionStatus if tally[status])
+    )
 
 
 def _why(row: Submission) -> str:
     if row.status is SubmissionStatus.DUPLICATE:
         return "the corpus holds these bytes already"
-    return f"{row.reason}: {show.plainly(row.detail or explanation(row.reason))}" if row.reason else ""
+    return f"{row.reason}: {show.escaped(row.detail or explanation(row.reason))}" if row.reason else ""
 
 
 def _wait(client: Client, corpus: str, *, hidden: bool) -> Summary:

@@ -24,10 +24,10 @@ def show_summary(summary: Summary) -> None:
     ]
     if verdicts:
         rows.append(("labels", ", ".join(verdicts)))
-    show.say(show.facts_table(rows, title=f"Corpus {show.plainly(summary.corpus)}"))
+    show.echo(show.facts_table(rows, title=f"Corpus {show.escaped(summary.corpus)}"))
     if pages.by_reason:
-        show.say(show.reasons_table(pages.by_reason, "pages", title="Pages by reason"))
+        show.echo(show.reasons_table(pages.by_reason, "pages", title="Pages by reason"))
     if documents.by_reason:
-        show.say(show.reasons_table(documents.by_reason, "documents", title="Documents in quarantine"))
+        show.echo(show.reasons_table(documents.by_reason, "documents", title="Documents in quarantine"))
     if pages.waiting:
-        show.say("[dim]what waits has no reader yet: `flywheel round start --language TAG` trains one[/]")
+        show.echo("[dim]what waits has no reader yet: `flywheel round start --language TAG` trains one[/]")

@@ -47,7 +47,7 @@ def read(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Label one PDF or image now, without a corpus. Prints its text, or its labels with --json."""
+    """Read one PDF or image now, outside any corpus. Prints its text, or its labels with --json."""
     if reader is not None and checkpoint is not None:
         raise typer.BadParameter("--reader and --checkpoint say the same: give one of them")
     if reader is not None and reader not in BUILTIN_READERS:
@@ -120,7 +120,7 @@ def evaluate(
 
 
 def _pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
-    """(page, text) for every page file with a .txt of the same name beside it."""
+    """Yield (page, text) for every page file with a .txt of the same name beside it."""
     for page in sorted(directory.rglob("*")):
         text = page.with_suffix(".txt")
         if page.suffix.lower() in READABLE_SUFFIXES and text.is_file():
@@ -161,7 +161,7 @@ def _row(page: Path, trial: Trial) -> dict[str, Any]:
 
 
 def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rates over all files: sums of edits by sums of characters, so that long files weigh more.
+    """Error rates over all files: sums of edits by sums of characters, so that long files weigh more.
 
     A server that counts no words leaves WER the mean of the files', weighted by characters.
     """
@@ -179,7 +179,7 @@ def _show_scores(rows: list[dict[str, Any]], total: dict[str, Any], checkpoint: 
     made = show.table("file", ">CER", ">WER", ">edits", ">characters", "*", title=f"Read with {checkpoint}")
     for row in rows:
         made.add_row(
-            show.plainly(row["file"]),
+            show.escaped(row["file"]),
             show.rate(row["cer"]),
             show.rate(row["wer"]),
             show.count(row["edits"]),
@@ -194,4 +194,4 @@ def _show_scores(rows: list[dict[str, Any]], total: dict[str, Any], checkpoint: 
         show.count(total["edits"]),
         show.count(total["characters"]),
     )
-    show.say(made)
+    show.echo(made)

@@ -1,4 +1,4 @@
-"""The typed client: every noun of the API as methods that give models of flywheel.wire.
+"""Typed client of the API: methods by noun that return models of flywheel.wire.
 
     with Client("http://127.0.0.1:8400", key) as client:
         client.submit("books", Path("a.pdf"), language="bo")
@@ -35,7 +35,7 @@ __all__ = ["Client", "follow"]
 
 
 class Client:
-    """A connection pool to one server. Not for use by several threads at once while closing."""
+    """Client of one server, over a pool of connections. Threads may share it until it is closed."""
 
     def __init__(
         self, url: str, key: str, *, timeout: float = 60.0, transport: httpx.BaseTransport | None = None
@@ -66,7 +66,7 @@ class Client:
         return self._http.get(f"/v1/corpora/{_part(corpus)}", wire.Summary)
 
     def follow_corpus(self, corpus: str) -> Iterator[wire.Summary]:
-        """Its summary again and again, the last one settled."""
+        """Yield the corpus's summary again and again, the last one settled."""
         return follow(lambda: self.summary(corpus), lambda summary: summary.settled)
 
     def audit(self, corpus: str, limit: int = 200) -> wire.Audit:
@@ -105,7 +105,7 @@ class Client:
         document: int | None = None,
         batch: int = 500,
     ) -> Iterator[wire.Page]:
-        """Every page that fits, fetched `batch` at a time."""
+        """Yield every page that fits the filters, fetched `batch` at a time."""
         filters = {"state": state, "verdict": verdict, "reason": reason, "document": document, "limit": batch}
         return self._http.listing(f"/v1/corpora/{_part(corpus)}/pages", wire.Pages, filters)
 
@@ -113,7 +113,7 @@ class Client:
         return self._http.get(f"/v1/pages/{page_id}", wire.PageDetail)
 
     def page_label(self, page_id: int) -> Label:
-        """The label that speaks for the page; ApiError 404 while there is none."""
+        """Current label of a page. Raises ApiError 404 while there is none."""
         return decode_label(self._http.request("GET", f"/v1/pages/{page_id}/label").json())
 
     def label(self, label_id: int) -> Label:
@@ -128,7 +128,7 @@ class Client:
         label: int | None = None,
         format: str = "png",
     ) -> bytes:
-        """The encoded picture; `annotated` draws the label (default: the current one) on it."""
+        """Encoded picture of a page; `annotated` draws the label (default: the current one) on it."""
         params = {"dpi": dpi, "annotated": annotated, "label": label, "format": format}
         return self._http.request("GET", f"/v1/pages/{page_id}/image", params=params).content
 
@@ -171,7 +171,7 @@ class Client:
         recipe: str = "line",
         overrides: Mapping[str, JsonValue] | None = None,
     ) -> wire.RoundDetail:
-        """What such a round would do; follow it until it is planned."""
+        """Have a round planned without starting it; follow it until it is planned."""
         return self._ask_round("/v1/rounds/plan", language, corpora, recipe, overrides)
 
     def _ask_round(
@@ -197,7 +197,7 @@ class Client:
         return self._http.get(f"/v1/rounds/{round_id}", wire.RoundDetail)
 
     def follow_round(self, round_id: int) -> Iterator[wire.RoundDetail]:
-        """The round again and again, the last one ended."""
+        """Yield the round again and again, the last one ended."""
         return follow(lambda: self.round(round_id), lambda found: found.status in ENDED_ROUNDS)
 
     def cancel_round(self, round_id: int) -> wire.RoundDetail:
@@ -234,7 +234,7 @@ class Client:
         return self._http.listed("/v1/exports", wire.Export, corpus=corpus)
 
     def follow_export(self, export_id: int) -> Iterator[wire.Export]:
-        """The export again and again, the last one finished or failed."""
+        """Yield the export again and again, the last one finished or failed."""
         return follow(lambda: self.export(export_id), lambda found: found.status in ENDED_REQUESTS)
 
     def download_export_file(
@@ -264,7 +264,7 @@ class Client:
         truth: str | None = None,
         on_bytes: OnBytes = ignore_bytes,
     ) -> wire.Trial:
-        """Have one file read now; with its true text, also scored. `mode` is of a page reader."""
+        """Start the reading of one file; with its true text it is also scored. `mode` is a page reader's."""
         params = {"name": path.name, "language": language, "checkpoint": checkpoint, "mode": mode}
         if truth is None:
             return parse(self._http.send_file("/v1/trials", path, params, on_bytes), wire.Trial)
@@ -276,7 +276,7 @@ class Client:
         return self._http.get(f"/v1/trials/{trial_id}", wire.Trial)
 
     def follow_trial(self, trial_id: int) -> Iterator[wire.Trial]:
-        """The trial again and again, the last one finished or failed."""
+        """Yield the trial again and again, the last one finished or failed."""
         return follow(lambda: self.trial(trial_id), lambda found: found.status in ENDED_REQUESTS)
 
     # Keys
@@ -295,5 +295,5 @@ class Client:
 
 
 def _part(name: str) -> str:
-    """A name as one part of a URL."""
+    """Quote a name as one part of a URL."""
     return quote(name, safe="")

@@ -1,4 +1,4 @@
-"""HTTP under the client: one request, tried again where that is harmless, and answers as models."""
+"""HTTP connection under the client: requests, tried again where that is harmless, and answers as models."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ POLL_SHARE = 10  # a poll that took 0.2 s is followed by a pause of 2 s
 
 
 def ignore_bytes(_: int) -> None:
-    """No progress wanted."""
+    """Discard the progress."""
 
 
 class ApiConnection:
-    """A pool of connections to one server, and the key that goes with every request."""
+    """Pool of connections to one server, with the key that goes with every request."""
 
     def __init__(self, url: str, key: str, timeout: float, transport: httpx.BaseTransport | None) -> None:
         self.url = url
@@ -58,7 +58,7 @@ class ApiConnection:
         return parse(self.request("POST", url, json=body), model)
 
     def listing(self, url: str, model: type[Any], params: Mapping[str, Any]) -> Iterator[Any]:
-        """The items of every page of a listing, by following its cursors."""
+        """Yield the items of every page of a listing, by following its cursors."""
         cursor: str | None = None
         while True:
             batch = self.get(url, model, **params, cursor=cursor)
@@ -86,7 +86,7 @@ class ApiConnection:
         return _attempt(send, self.url, again=url.endswith("/documents"))
 
     def download(self, url: str, target: Path, on_bytes: OnBytes) -> str:
-        """Streams a GET into `target`; returns the sha256 of what came."""
+        """Stream a GET into `target`; return the sha256 of what came."""
         digests: list[str] = []
 
         def receive() -> httpx.Response:
@@ -112,7 +112,7 @@ def _write(response: httpx.Response, target: Path, on_bytes: OnBytes) -> str:
 
 
 def follow(read: Callable[[], T], ended: Callable[[T], bool]) -> Iterator[T]:
-    """`read` again and again until `ended`; pauses grow with how long an answer takes, so that
+    """Yield what `read` returns until it has `ended`; pauses grow with how long an answer takes, so that
     watching a large corpus is no load on it."""
     while True:
         before = time.monotonic()
@@ -124,7 +124,7 @@ def follow(read: Callable[[], T], ended: Callable[[T], bool]) -> Iterator[T]:
 
 
 def _attempt(call: Callable[[], httpx.Response], url: str, again: bool) -> httpx.Response:
-    """The answer of `call`, tried again on 503 and lost connections where `again` allows.
+    """Make a call, again on 503 and lost connections where `again` allows it.
 
     A server that was not reached at all has done nothing, so that is tried once more in any case.
     """

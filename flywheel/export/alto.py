@@ -89,5 +89,5 @@ def _place(box: Box, row: ExportedPage, size: tuple[int, int]) -> dict[str, str]
 
 
 def _clean(text: str) -> str:
-    """Without the characters that XML cannot hold."""
+    """Remove the characters that XML cannot hold."""
     return _FORBIDDEN.sub("", text)

@@ -53,6 +53,6 @@ class ExportFormat(StrEnum):
 
     @property
     def write_files(self) -> Writer:
-        """The writer. Its libraries, PyArrow among them, are imported here and not before."""
+        """Writer of the format. Its libraries, PyArrow among them, are imported here and not before."""
         writer: Writer = import_module(f"flywheel.export.{self.value}").write_files
         return writer

@@ -1,4 +1,4 @@
-"""JSON lines for fine-tuning DeepSeek-OCR: one sample a page, a prompt and the answer wanted.
+"""JSON lines for fine-tuning DeepSeek-OCR: one sample a page, of a prompt and the wanted answer.
 
 The prompt tells what the label is worth, as in the paper (section 3.4): a coarse label,
 straight from a text layer, answers "Free OCR." with plain text; a fine one, or a person's,

@@ -44,7 +44,7 @@ def _config() -> str:
 
 
 def _task(row: ExportedPage, image: Path) -> dict[str, Any]:
-    """A person's label comes as an annotation, a reader's as a prediction."""
+    """Task of a page: a person's label becomes an annotation, a reader's a prediction."""
     results = [
         part for number, (category, line) in enumerate(_lines(row)) for part in _pair(row, number, category, line)
     ]

@@ -44,7 +44,7 @@ def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
 
 
 def _lines(row: ExportedPage) -> Iterator[tuple[str, Box]]:
-    """Texts without tabs or line breaks, which the lists could not hold, and boxes in pixels."""
+    """Yield texts without tabs and line breaks, which the lists could not hold, and boxes in pixels."""
     size = pixel_size(row)
     for line in row.label.lines:
         box = in_pixels(line.box, row, size)

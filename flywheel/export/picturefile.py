@@ -28,7 +28,7 @@ def pixel_size(row: ExportedPage) -> tuple[int, int]:
 
 
 def in_pixels(box: Box, row: ExportedPage, size: tuple[int, int]) -> Box:
-    """A box in page points as one in the image's pixels, cut to the image."""
+    """Convert a box in page points to the image's pixels, cut to the image."""
     width, height = size
     across, down = width / row.label.width, height / row.label.height
     return Box(

@@ -36,7 +36,7 @@ class Origin(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class ExportedPage:
-    """One page with its label. `page` is 0-based; `image` is a whole JPEG file's bytes;
+    """Row of an export: one page with its label. `page` is 0-based; `image` is a whole JPEG file's bytes;
     `document` is the name as submitted, shown to people and never used as a path."""
 
     corpus: str

@@ -145,7 +145,7 @@ def _server(checkpoint: str, url: str, model: str, key: str, requests: int, limi
 
 
 def _paddleocr(checkpoint: str) -> PageReader:
-    return _in_regions(_paddle(checkpoint, settings().paddle_engine))
+    return _in_regions(_paddle(checkpoint, settings().paddle_engine.value))
 
 
 @lru_cache(maxsize=SMALL_READERS)

@@ -23,7 +23,7 @@ from typing import IO
 import pynvml
 
 from flywheel.errors import DeviceBusy
-from flywheel.settings import settings
+from flywheel.settings import DeviceRule, settings
 from flywheel.work.workers import DeviceFacts
 from tasks.worker.attempt import Attempt
 from tasks.worker.lifecycle import worker_status
@@ -56,7 +56,7 @@ def hold_device(attempt: Attempt, device: str, what: str, *, training: bool) -> 
     `device` as torch names it, `what` for people who wait. Raises DeviceBusy when labelling meets a
     training, and what `attempt.check` raises while a training waits.
     """
-    if device == "cpu" or settings().device_rule == "together":
+    if device == "cpu" or settings().device_rule is DeviceRule.TOGETHER:
         yield
         return
     name = device if ":" in device else f"{device}:{_visible()}"

@@ -1,4 +1,4 @@
-"""The API over real HTTP: what goes in, what comes out, and how every bad input is answered."""
+"""API over real HTTP: uploads, listings, reviews, and the answer to every bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: what it prints, as text and as JSON, and the code it ends with."""
+"""Command line: its output as text and as JSON, and its exit codes."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_waiting_ends_when_every_page_has_settled_and_explains_them(
     looked = 0
 
     def summary(self: Client, corpus: str) -> Any:
-        """The worker's part, done between two looks at the corpus."""
+        """Play the worker between two calls of the client."""
         nonlocal looked
         looked += 1
         if looked == 2:
@@ -463,7 +463,7 @@ def test_checkpoints_are_promoted_and_rolled_back(run: Run) -> None:
 
 
 def answer_trials(monkeypatch: pytest.MonkeyPatch, results: dict[str, dict[str, Any]]) -> None:
-    """Plays the reading worker: a reading is finished, by its file's name, before it is looked at."""
+    """Play the reading worker: a trial is finished, by its file's name, before it is fetched."""
     original = Client.trial
 
     def trial(self: Client, trial_id: int) -> Any:
@@ -519,7 +519,7 @@ def test_evaluation_sums_edits_over_characters(run: Run, tmp_path: Path, monkeyp
 
 
 def finish_exports(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
-    """Plays the export worker: an export is what lies in `directory`, before it is looked at."""
+    """Play the export worker: an export is finished with the files of `directory` before it is fetched."""
     original = Client.export
 
     def export(self: Client, export_id: int) -> Any:

@@ -98,7 +98,7 @@ def test_workers_are_listed_with_their_device_and_for_whom_they_wait(run: Run) -
 
 
 def answer_plans(monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:
-    """Plays the planning worker."""
+    """Play the planning worker."""
     original = Client.round
 
     def planned(self: Client, round_id: int) -> Any:
@@ -166,7 +166,7 @@ def truth(tmp_path: Path, *names: str) -> Path:
 
 
 def study_of(monkeypatch: pytest.MonkeyPatch, precision: dict[str, float]) -> None:
-    """Plays a reader whose precision depends on its mode."""
+    """Play a reader whose precision depends on its mode."""
     original = Client.trial
     tokens = {"tiny": 64, "small": 100, "base": 256}
 

@@ -1,4 +1,4 @@
-"""The client: against the real API, and against servers that misbehave."""
+"""Client against the real API, and against servers that misbehave."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = b'{"error": {"code": "unavailable", "detail": "the database sleeps"}}'
 
 
 class Scripted(ThreadingHTTPServer):
-    """Answers each request with the next of its script; keeps what it was asked."""
+    """Server that answers each request with the next of its script, and records the requests."""
 
     def __init__(self, script: list[tuple[int, bytes]]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = answer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def test_label_studio_gets_predictions_from_readers_and_annotations_from_people(
 
 
 def contents(directory: Path) -> str:
-    """All text and JSON of an export, whatever holds it, without the escapes of JSON and XML."""
+    """All text and JSON of an export, of whatever files, without the escapes of JSON and XML."""
     found = []
     for path in sorted(directory.rglob("*")):
         if path.suffix == ".parquet":
@@ -216,7 +216,7 @@ def contents(directory: Path) -> str:
 
 
 def origins(text: str) -> list[dict]:
-    """Every JSON object in a text that has a lineage."""
+    """Decode every JSON object in a text that has a lineage."""
     decoder, found = json.JSONDecoder(), []
     for start in (match.start() for match in re.finditer(r"\{", text)):
         try:
