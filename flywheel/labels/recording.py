@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from flywheel.database import array_of
 from flywheel.database.tables import LabelRow
 from flywheel.document import Label, PageFacts, Verdict
 from flywheel.labels.standing import UnreadablePage, follow_labels, quarantine_pages, return_unread
@@ -62,12 +63,22 @@ def record_labels(
     if not pages:
         return
     rows = [_row(claim, page, frame, settings_key) for page, frame in zip(pages, frames, strict=True)]
-    statement = insert(LabelRow).on_conflict_do_nothing().returning(LabelRow.page_id)
-    added = set(session.execute(statement, rows).scalars())
+    session.execute(insert(LabelRow).on_conflict_do_nothing(), rows)
+    added = _labelled_by(session, claim, [page.page_id for page in pages])
     follow_labels(session, sorted(added))
     _write_facts(session, [page for page in pages if page.page_id in added])
     # Nothing new to show, but a page that was sent to be read must not wait for a label that is there.
     return_unread(session, [page.page_id for page in pages if page.page_id not in added])
+
+
+def _labelled_by(session: Session, claim: Claim, page_ids: Sequence[int]) -> set[int]:
+    """The pages among these whose label is of this shard.
+
+    Asked afterwards: an insert of many rows that returns something is one long statement, which psycopg parses
+    anew each time (2 ms of CPU more for 64 pages, of 8 for the whole transaction, 2026-11-24).
+    """
+    mine = (LabelRow.page_id == func.any(array_of(page_ids))) & (LabelRow.shard_id == claim.shard_id)
+    return set(session.execute(select(LabelRow.page_id).where(mine)).scalars())
 
 
 def _row(claim: Claim, page: LabelledPage, frame: Frame, settings_key: str) -> dict[str, Any]:

@@ -131,6 +131,8 @@ def leave_waiting(session: Session, page_ids: Sequence[int]) -> None:
 
 def return_unread(session: Session, page_ids: Sequence[int]) -> None:
     """Pages that a reader will not read after all: labelled when accepted or read before, else waiting."""
+    if not page_ids:
+        return
     accepted = PageRow.verdict == Outcome.ACCEPTED
     session.execute(
         update(PageRow)
