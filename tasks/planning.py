@@ -41,10 +41,9 @@ def planning(attempt: Attempt) -> None:
 
 
 def texts(attempt: Attempt, rows: list[LabelRow], unit: Unit) -> list[str]:
-    """What these labels say, by line or by page as it is learnt. A lost blob is passed over."""
+    """Texts of labels, of each line or each page as it is learnt. A lost blob is passed over."""
     found: list[str] = []
-    for row in rows:
-        attempt.check()
+    for row in attempt.each(rows):
         try:
             label = load_label(store(), row)
         except (BlobMissing, BlobCorrupt):

@@ -54,7 +54,7 @@ def training(attempt: Attempt) -> None:
         dataset = session.get_one(DatasetRow, row.dataset_id)
     with scratch(f"round-{row.id}") as directory:
         manifest = materialise(dataset.manifest_key, directory / "dataset")
-        resume(row, directory / "resume")
+        fetch_resume(row, directory / "resume")
         with hold_device(attempt, device(), f"training of round {row.id}", training=True):
             reporter = Reporter(attempt, row)
             result, comparison = learn(attempt, row, dataset.hash, directory, reporter)
@@ -64,7 +64,7 @@ def training(attempt: Attempt) -> None:
         ledger.guard(session, attempt.claim)
         record_checkpoint(session, row, dataset, tree_key, comparison, result, int(manifest["generation"]))
         ledger.finish(session, attempt.claim)
-    reporter.forget()
+    reporter.delete_checkpoints()
 
 
 def learn(
@@ -128,7 +128,7 @@ def materialise(manifest_key: str, directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def resume(row: RoundRow, directory: Path) -> None:
+def fetch_resume(row: RoundRow, directory: Path) -> None:
     """Bring the last complete training checkpoint back, if there is one."""
     if row.resume_key is None:
         directory.mkdir(parents=True)
@@ -141,7 +141,7 @@ def resume(row: RoundRow, directory: Path) -> None:
 
 
 class Reporter:
-    """Carries training's progress and checkpoints into the round's row, under the lease.
+    """Writer of a training's progress and checkpoints into the round's row, under the lease.
 
     A database or store that is away for a while costs reports, not the training: what matters is written
     again with the next one. `LeaseLost` is raised to the training, which ends with it.
@@ -150,7 +150,7 @@ class Reporter:
     def __init__(self, attempt: Attempt, row: RoundRow) -> None:
         self._attempt, self._round_id = attempt, row.id
         self._next_report, self._points = 0.0, 0
-        self._kept = [row.resume_key] if row.resume_key else []  # trees that the row names, or may name
+        self._stored = [row.resume_key] if row.resume_key else []  # trees that the row names, or may name
         self._seconds, self._since = row.trained_seconds or 0.0, time.monotonic()
 
     @property
@@ -172,30 +172,30 @@ class Reporter:
         self._next_report = time.monotonic() + pause
 
     def judging(self, progress: Progress) -> None:
-        """The training is over, the judging begins."""
+        """Report that the training is over and the judging begins."""
         try:
             self._write(progress=judged(progress), curve=progress.curve)
         except Transient as error:
             log.warning("judging goes on unreported", error=str(error))
 
     def saved(self, directory: Path) -> None:
-        """A complete training checkpoint lies in `directory`: keep it in place of the one before.
+        """Store the complete training checkpoint in `directory`, in place of the one before.
         Raises LeaseLost, before anything is stored when it is known already."""
         with suppress(Stopping):  # the very time to keep one
             self._attempt.check()
         try:
             key = store().put_tree(directory)
-            self._kept.append(key)
+            self._stored.append(key)
             self._write(resume_key=key, trained_seconds=self.seconds)
         except Transient as error:
             log.warning("training goes on without a new checkpoint", error=str(error))
             return
-        self.forget(but=key)
+        self.delete_checkpoints(but=key)
 
-    def forget(self, but: str | None = None) -> None:
+    def delete_checkpoints(self, but: str | None = None) -> None:
         """Delete the trees kept so far but for `but`, which the row names now, and what others share with them:
         the files around the weights are alike in all trainings of a kind."""
-        old, self._kept = [key for key in self._kept if key != but], [but] if but else []
+        old, self._stored = [key for key in self._stored if key != but], [but] if but else []
         for key in old:
             try:
                 for blob in blobs_of(key) - self._needed(but, key):

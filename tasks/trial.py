@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def trial(attempt: Attempt) -> None:
         row = session.get_one(TrialRow, attempt.claim.trial_id)
         checkpoint = row.checkpoint_id or promotion.reader_for(session, row.language)
     try:
-        pages = read(attempt, row, checkpoint)
+        pages = read_pages(attempt, row, checkpoint)
         result = TrialResult(tuple(pages), scores(row, pages, checkpoint), checkpoint)
     except BlobMissing as error:
         raise Rejected(Reason.BLOB_MISSING, str(error)) from error
@@ -53,11 +53,11 @@ def trial(attempt: Attempt) -> None:
         ledger.finish(session, attempt.claim)
 
 
-def read(attempt: Attempt, row: TrialRow, checkpoint: str | None) -> list[TrialPage]:
+def read_pages(attempt: Attempt, row: TrialRow, checkpoint: str | None) -> list[TrialPage]:
     """Every page. Without a named checkpoint a sound text layer is taken as it is."""
     with store().open_local(row.blob_key) as path:
         numbers = range(sandbox().inspect(path).pages)
-        out = {number: look(path, number, row, checkpoint) for number in checked(attempt, numbers)}
+        out = {number: label_text_layer(path, number, row, checkpoint) for number in attempt.each(numbers)}
         unread = {number: text for number, text in out.items() if isinstance(text, PageText)}
         if not unread or checkpoint is None:
             return [page for page in out.values() if isinstance(page, TrialPage)]
@@ -69,14 +69,8 @@ def read(attempt: Attempt, row: TrialRow, checkpoint: str | None) -> list[TrialP
     return [page for page in out.values() if isinstance(page, TrialPage)]
 
 
-def checked(attempt: Attempt, numbers: Iterable[int]) -> Iterator[int]:
-    for number in numbers:
-        attempt.check()
-        yield number
-
-
-def look(path: Path, number: int, row: TrialRow, checkpoint: str | None) -> PageText | TrialPage:
-    """The page where its text layer is its label or nothing can be done; else what is known of it."""
+def label_text_layer(path: Path, number: int, row: TrialRow, checkpoint: str | None) -> PageText | TrialPage:
+    """The page where its text layer is its label or nothing can be done; else its text, for a reader."""
     [text] = sandbox().text(path, [number], layout=True)
     if isinstance(text, PageFailure):
         return failure(text)
@@ -120,8 +114,8 @@ def failure(page: PageFailure) -> TrialPage:
 
 
 def scores(row: TrialRow, pages: list[TrialPage], checkpoint: str | None) -> TrialScores | None:
-    """Edits against the truth, over the whole file: line breaks count as spaces. And how many tokens the truth
-    has, for a reader with a tokenizer at hand: what its vision tokens stand for."""
+    """Edits against the truth over the whole file, line breaks as spaces. For a reader with a tokenizer also
+    the truth's length in tokens, which its vision tokens stand for."""
     if row.truth_key is None:
         return None
     from models.scores import score

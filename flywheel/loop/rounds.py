@@ -1,4 +1,4 @@
-"""Rounds of fine-tuning: which languages need one, how one starts, and its cancellation.
+"""Rounds of fine-tuning: the languages that need one, its start and its cancellation.
 
 Their course from status to status is flywheel/loop/round_machine.py.
 """

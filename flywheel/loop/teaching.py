@@ -36,8 +36,7 @@ def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> 
 
 def trainable(session: Session, language: str, corpora: Sequence[str], generations: int) -> list[tuple[int, int]]:
     """(page id, document id) of pages that have something to teach, by document and number."""
-    found = _pages_to_learn_from(session, teaching_labels(language, corpora, generations))
-    return [(page_id, document_id) for page_id, document_id, _ in found]
+    return _pages_to_learn_from(session, teaching_labels(language, corpora, generations))
 
 
 def replayable(session: Session, language: str, count: int) -> list[tuple[int, int]]:
@@ -67,20 +66,19 @@ def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]
         .limit(count)
     )
     labels = current_labels(generations=0).where(LabelRow.page_id.in_(accepted))
-    found = _pages_to_learn_from(session, labels)
-    return sorted(((page_id, document_id) for page_id, document_id, _ in found), reverse=True)
+    return sorted(_pages_to_learn_from(session, labels), reverse=True)
 
 
-def _pages_to_learn_from(session: Session, labels: Select[LabelRow]) -> list[tuple[int, int, int]]:
-    """(page id, document id, number) of the accepted ones among these labels that have lines."""
+def _pages_to_learn_from(session: Session, labels: Select[LabelRow]) -> list[tuple[int, int]]:
+    """(page id, document id) of the accepted ones among these labels that have lines, by document and number."""
     current = labels.subquery()
     found = session.execute(
-        select(current.c.page_id, PageRow.document_id, PageRow.number)
+        select(current.c.page_id, PageRow.document_id)
         .join(PageRow, PageRow.id == current.c.page_id)
         .where(current.c.verdict == Outcome.ACCEPTED, current.c.lines > 0)
         .order_by(PageRow.document_id, PageRow.number)
     ).all()
-    return [(int(page_id), int(document_id), int(number)) for page_id, document_id, number in found]
+    return [(int(page_id), int(document_id)) for page_id, document_id in found]
 
 
 def spread(found: Mapping[str, Sequence[T]], count: int) -> list[T]:

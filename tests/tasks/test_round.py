@@ -234,7 +234,7 @@ def test_the_store_keeps_the_newest_training_checkpoint_alone_and_what_others_sh
     taken_over = Reporter(reporter._attempt, the_round(round_id))
     taken_over.saved(tree(tmp_path / "c", state="three"))
     assert set(store().keys()) - before == blobs_of(str(the_round(round_id).resume_key))
-    taken_over.forget()
+    taken_over.delete_checkpoints()
     assert set(store().keys()) == before
 
 
@@ -251,7 +251,7 @@ def test_what_a_checkpoint_or_another_training_shares_with_an_old_training_check
         session.add(RoundRow(language="en", recipe="line", status="training", resume_key=other))
     reporter.saved(tree(tmp_path / "a", config="as all", arguments="as both", state="one"))
     old = blobs_of(str(the_round(round_id).resume_key))
-    reporter.forget()
+    reporter.delete_checkpoints()
     assert old & set(store().keys()) == old & (blobs_of(made) | blobs_of(other))
     assert len(old & set(store().keys())) == 2
 
