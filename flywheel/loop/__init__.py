@@ -1,1 +1,1 @@
-"""The loop: what comes in, what may happen next, what is promoted and read again."""
+"""The loop: submission, recognition, rounds of fine-tuning from teaching to promotion, and the sweep that moves them."""

@@ -1,1 +1,1 @@
-"""The work ledger, the broker and the workers: who may work on what."""
+"""Work: the ledger of shards and leases, the route, the queues and their hints, and the status of workers."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -181,3 +183,18 @@ def take_new(salt: str) -> Claim:
     claim = take(shard_id)
     assert claim is not None
     return claim
+
+
+def test_the_ledger_and_its_queues_know_shards_and_leases_and_nothing_of_what_they_are_about() -> None:
+    work = Path(__file__).parents[3] / "flywheel" / "work"
+    for name in ("ledger.py", "queues.py"):
+        imports = [
+            node for node in ast.walk(ast.parse((work / name).read_text())) if isinstance(node, ast.ImportFrom)
+        ]
+        tables = {
+            alias.name for node in imports if node.module == "flywheel.database.tables" for alias in node.names
+        }
+        assert tables == {"LeaseRow", "ShardRow"}
+        states = {alias.name for node in imports if node.module == "flywheel.states" for alias in node.names}
+        assert states <= {"ShardState"}
+        assert not {node.module for node in imports} & {"flywheel.document", "flywheel.labels.standing"}
