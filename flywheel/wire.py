@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flywheel.document import Kind, Outcome
+from flywheel.document import Kind, Outcome, PageFacts
 from flywheel.encoding import JsonValue
 from flywheel.export.formats import ExportFormat
 from flywheel.figures import (
@@ -224,7 +224,7 @@ class ReviewInfo(Response):
 
 
 class PageDetail(Page):
-    facts: dict[str, Any]
+    facts: PageFacts | None = Field(description="null until its text layer was looked at")
     labels: list[LabelInfo]
     lineage: list[Ancestor]
     reviews: list[ReviewInfo]

@@ -34,7 +34,15 @@ from flywheel.figures import CurvePoint, TrainingProgress, Unit
 from flywheel.settings import settings
 from flywheel.work.queues import queue_depths
 from tests.flywheel.files import a_pdf, a_png, a_zip, open_document, written
-from tests.flywheel.rows import give_labels, make_checkpoint, make_comparison, make_document, make_label, store
+from tests.flywheel.rows import (
+    give_labels,
+    make_checkpoint,
+    make_comparison,
+    make_document,
+    make_facts,
+    make_label,
+    store,
+)
 
 BINARY = {"Content-Type": "application/octet-stream"}
 
@@ -721,8 +729,8 @@ def test_the_audit_counts_lies_by_document_and_by_font(client: Client) -> None:
     }
     with transaction() as session:
         for page_id, names in fonts.items():
-            session.get_one(PageRow, page_id).facts = {"has_text": True, "fonts": names}
-        session.get_one(PageRow, pages[3]).facts = {"has_text": False, "fonts": []}
+            session.get_one(PageRow, page_id).facts = make_facts(*names)
+        session.get_one(PageRow, pages[3]).facts = make_facts(has_text=False)
     give_labels(pages[:2], Outcome.REJECTED)
     give_labels((*pages[2:3], *honest))
     # A reader mends a page; its text layer lied all the same.
