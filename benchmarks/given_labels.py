@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow
-from flywheel.document import Box, Kind, Label, Line, PageFacts, Region
+from flywheel.document import Box, DocumentFacts, Kind, Label, Line, PageFacts, Region
 from flywheel.gate import Gate
 from flywheel.labels.recording import LabelledPage, finish_labelling
 from flywheel.labels.storage import store_labels
@@ -48,7 +48,8 @@ def given(page_id: int) -> tuple[Label, PageFacts]:
 def ingest(attempt: Attempt) -> None:
     with transaction() as session:
         document = session.get_one(DocumentRow, attempt.claim.document_id)
-        submission.insert_pages(session, attempt.claim, int(document.name), {})
+        facts = DocumentFacts(int(document.name), True, False, False, "PDF 1.7")
+        submission.insert_pages(session, attempt.claim, facts)
         ledger.finish(session, attempt.claim)
 
 

@@ -180,6 +180,24 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentFacts:
+    """Facts of a file. `format` as MuPDF names it, e.g. "PDF 1.7", or "PNG", "JPEG", "TIFF".
+
+    `repaired`: the file's structure was damaged and rebuilt; pages whose content is gone are
+    reported one by one as `page_content_missing`. `owner_locked`: an owner password restricts
+    the file, and no password is needed to read it.
+    """
+
+    pages: int
+    is_pdf: bool
+    repaired: bool
+    owner_locked: bool
+    format: str
+    title: str = ""
+    producer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PageFacts:
     """What can be said of a page before anyone reads it.
 

@@ -30,12 +30,18 @@ def dataset(attempt: Attempt) -> None:
         replayed = datasets.replay(session, row.language, count, unit=unit)
         parent = promotion.parent(session, row.language, recipe.architecture)
     frozen = datasets.freeze(row.language, sources, unit=unit, replayed=replayed)
-    key = store().put(frozen.data)
+    manifest = frozen.manifest
+    key = store().put(manifest.data)
     with transaction() as session:
         ledger.guard(session, attempt.claim)
-        values = {"hash": frozen.hash, "language": row.language, "manifest_key": key, "counts": frozen.counts}
+        values = {
+            "hash": manifest.hash,
+            "language": row.language,
+            "manifest_key": key,
+            "counts": frozen.counts,
+        }
         session.execute(insert(DatasetRow).values(values).on_conflict_do_nothing(index_elements=["hash"]))
-        dataset_id = session.execute(select(DatasetRow.id).where(DatasetRow.hash == frozen.hash)).scalar_one()
+        dataset_id = session.execute(select(DatasetRow.id).where(DatasetRow.hash == manifest.hash)).scalar_one()
         session.execute(
             update(RoundRow).where(RoundRow.id == row.id).values(dataset_id=dataset_id, parent_id=parent)
         )

@@ -18,16 +18,5 @@ def ingest(attempt: Attempt) -> None:
         facts = sandbox().inspect(path, name=document.name)
     attempt.check()
     with transaction() as session:
-        submission.insert_pages(
-            session,
-            attempt.claim,
-            facts.pages,
-            {
-                "format": facts.format,
-                "repaired": facts.repaired,
-                "owner_locked": facts.owner_locked,
-                "title": facts.title,
-                "producer": facts.producer,
-            },
-        )
+        submission.insert_pages(session, attempt.claim, facts)
         ledger.finish(session, attempt.claim)

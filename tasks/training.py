@@ -22,8 +22,10 @@ from sqlalchemy.orm import Session
 
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DatasetRow, RoundRow
+from flywheel.encoding import from_json
 from flywheel.errors import BlobCorrupt, BlobMissing, Cancelled, Stopping, Transient
 from flywheel.figures import Comparison, TrainingProgress
+from flywheel.loop.dataset import DatasetManifest
 from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter
 from flywheel.recipes import PageRecipe, Recipe
@@ -62,7 +64,7 @@ def training(attempt: Attempt) -> None:
     attempt.check()
     with transaction() as session:
         ledger.guard(session, attempt.claim)
-        record_checkpoint(session, row, dataset, tree_key, comparison, result, int(manifest["generation"]))
+        record_checkpoint(session, row, dataset, tree_key, comparison, result, manifest.generation)
         ledger.finish(session, attempt.claim)
     reporter.delete_checkpoints()
 
@@ -117,13 +119,13 @@ def beginnings(row: RoundRow, recipe: Recipe) -> tuple[Path | None, Path | None]
     return None, published_weights(recipe.architecture) if isinstance(recipe, PageRecipe) else None
 
 
-def materialise(manifest_key: str, directory: Path) -> dict[str, Any]:
+def materialise(manifest_key: str, directory: Path) -> DatasetManifest:
     """Lay the dataset's manifest and patch files out as the loader reads them; returns the manifest."""
     directory.mkdir(parents=True)
     data = store().get(manifest_key)
-    manifest: dict[str, Any] = json.loads(data)
-    for file in manifest["files"]:
-        store().fetch(file["key"], directory / file["name"])
+    manifest = from_json(DatasetManifest, json.loads(data))
+    for file in manifest.files:
+        store().fetch(file.key, directory / file.name)
     (directory / "manifest.json").write_bytes(data)
     return manifest
 

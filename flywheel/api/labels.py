@@ -33,7 +33,7 @@ def show_label(_: Reader, label_id: Id) -> dict[str, Any]:
 
 
 @router.post("/pages/{page_id}/labels", status_code=201, summary="A person's own label for a page")
-def correct_page(holder: Reviewer, page_id: Id, body: wire.Correction) -> wire.Reviewed:
+def correct_page(holder: Reviewer, page_id: Id, body: wire.CorrectionRequest) -> wire.ReviewResult:
     label = _human(body.label)
     with transaction() as session:
         label_id = review_page(
@@ -45,23 +45,23 @@ def correct_page(holder: Reviewer, page_id: Id, body: wire.Correction) -> wire.R
             label=label,
             note=body.note,
         )
-    return wire.Reviewed(page_id=page_id, label_id=label_id)
+    return wire.ReviewResult(page_id=page_id, label_id=label_id)
 
 
 @router.post("/pages/{page_id}/accept", status_code=201, summary="A person confirms the current label")
-def accept_page(holder: Reviewer, page_id: Id, body: wire.Judgement) -> wire.Reviewed:
+def accept_page(holder: Reviewer, page_id: Id, body: wire.ReviewRequest) -> wire.ReviewResult:
     return _judge(page_id, ReviewVerdict.ACCEPT, holder.name, body.note)
 
 
 @router.post("/pages/{page_id}/reject", status_code=201, summary="A person refuses the current label")
-def reject_page(holder: Reviewer, page_id: Id, body: wire.Judgement) -> wire.Reviewed:
+def reject_page(holder: Reviewer, page_id: Id, body: wire.ReviewRequest) -> wire.ReviewResult:
     return _judge(page_id, ReviewVerdict.REJECT, holder.name, body.note)
 
 
-def _judge(page_id: int, action: ReviewVerdict, reviewer: str, note: str) -> wire.Reviewed:
+def _judge(page_id: int, action: ReviewVerdict, reviewer: str, note: str) -> wire.ReviewResult:
     with transaction() as session:
         label_id = review_page(session, store(), page_id, action=action, reviewer=reviewer, note=note)
-    return wire.Reviewed(page_id=page_id, label_id=label_id)
+    return wire.ReviewResult(page_id=page_id, label_id=label_id)
 
 
 def _human(data: dict[str, Any]) -> Label:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from flywheel.document import Outcome, encode
 from flywheel.states import PageState
 
 if TYPE_CHECKING:
-    from flywheel.document import Label
+    from flywheel.document import Label, PageFacts
     from flywheel.wire import Corpus, Page, PageDetail
 
 SHOWN = 40
@@ -142,8 +143,6 @@ def _show_page(found: PageDetail, label: Label | None, image: Path | None) -> No
 
 def _facts(found: PageDetail) -> list[tuple[str, object]]:
     facts = found.facts
-    scripts = ", ".join(f"{script} {number}" for script, number in (facts.get("scripts") or {}).items())
-    fonts = ", ".join(facts.get("fonts") or [])
     size = f"{found.width:.0f} x {found.height:.0f} pt" if found.width and found.height else None
     said = " - ".join(part for part in (found.reason, found.detail or found.explanation) if part)
     return [
@@ -151,19 +150,14 @@ def _facts(found: PageDetail) -> list[tuple[str, object]]:
         ("state", f"{show.coloured(found.state)}  {show.coloured(found.verdict)}"),
         ("because", show.escaped(said)),
         ("language, script", f"{found.language or '-'}, {found.script or '-'}"),
-        ("size", f"{size or '-'}, rotated {facts.get('rotation', 0)}"),
+        ("size", f"{size or '-'}, rotated {facts.rotation if facts else 0}"),
         ("ink", show.rate(found.ink)),
-        ("text layer", _text_layer(facts)),
-        ("scripts in it", scripts),
-        ("fonts", show.escaped(fonts)),
+        *(_text_layer(facts) if facts else ()),
     ]
 
 
-def _text_layer(facts: dict[str, Any]) -> str | None:
-    if "has_text" not in facts:
-        return None
-    if not facts["has_text"]:
-        return "none"
-    return f"{facts.get('characters', 0)} characters" + (
-        ", the page is an image" if facts.get("image_only") else ""
-    )
+def _text_layer(facts: PageFacts) -> Iterator[tuple[str, object]]:
+    image = ", the page is an image" if facts.image_only else ""
+    yield "text layer", f"{facts.characters} characters{image}" if facts.has_text else "none"
+    yield "scripts in it", ", ".join(f"{script} {number}" for script, number in facts.scripts.items())
+    yield "fonts", show.escaped(", ".join(facts.fonts))

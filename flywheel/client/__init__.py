@@ -132,15 +132,15 @@ class Client:
         params = {"dpi": dpi, "annotated": annotated, "label": label, "format": format}
         return self._http.request("GET", f"/v1/pages/{page_id}/image", params=params).content
 
-    def correct(self, page_id: int, label: Label, note: str = "") -> wire.Reviewed:
+    def correct(self, page_id: int, label: Label, note: str = "") -> wire.ReviewResult:
         body = {"label": encode(label), "note": note}
-        return self._http.post(f"/v1/pages/{page_id}/labels", wire.Reviewed, body)
+        return self._http.post(f"/v1/pages/{page_id}/labels", wire.ReviewResult, body)
 
-    def accept(self, page_id: int, note: str = "") -> wire.Reviewed:
-        return self._http.post(f"/v1/pages/{page_id}/accept", wire.Reviewed, {"note": note})
+    def accept(self, page_id: int, note: str = "") -> wire.ReviewResult:
+        return self._http.post(f"/v1/pages/{page_id}/accept", wire.ReviewResult, {"note": note})
 
-    def reject(self, page_id: int, note: str = "") -> wire.Reviewed:
-        return self._http.post(f"/v1/pages/{page_id}/reject", wire.Reviewed, {"note": note})
+    def reject(self, page_id: int, note: str = "") -> wire.ReviewResult:
+        return self._http.post(f"/v1/pages/{page_id}/reject", wire.ReviewResult, {"note": note})
 
     # Work
 

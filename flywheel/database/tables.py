@@ -28,11 +28,10 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from flywheel.database.columns import EnumText, JsonOf
-from flywheel.document import Kind, Outcome
+from flywheel.document import DocumentFacts, Kind, Outcome, PageFacts
 from flywheel.encoding import JsonValue
 from flywheel.figures import (
     Comparison,
@@ -84,7 +83,9 @@ JSON_COLUMNS: dict[Any, Any] = {
     for kind in (
         Comparison,
         DatasetCounts,
+        DocumentFacts,
         ExportProgress,
+        PageFacts,
         Plan,
         Scores,
         TrainingProgress,
@@ -104,7 +105,6 @@ class Row(DeclarativeBase):
         str: Text,
         float: Float,
         datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
         list[str]: ARRAY(Text),
         list[int]: ARRAY(BigInteger),
         **ENUM_COLUMNS,
@@ -161,7 +161,7 @@ class DocumentRow(Row):
     reason: Mapped[str | None]
     detail: Mapped[str | None]
     page_count: Mapped[int | None] = mapped_column(Integer)
-    facts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    facts: Mapped[DocumentFacts | None]  # once it was opened
     created_at: Mapped[datetime] = _now()
 
 
@@ -187,7 +187,7 @@ class PageRow(Row):
     width: Mapped[float | None]
     height: Mapped[float | None]
     ink: Mapped[float | None]
-    facts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    facts: Mapped[PageFacts | None]  # once the coarse stop has seen it
     updated_at: Mapped[datetime] = _now()
 
 

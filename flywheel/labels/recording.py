@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from flywheel.database import array_of
 from flywheel.database.tables import LabelRow
 from flywheel.document import Label, PageFacts, Verdict
+from flywheel.encoding import to_json
 from flywheel.labels.standing import UnreadablePage, follow_labels, quarantine_pages, return_unread
 from flywheel.labels.storage import Frame
 from flywheel.work import ledger
@@ -127,18 +128,6 @@ def _write_facts(session: Session, pages: Sequence[LabelledPage]) -> None:
             "widths": [facts.width for _, facts in known],
             "heights": [facts.height for _, facts in known],
             "inks": [facts.ink for _, facts in known],
-            "facts": [json.dumps(_facts_json(facts)) for _, facts in known],
+            "facts": [json.dumps(to_json(facts)) for _, facts in known],
         },
     )
-
-
-def _facts_json(facts: PageFacts) -> dict[str, Any]:
-    """The facts of a page that have no column of their own."""
-    return {
-        "rotation": facts.rotation,
-        "has_text": facts.has_text,
-        "image_only": facts.image_only,
-        "characters": facts.characters,
-        "fonts": list(facts.fonts),
-        "scripts": facts.scripts,
-    }

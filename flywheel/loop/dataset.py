@@ -13,13 +13,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow
 from flywheel.document import Outcome
+from flywheel.encoding import JsonValue, to_json
 from flywheel.errors import Rejected
 from flywheel.figures import DatasetCounts, SplitCounts, Unit
 from flywheel.labels.standing import current_labels
@@ -46,16 +46,45 @@ class PatchSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
-    """A manifest, its hash, and counts for people."""
+class DatasetFile:
+    """A Parquet file of a dataset: its name in the dataset's directory, its key in the store and its hash."""
 
-    manifest: dict[str, Any]
-    hash: str
-    counts: DatasetCounts
+    name: str
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetManifest:
+    """What is in a dataset. `splits` names the split of every document by its hash, `replay` the language of those
+    of other languages; `generation` is the highest of the `labels` (ids)."""
+
+    language: str
+    unit: Unit
+    files: tuple[DatasetFile, ...]
+    labels: tuple[int, ...]
+    generation: int
+    splits: dict[str, str]
+    replay: dict[str, str]
+    version: int = 1
+
+    @property
+    def hash(self) -> str:
+        """Names the dataset by what is in it."""
+        return hashlib.sha256(_canonical(to_json(self))).hexdigest()
 
     @property
     def data(self) -> bytes:
-        return canonical(self.manifest)
+        """The manifest as it is stored, its hash with it."""
+        return _canonical({**to_json(self), "hash": self.hash})
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A manifest, and counts for people."""
+
+    manifest: DatasetManifest
+    counts: DatasetCounts
 
 
 def sources(
@@ -127,26 +156,25 @@ def freeze(
     if len(examined) < 3:
         raise Rejected(
             Reason.NO_LINES,
-            f"{len(examined)} documents have usable {unit}s; a round needs at least 3, to hold some out",
+            f"{len(examined)} documents have usable {unit.plural}; a round needs at least 3, to hold some out",
         )
     splits = split(examined) | {d: "train" for d, count in units.items() if count and not exam[d]}
     foreign = [source for source in replayed if source.units and source.document not in units]
     used = [source for source in (*found, *foreign) if source.units]
-    manifest = {
-        "version": 1,
-        "language": language,
-        "unit": unit,
-        "files": [
-            {"name": f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet", "key": key, "sha256": key[-64:]}
-            for key in sorted({source.blob_key for source in used})
-        ],
-        "labels": sorted(source.label_id for source in used),
-        "generation": max(source.generation for source in used),
-        "splits": dict(sorted((splits | {source.document: "train" for source in foreign}).items())),
-        "replay": {source.document: source.language for source in foreign},
-    }
-    digest = hashlib.sha256(canonical(manifest)).hexdigest()
-    return Frozen({**manifest, "hash": digest}, digest, _counts(found, splits, unit, foreign))
+    manifest = DatasetManifest(
+        language=language,
+        unit=unit,
+        files=tuple(map(_file, sorted({source.blob_key for source in used}))),
+        labels=tuple(sorted(source.label_id for source in used)),
+        generation=max(source.generation for source in used),
+        splits=dict(sorted((splits | {source.document: "train" for source in foreign}).items())),
+        replay={source.document: source.language for source in foreign},
+    )
+    return Frozen(manifest, _counts(found, splits, unit, foreign))
+
+
+def _file(key: str) -> DatasetFile:
+    return DatasetFile(f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet", key, key[-64:])
 
 
 def split(documents: Iterable[str]) -> dict[str, str]:
@@ -194,5 +222,5 @@ def _counts(
     )
 
 
-def canonical(manifest: dict[str, Any]) -> bytes:
+def _canonical(manifest: Mapping[str, JsonValue]) -> bytes:
     return json.dumps(manifest, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

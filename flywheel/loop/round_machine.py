@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import RoundRow, ShardRow
+from flywheel.encoding import JsonValue
 from flywheel.errors import Conflict, NotFound
 from flywheel.labels.standing import return_unread
 from flywheel.states import ENDED_ROUNDS, RoundStatus, ShardState
@@ -64,7 +64,7 @@ def open_round(
     language: str,
     corpora: Sequence[str],
     recipe: str,
-    overrides: Mapping[str, Any],
+    overrides: Mapping[str, JsonValue],
 ) -> RoundRow:
     """Begin a round: `planning` has its work enqueued, the shards of `patching` are by page and the caller's.
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import CorpusRow, DocumentRow, PageRow, ShardRow
+from flywheel.document import DocumentFacts
 from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.states import DocumentState
@@ -86,7 +87,7 @@ def ensure_corpus(session: Session, name: str) -> int:
     return session.execute(select(CorpusRow.id).where(CorpusRow.name == name)).scalar_one()
 
 
-def insert_pages(session: Session, held: Claim, page_count: int, facts: dict[str, object]) -> None:
+def insert_pages(session: Session, held: Claim, facts: DocumentFacts) -> None:
     """Insert the pages of a document that could be opened, and send them to the coarse stop. Raises LeaseLost."""
     ledger.guard(session, held)
     session.execute(
@@ -94,7 +95,7 @@ def insert_pages(session: Session, held: Claim, page_count: int, facts: dict[str
             "INSERT INTO pages (document_id, number) SELECT :id, n FROM generate_series(0, :last) AS n "
             "ON CONFLICT (document_id, number) DO NOTHING"
         ),
-        {"id": held.document_id, "last": page_count - 1},
+        {"id": held.document_id, "last": facts.pages - 1},
     )
     ids = session.execute(
         select(PageRow.id).where(PageRow.document_id == held.document_id).order_by(PageRow.number)
@@ -104,7 +105,7 @@ def insert_pages(session: Session, held: Claim, page_count: int, facts: dict[str
     session.execute(
         update(DocumentRow)
         .where(DocumentRow.id == held.document_id)
-        .values(state=DocumentState.READY, page_count=page_count, facts=facts, reason=None, detail=None)
+        .values(state=DocumentState.READY, page_count=facts.pages, facts=facts, reason=None, detail=None)
     )
 
 

@@ -12,7 +12,6 @@ child, documents, pages, layout, refusal      run inside the child, and nowhere 
 from flywheel.pdf.arrangement import arranged
 from flywheel.pdf.limits import Limits
 from flywheel.pdf.results import (
-    DocumentFacts,
     InkEvidence,
     PageFailure,
     PageImage,
@@ -22,7 +21,6 @@ from flywheel.pdf.results import (
 from flywheel.pdf.sandbox import Sandbox
 
 __all__ = [
-    "DocumentFacts",
     "InkEvidence",
     "Limits",
     "PageFailure",

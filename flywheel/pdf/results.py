@@ -1,4 +1,4 @@
-"""Results of the sandbox: facts of documents, pages of text, page images, and failures a page.
+"""Results of the sandbox: pages of text, page images, and failures a page.
 
 All frozen; boxes and sizes in points of the page as shown, origin top left.
 """
@@ -12,24 +12,6 @@ from numpy.typing import NDArray
 
 from flywheel.document import Box, Line, PageFacts, Region
 from flywheel.reasons import Reason
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentFacts:
-    """Facts of a file. `format` as MuPDF names it, e.g. "PDF 1.7", or "PNG", "JPEG", "TIFF".
-
-    `repaired`: the file's structure was damaged and rebuilt; pages whose content is gone are
-    reported one by one as `page_content_missing`. `owner_locked`: an owner password restricts
-    the file, and no password is needed to read it.
-    """
-
-    pages: int
-    is_pdf: bool
-    repaired: bool
-    owner_locked: bool
-    format: str
-    title: str = ""
-    producer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

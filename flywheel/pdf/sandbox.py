@@ -15,14 +15,14 @@ from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
-from flywheel.document import Box, Character, PageFacts
+from flywheel.document import Box, Character, DocumentFacts, PageFacts
 from flywheel.errors import Rejected
 from flywheel.intake import IMAGES, JPEG, PDF, PNG, READABLE, SNIFFED, TIFF, media_type, sniff
 from flywheel.pdf.arrangement import arranged
 from flywheel.pdf.limits import Limits
 from flywheel.pdf.messages import ConnectionLost, Message
 from flywheel.pdf.process import PdfChild
-from flywheel.pdf.results import DocumentFacts, PageFailure, PageImage, PageLayout, PageText
+from flywheel.pdf.results import PageFailure, PageImage, PageLayout, PageText
 from flywheel.pdf.structure import page_layout, page_text
 from flywheel.reasons import Reason
 from flywheel.text.cleaning import clean

@@ -1,4 +1,4 @@
-"""figures in the recipe's unit: progress, scores and counts say units for lines or pages, and name no value NULL"""
+"""figures and facts in one form each, in the recipe's unit: units for lines or pages, NULL where there are none"""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ FIGURES = (
     ("checkpoints", "scores"),
     ("promotions", "comparison"),
     ("exports", "progress"),
+    ("documents", "facts"),
+    ("pages", "facts"),
 )
 PLAN = ("unit", "parent", "seconds", "tokens")
 UNIT = "CASE WHEN recipe = 'line' THEN 'line' ELSE 'page' END"
@@ -49,9 +51,19 @@ def upgrade() -> None:
         "THEN jsonb_build_object('unit', 'line', 'units', counts->'lines') "
         "ELSE jsonb_build_object('unit', 'page', 'units', counts->'pages') END"
     )
+    op.execute(
+        "UPDATE documents SET facts = facts || jsonb_build_object('pages', coalesce(page_count, 0), "
+        "'is_pdf', facts->>'format' LIKE 'PDF%') WHERE facts IS NOT NULL"
+    )
+    op.execute(
+        "UPDATE pages SET facts = facts || jsonb_build_object('number', number, 'width', coalesce(width, 0), "
+        "'height', coalesce(height, 0), 'ink', coalesce(ink, 0)) WHERE facts IS NOT NULL"
+    )
 
 
 def downgrade() -> None:
+    op.execute("UPDATE pages SET facts = facts - 'number' - 'width' - 'height' - 'ink'")
+    op.execute("UPDATE documents SET facts = facts - 'pages' - 'is_pdf'")
     op.execute(
         "UPDATE datasets SET counts = (counts - 'unit' - 'units') || CASE WHEN counts->>'unit' = 'line' "
         "THEN jsonb_build_object('lines', counts->'units') ELSE '{}' END"

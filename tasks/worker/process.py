@@ -72,18 +72,16 @@ def subject(session: Session, claim: Claim) -> tuple[DocumentRow, list[PageRow]]
 
 
 def facts_of(page: PageRow) -> PageFacts:
-    """The facts the coarse stop left in a page's row."""
-    return PageFacts(
+    """The facts the coarse stop left in a page's row; of a page that it has not seen, that there is nothing."""
+    return page.facts or PageFacts(
         number=page.number,
         width=page.width or 0.0,
         height=page.height or 0.0,
+        rotation=0,
         ink=page.ink or 0.0,
-        rotation=int(page.facts.get("rotation", 0)),
-        has_text=bool(page.facts.get("has_text", False)),
-        image_only=bool(page.facts.get("image_only", False)),
-        characters=int(page.facts.get("characters", 0)),
-        fonts=tuple(page.facts.get("fonts", ())),
-        scripts=dict(page.facts.get("scripts", {})),
+        has_text=False,
+        image_only=False,
+        characters=0,
     )
 
 

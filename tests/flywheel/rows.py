@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, literal, select
 
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DocumentRow, LabelRow, PageRow, ShardRow
-from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
+from flywheel.document import Box, Kind, Label, Line, Outcome, PageFacts, Region, Verdict
 from flywheel.figures import Comparison, Difference, Scores, Unit
 from flywheel.labels.recording import LabelledPage, finish_labelling
 from flywheel.labels.storage import store_labels
@@ -98,6 +98,11 @@ def give_labels(
     with transaction() as session:
         query = select(LabelRow.id).where(LabelRow.shard_id == held.shard_id).order_by(LabelRow.page_id)
         return list(session.execute(query).scalars())
+
+
+def make_facts(*fonts: str, has_text: bool = True) -> PageFacts:
+    """What is known of a page's text layer, set in these fonts."""
+    return PageFacts(0, 100, 200, 0, 0.1, has_text, image_only=False, characters=90 * has_text, fonts=fonts)
 
 
 def make_scores(cer: float, *, units: int = 50) -> Scores:

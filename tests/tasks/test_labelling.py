@@ -147,7 +147,8 @@ def test_a_truncated_file_keeps_its_whole_pages_and_says_which_are_gone(tmp_path
     if row.state == "quarantined":  # the page tree itself lay in the lost part
         assert (row.reason, pages) == ("pdf_unreadable", [])
     else:
-        assert row.facts["repaired"]
+        assert row.facts is not None
+        assert row.facts.repaired
         assert {page[2] for page in pages} <= {"accepted", "page_content_missing"}
     assert "blank" not in {page[2] for page in pages}
 
@@ -160,7 +161,8 @@ def test_a_sound_text_layer_becomes_the_label_of_its_page(tmp_path: Path) -> Non
     assert standing(document_id) == [SOUND, SOUND]
     assert [text.split() for text in said(document_id)] == [" ".join(lines).split() for lines in truth]
     row = document(document_id)
-    assert (row.state, row.page_count, row.facts["repaired"]) == ("ready", 2, False)
+    assert row.facts is not None
+    assert (row.state, row.page_count, row.facts.repaired) == ("ready", 2, False)
 
 
 def test_clean_tibetan_is_accepted_and_keeps_every_letter(tmp_path: Path) -> None:

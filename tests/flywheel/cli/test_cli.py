@@ -35,7 +35,7 @@ from flywheel.figures import (
 from flywheel.states import TrainingPhase
 from tests.flywheel.conftest import Run
 from tests.flywheel.files import a_pdf, a_png, a_zip, open_document, written
-from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
+from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_facts, make_label, store
 
 
 def as_json(done: tuple[int, str, str]) -> Any:
@@ -247,7 +247,7 @@ def test_corpora_and_pages_are_listed_and_explained(run: Run) -> None:
 
 def test_one_page_is_shown_with_labels_lineage_text_and_picture(run: Run, tmp_path: Path, client: Client) -> None:
     upload = client.submit("books", written(tmp_path, "a.pdf", a_pdf()), language="bo")
-    (page_id,) = open_document(upload.documents[0].document_id, facts={"has_text": True, "fonts": ["Jomolhari"]})
+    (page_id,) = open_document(upload.documents[0].document_id, facts=make_facts("Jomolhari"))
     make_checkpoint("line-bo-1")
     give_labels((page_id,), Outcome.REJECTED)
     give_labels((page_id,), stop="recognition", checkpoint="line-bo-1")
@@ -279,7 +279,7 @@ def test_the_audit_shows_who_lies(run: Run) -> None:
         from flywheel.database.tables import PageRow
 
         for page_id in pages:
-            session.get_one(PageRow, page_id).facts = {"has_text": True, "fonts": ["ABCDEF+TibetanMachine"]}
+            session.get_one(PageRow, page_id).facts = make_facts("ABCDEF+TibetanMachine")
     give_labels(pages[:1], Outcome.REJECTED)
     give_labels(pages[1:])
     status, out, _ = run("audit", "books")

@@ -10,7 +10,8 @@ from sqlalchemy import create_engine, inspect, select, text, update
 from sqlalchemy.exc import StatementError
 
 from flywheel import database
-from flywheel.database.tables import DatasetRow, RoundRow
+from flywheel.database.tables import DatasetRow, DocumentRow, PageRow, RoundRow
+from flywheel.document import DocumentFacts, PageFacts
 from flywheel.encoding import Mismatch, to_json
 from flywheel.errors import DatabaseUnavailable
 from flywheel.figures import Unit
@@ -104,6 +105,25 @@ OLD = {
         },
     },
 }
+OLD_FACTS = {
+    "document": {"format": "PDF 1.7", "repaired": False, "owner_locked": False, "title": "t", "producer": "p"},
+    "page": {
+        **{"rotation": 90, "has_text": True, "image_only": False, "characters": 9},
+        **{"fonts": ["Jomolhari"], "scripts": {"Tibt": 9}},
+    },
+}
+OLD_PAGES = """
+    WITH corpus AS (INSERT INTO corpora (name) VALUES ('old') RETURNING id),
+    document AS (
+        INSERT INTO documents (corpus_id, name, sha256, blob_key, size, media_type, page_count, facts)
+        SELECT id, 'a.pdf', 's', 'k', 1, 'application/pdf', 2, CAST(:document AS jsonb) FROM corpus RETURNING id
+    ),
+    first AS (
+        INSERT INTO pages (document_id, number, width, height, ink, facts)
+        SELECT id, 0, 100, 200, 0.5, CAST(:page AS jsonb) FROM document
+    )
+    INSERT INTO pages (document_id, number) SELECT id, 1 FROM document
+"""
 OLD_COUNTS = {
     "line": {
         "lines": {"train": 9},
@@ -125,6 +145,7 @@ def test_figures_of_before_are_read_in_their_unit_and_go_back_as_they_were(
         insert = f"INSERT INTO rounds (language, recipe, {names}) VALUES ('bo', 'got-ocr2-full', :"
         session.execute(text(insert + ", :".join(OLD) + ")"), values)
         session.execute(text("INSERT INTO rounds (language, recipe) VALUES ('en', 'line')"))
+        session.execute(text(OLD_PAGES), {name: json.dumps(value) for name, value in OLD_FACTS.items()})
         for unit, counts in OLD_COUNTS.items():
             session.execute(
                 text(
@@ -145,6 +166,11 @@ def test_figures_of_before_are_read_in_their_unit_and_go_back_as_they_were(
         assert (row.comparison.difference.high, row.comparison.baseline_reader) == (-0.2, "got-ocr2")
         assert row.plan is not None
         assert (row.plan.outlook.pages_to_relabel, row.plan.tokens.tokens_per_character) == (5, 2.0)
+        document = session.execute(select(DocumentRow.facts)).scalar_one()
+        assert document == DocumentFacts(2, True, False, False, "PDF 1.7", "t", "p")
+        first, second = session.execute(select(PageRow.facts).order_by(PageRow.number)).scalars().all()
+        assert first == PageFacts(0, 100.0, 200.0, 90, 0.5, True, False, 9, ("Jomolhari",), {"Tibt": 9})
+        assert second is None
         counts = session.execute(select(DatasetRow.counts).order_by(DatasetRow.hash)).scalars().all()
         assert [(found.unit, found.units.train) for found in counts] == [(Unit.LINE, 9), (Unit.PAGE, 2)]
     database.downgrade(database_url, "0004")
@@ -152,6 +178,9 @@ def test_figures_of_before_are_read_in_their_unit_and_go_back_as_they_were(
         kept = session.execute(text(f"SELECT {names} FROM rounds ORDER BY id")).mappings().all()
         assert dict(kept[0]) == OLD
         assert dict(kept[1]) == {"progress": {}, "curve": [], "scores": {}, "plan": {}}
+        assert session.execute(text("SELECT facts FROM documents")).scalar_one() == OLD_FACTS["document"]
+        pages = session.execute(text("SELECT facts FROM pages ORDER BY number")).scalars().all()
+        assert pages == [OLD_FACTS["page"], {}]
         counts = session.execute(text("SELECT hash, counts FROM datasets")).all()
         assert dict(map(tuple, counts)) == OLD_COUNTS
     database.upgrade(database_url)

@@ -388,8 +388,8 @@ def test_a_document_that_only_a_reader_labelled_is_never_part_of_an_exam() -> No
     told = [PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(4)]
     read = [PatchSource(f"{n:064x}", n, n, 1, f"sha256/ab/cd/{n:064x}", 10, {}) for n in range(10, 40)]
     manifest = dataset.freeze("bo", told + read, unit=Unit.LINE).manifest
-    assert all(manifest["splits"][source.document] == "train" for source in read)
-    assert manifest["generation"] == 1
+    assert all(manifest.splits[source.document] == "train" for source in read)
+    assert manifest.generation == 1
 
 
 def test_pages_of_other_languages_are_trained_on_and_are_in_no_exam_and_the_manifest_names_them() -> None:
@@ -398,12 +398,12 @@ def test_pages_of_other_languages_are_trained_on_and_are_in_no_exam_and_the_mani
     frozen = dataset.freeze("bo", own, unit=Unit.PAGE, replayed=others)
     manifest = frozen.manifest
     foreign = {source.document for source in others[2:]}  # two of them are Tibetan documents, too
-    assert manifest["replay"] == dict.fromkeys(sorted(foreign), "en")
-    assert {manifest["splits"][document] for document in foreign} == {"train"}
+    assert manifest.replay == dict.fromkeys(sorted(foreign), "en")
+    assert {manifest.splits[document] for document in foreign} == {"train"}
     alone = dataset.freeze("bo", own, unit=Unit.PAGE).manifest
-    assert {d: side for d, side in manifest["splits"].items() if d not in foreign} == alone["splits"]
-    assert (manifest["unit"], alone["replay"]) == ("page", {})
-    assert manifest["labels"] == list(range(60))
+    assert {d: side for d, side in manifest.splits.items() if d not in foreign} == alone.splits
+    assert (manifest.unit, alone.replay) == ("page", {})
+    assert manifest.labels == tuple(range(60))
     assert frozen.counts.replay == {"en": 54}
     assert (frozen.counts.unit, frozen.counts.pages.total, frozen.counts.units.total) == (Unit.PAGE, 6, 6)
 
@@ -413,8 +413,8 @@ def test_a_dataset_is_named_by_what_is_in_it() -> None:
         PatchSource(f"{n:064x}", n, n, 0, f"sha256/ab/cd/{n:064x}", 10, {"patch_split": 1}) for n in range(5)
     ]
     one = dataset.freeze("bo", sources, unit=Unit.LINE)
-    assert one.hash == dataset.freeze("bo", sources, unit=Unit.LINE).hash
-    assert one.hash != dataset.freeze("bo", sources[1:], unit=Unit.LINE).hash
+    assert one.manifest.hash == dataset.freeze("bo", sources, unit=Unit.LINE).manifest.hash
+    assert one.manifest.hash != dataset.freeze("bo", sources[1:], unit=Unit.LINE).manifest.hash
     assert (one.counts.unit, one.counts.units.total) == (Unit.LINE, 50)
     assert one.counts.dropped == {"patch_split": 5}
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from flywheel.database import transaction
 from flywheel.database.tables import ShardRow
-from flywheel.document import Outcome
+from flywheel.document import DocumentFacts, Outcome
 from flywheel.loop import promotion, relabel, submission
 from flywheel.work.route import QUEUES, ROUTE
 from tests.flywheel.rows import claim, give_labels, make_checkpoint, make_document
@@ -51,7 +51,7 @@ def test_what_ingest_coarse_and_relabel_open_is_what_the_route_says_of_them() ->
     document_id, _ = make_document(1)
     held = claim("ingest", document_id=document_id)
     with transaction() as session:
-        submission.insert_pages(session, held, 1, {})
+        submission.insert_pages(session, held, DocumentFacts(1, True, False, False, "PDF 1.7"))
     assert opened("ingest") == set(ROUTE["ingest"].follows)
     _, pages = make_document(2, name="b.pdf")
     make_checkpoint("c1")
