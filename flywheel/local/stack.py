@@ -144,16 +144,8 @@ def _own_directory(data_dir: Path) -> Path:
 def _spawn_supervisor(
     data_dir: Path, run: str, programs: dict[str, object], log: Path, attached: bool
 ) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "flywheel.local",
-        str(data_dir),
-        "--run",
-        run,
-        "--programs",
-        json.dumps(programs),
-    ]
+    options = ["--run", run, "--programs", json.dumps(programs)]
+    command = [sys.executable, "-m", "flywheel.local", str(data_dir), *options]
     rotate(log)
     with log.open("ab") as output:
         child = subprocess.Popen(

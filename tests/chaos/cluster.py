@@ -193,5 +193,5 @@ class Cluster:
 
 
 def submission_hash(path: Path) -> str:
-    """What a client computes of the file it sent."""
+    """The sha256 that a client computes of the file it sent."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

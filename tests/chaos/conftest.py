@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def kills() -> int:
-    """How often the worker group is killed under load."""
+    """Number of times that the worker group is killed under load."""
     return int(os.environ.get("FLYWHEEL_CHAOS_KILLS", "20" if FULL else "3"))
 
 

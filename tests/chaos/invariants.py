@@ -1,4 +1,4 @@
-"""What holds after every fault, asked of the rows and blobs themselves (docs/faults.md)."""
+"""Invariants that hold after every fault, asked of the rows and blobs themselves (docs/faults.md)."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ SUBJECTS = {LabelRow: "labels", LeaseRow: "hints", TickRow: "ticks", DocumentRow
 
 
 def due() -> bool:
-    """Whether the fault has turns left; takes one."""
+    """Use up one of the times that the fault strikes; False when none is left."""
     for turn in range(int(TIMES)):
         try:
             (DIRECTORY / f"fault.{turn}").touch(exist_ok=False)

@@ -126,7 +126,7 @@ def book_of(path: Path, draw: Callable[[FPDF], None], size: tuple[float, float] 
 
 
 def scan(lines: int = 20, size: tuple[int, int] = (620, 877)) -> Image.Image:
-    """What a scanner makes of a page: dark strokes on light paper."""
+    """A scanned page: dark strokes on light paper."""
     image = Image.new("L", size, 235)
     pen = ImageDraw.Draw(image)
     rng = random.Random(3)

@@ -1,4 +1,4 @@
-"""What the sandbox's tests write down and look at."""
+"""Files for the sandbox's tests, and their pages."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ class Sheet:
         return fine(self.label)
 
     def reading(self, answer: str | None = None) -> PageReading:
-        """What becomes of an answer to this page; without one, of the perfect one."""
+        """The reading that an answer to this page becomes; without one, the perfect answer."""
         label = self.label
         read = parse(self.answer() if answer is None else answer, label.width, label.height)
         kept = Label(Kind.FINE, "perfect", label.width, label.height, read.regions, language=self.language)

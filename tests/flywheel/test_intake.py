@@ -1,4 +1,4 @@
-"""What may come in: types by content, archives under caps, names that cannot do anything."""
+"""Files that may come in: types by content, archives under caps, names that cannot do anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker is told when the library, an engine or the weights are not as they should be."""
+"""Errors of a worker when the library, an engine or the weights are not as they should be."""
 
 from __future__ import annotations
 

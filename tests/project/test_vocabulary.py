@@ -13,8 +13,24 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("flywheel", "models", "tasks", "migrations")
 RIDDLE = re.compile(r"(What|Who|Whose|Where|Which|How|When|Whether|Why)\b")
-# Rooms that keep to the rule for docstrings so far.
-PLAIN = ("gate", "local", "markup", "pdf", "sample", "store")
+# Modules with docstrings that are yet to be put plainly; nothing else may join them.
+YET = {
+    "flywheel/database/columns.py",
+    "flywheel/document.py",
+    "flywheel/figures.py",
+    "flywheel/loop/dataset.py",
+    "flywheel/loop/planning.py",
+    "flywheel/loop/promotion.py",
+    "flywheel/recipes/line.py",
+    "flywheel/recipes/page.py",
+    "models/training/job.py",
+    "tasks/planning.py",
+    "tests/end_to_end/cluster.py",
+    "tests/end_to_end/test_page_round.py",
+    "tests/end_to_end/test_turn.py",
+    "tests/flywheel/recipes/test_recipes.py",
+    "tests/project/test_states.py",
+}
 
 
 def parsed(*folders: str) -> Iterator[tuple[str, ast.Module]]:
@@ -33,11 +49,12 @@ def test_no_two_modules_have_a_class_of_one_name() -> None:
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 
 
-@pytest.mark.parametrize("room", PLAIN)
+@pytest.mark.parametrize("room", [*ROOMS, "tests", "benchmarks"])
 def test_no_docstring_begins_as_a_question_does(room: str) -> None:
     riddles = [
         f"{path}:{getattr(node, 'lineno', 1)}"
-        for path, tree in parsed(f"flywheel/{room}", f"tests/flywheel/{room}")
+        for path, tree in parsed(room)
+        if path not in YET
         for node in ast.walk(tree)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and RIDDLE.match(ast.get_docstring(node) or "")
