@@ -32,7 +32,7 @@ SMALL = {"shared_buffers": "16MB"}  # making and dropping a database goes throug
 # Files that take longest, so that pytest's processes end together: they are begun first, in this order. The whole
 # loops run many processes of their own, so one is not begun beside the other.
 LONGEST = (
-    "end_to_end/test_turn.py",
+    "end_to_end/test_whole_loop.py",
     "chaos/test_workers.py",
     "flywheel/local/test_local.py",
     "end_to_end/test_page_round.py",

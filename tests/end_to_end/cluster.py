@@ -26,7 +26,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 @dataclass
 class Cluster:
-    """Where the API is, and how to hurt the workers."""
+    """A running service: its API, and the means to hurt its workers."""
 
     url: str
     key: str

@@ -55,7 +55,7 @@ AGAIN = {**RECIPE, "learning_rate": 3e-4, "target_cer": 0.02, "evaluate_seconds"
 
 @dataclass(frozen=True)
 class Paper:
-    """What a page is printed on and with: gray levels, 255 white."""
+    """Paper and ink of a printed page: gray levels, 255 white."""
 
     tint: int = 255
     ink: int = 0
@@ -166,7 +166,7 @@ def test_a_tiny_deepseek_ocr_learns_pages_though_it_is_killed_and_reads_what_wai
 
 
 def submit(client: Client, corpus: Corpus) -> None:
-    """What has a text layer is labelled by it; scans wait, as nobody reads Tibetan yet."""
+    """Text layers label their pages; scans wait, as nobody reads Tibetan yet."""
     for path in (*corpus.born, corpus.scans):
         client.submit("pages", path, language="bo")
     *_, summary = client.follow_corpus("pages")
@@ -197,7 +197,7 @@ def check_first_round(client: Client, found: RoundDetail) -> None:
 
 
 def check_scans(client: Client, corpus: Corpus, checkpoint: str, untrained: list[str]) -> None:
-    """What waited is read, by the new checkpoint, otherwise than the untrained one would have, and well."""
+    """The pages that waited are read by the new checkpoint, well, and otherwise than by the untrained one."""
     edits = characters = 0
     for page in client.pages("pages"):
         if page.document != corpus.scans.name:

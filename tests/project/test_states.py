@@ -48,7 +48,7 @@ def holds(node: ast.AST) -> bool:
 
 
 def named(node: ast.AST) -> str | None:
-    """What a name, an attribute or a key is called."""
+    """The name of a name, an attribute or a key."""
     if isinstance(node, ast.Attribute):
         return node.attr
     if isinstance(node, ast.Name):

@@ -1,7 +1,7 @@
 """Page readers in the service: chosen by a checkpoint's architecture, with weights from where the settings say.
 
 The reader is a tiny DeepSeek-OCR that nobody trained: what it says is noise, and that it says it, in which mode
-and by whom, is what counts here. That one learns to read is tests/turn's claim.
+and by whom, is what counts here. That one learns to read is tests/end_to_end's claim.
 """
 
 from __future__ import annotations

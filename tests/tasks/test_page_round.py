@@ -1,7 +1,7 @@
 """A round of pages, stop by stop: what it learns from, where it begins, whom it is held against, who reads then.
 
 The network is a tiny DeepSeek-OCR that takes a few steps and learns nothing in them. That one learns to read,
-and is promoted for it, is tests/turn's claim.
+and is promoted for it, is tests/end_to_end's claim.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
-from fpdf import FPDF
 from sqlalchemy import select
 
 from flywheel import markup
@@ -33,20 +31,20 @@ from flywheel.database.tables import (
     RoundRow,
     ShardRow,
 )
-from flywheel.document import Box, Kind, Label, Line, Outcome, Region, Verdict
+from flywheel.document import Box, Kind, Label, Line, Region
 from flywheel.figures import Comparison, Unit
-from flywheel.labels.recording import LabelledPage, finish_labelling
 from flywheel.labels.storage import store_labels
-from flywheel.loop import promotion, relabel, rounds, submission
+from flywheel.loop import promotion, relabel, rounds
 from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
-from flywheel.reasons import Reason
 from flywheel.settings import settings
 from tasks.patches import grounded
-from tasks.worker import process, readers
+from tasks.worker import readers
 from tests.flywheel import draw
-from tests.flywheel.rows import claim, store
-from tests.models.tiny import LIGHT, tiny_deepseek_ocr
+from tests.flywheel.rows import store
+from tests.tasks.books import add
 from tests.tasks.drain import drain
+
+pytestmark = pytest.mark.usefixtures("page_worker")
 
 FEW_STEPS = {"mode": "tiny", "steps": 2, "epochs": 0, "batch": 2, "accumulation": 1, "checkpoint_seconds": 0.01}
 TINY_LINES = {
@@ -63,80 +61,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_deepseek_ocr(tmp_path_factory.mktemp("weights") / "tiny", sam=LIGHT)
-
-
-@pytest.fixture(autouse=True)
-def worker(environment: dict[str, str], tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A worker of its own cluster, with the weights at hand."""
-    process.store.cache_clear()
-    monkeypatch.setenv("FLYWHEEL_DEEPSEEK_OCR", str(tiny))
-    monkeypatch.setenv("FLYWHEEL_READER_MODE", "tiny")
-    monkeypatch.setenv("FLYWHEEL_READER_TOKENS", "8")
-    settings.cache_clear()
-    yield
-    readers.release()
-
-
-@pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[str]]]:
-    """Tibetan documents of one page, and the few words on it."""
-    directory = tmp_path_factory.mktemp("books")
-    return [write(directory / f"{seed}.pdf", [draw.tibetan_line(random.Random(seed), 3)] * 2) for seed in range(4)]
-
-
-def write(path: Path, lines: list[str]) -> tuple[Path, list[str]]:
-    def written(book: FPDF) -> None:
-        draw.use_font(book, draw.TIBETAN_SCRIPT, 16, path.parent)
-        draw.write_lines(book, lines, y=80, pitch=38)
-
-    return draw.book_of(path, written), lines
-
-
-@pytest.fixture
-def born(books: list[tuple[Path, list[str]]], worker: None) -> dict[str, str]:
-    """The books in the service, labelled by their text layers; document hash -> what its page says."""
-    return {add(path, "bo", lines): "\n".join(lines) for path, lines in books}
-
-
-def add(path: Path, language: str, lines: Sequence[str] = ()) -> str:
-    """A document of one page as coarse leaves it: labelled, or waiting where no lines are given; its hash."""
-    key = store().put_file(path)
-    with transaction() as session:
-        document = DocumentRow(
-            corpus_id=submission.ensure_corpus(session, "c"),
-            name=path.name,
-            sha256=key.rsplit("/", 1)[-1],
-            blob_key=key,
-            size=1,
-            media_type="application/pdf",
-            language=language,
-            state="ready",
-        )
-        session.add(document)
-        session.flush()
-        page = PageRow(document_id=document.id, number=0, width=595, height=842, ink=0.02, state="waiting")
-        session.add(page)
-        session.flush()
-        sha256, page_id = document.sha256, page.id
-    if lines:
-        boxes = [Box(60, 60 + 38 * n, 500, 90 + 38 * n) for n in range(len(lines))]
-        said = tuple(Line(text, box) for text, box in zip(lines, boxes, strict=True))
-        region = Region("text", Box.around(boxes), said)
-        give(page_id, Label(Kind.COARSE, "fitz", 595, 842, (region,), script="Tibt", language=language))
-    return sha256
-
-
-def give(page_id: int, label: Label) -> None:
-    """An accepted label for a page, through the front door."""
-    held = claim("coarse", (page_id,))
-    page = LabelledPage(page_id, label, Verdict(Outcome.ACCEPTED, Reason.ACCEPTED))
-    with transaction() as session:
-        finish_labelling(session, held, [page], store_labels(store(), [label]), [], "settings")
 
 
 def english(directory: Path) -> str:

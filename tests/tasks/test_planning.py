@@ -13,8 +13,10 @@ from flywheel.database.tables import CheckpointRow, RoundRow, ShardRow
 from flywheel.figures import Plan, TrainingProgress, Unit
 from flywheel.loop import planning, promotion
 from flywheel.settings import settings
+from tests.tasks.books import add, write
 from tests.tasks.drain import drain
-from tests.tasks.test_page_round import add, books, born, tiny, worker, write  # noqa: F401  # fixtures
+
+pytestmark = pytest.mark.usefixtures("page_worker")
 
 
 def plan(recipe: str, **overrides: Any) -> RoundRow:
@@ -32,7 +34,7 @@ def planned(recipe: str, **overrides: Any) -> Plan:
 
 
 def test_a_round_of_pages_is_told_with_what_its_tokenizer_makes_of_the_texts(
-    born: dict[str, str],  # noqa: F811
+    born: dict[str, str],
     tmp_path: Path,
 ) -> None:
     add(write(tmp_path / "waiting.pdf", ["x"])[0], "bo")
@@ -56,7 +58,7 @@ def test_a_round_of_pages_is_told_with_what_its_tokenizer_makes_of_the_texts(
         }
 
 
-def test_a_round_of_lines_is_told_with_its_symbols_and_with_measured_rates(born: dict[str, str]) -> None:  # noqa: F811
+def test_a_round_of_lines_is_told_with_its_symbols_and_with_measured_rates(born: dict[str, str]) -> None:
     with transaction() as session:
         progress = TrainingProgress(
             Unit.LINE, step=9, epoch=0, seconds=10.0, share=1.0, units=40, loss=1.0, learning_rate=0.0
@@ -70,7 +72,7 @@ def test_a_round_of_lines_is_told_with_its_symbols_and_with_measured_rates(born:
     assert told.seconds.training == pytest.approx(2 * 8 / 4.0)
 
 
-def test_a_champion_of_the_recipes_kind_is_what_the_round_would_begin_with(born: dict[str, str]) -> None:  # noqa: F811
+def test_a_champion_of_the_recipes_kind_is_what_the_round_would_begin_with(born: dict[str, str]) -> None:
     with transaction() as session:
         promotion.promote(session, "deepseek-ocr", language="bo", actor="a person")
     assert planned("deepseek-ocr-full").parent == "deepseek-ocr"
@@ -83,7 +85,7 @@ def test_a_champion_of_the_recipes_kind_is_what_the_round_would_begin_with(born:
 
 
 def test_a_plan_without_weights_fails_and_says_what_to_set(
-    born: dict[str, str],  # noqa: F811
+    born: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("FLYWHEEL_DEEPSEEK_OCR")

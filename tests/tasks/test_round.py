@@ -1,7 +1,7 @@
 """Claims about a round's stops: refused, cancelled, stopped and resumed, and what its dataset holds.
 
 Patches are drawn lines put into the store as the patches stop leaves them; training is a few steps of a
-tiny network. That a round ends with a reader that reads is tests/turn's claim.
+tiny network. That a round ends with a reader that reads is tests/end_to_end's claim.
 """
 
 from __future__ import annotations

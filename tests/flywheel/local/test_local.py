@@ -1,8 +1,7 @@
-"""The embedded stack, run for real with small programs in place of the service's own."""
+"""The embedded stack from start to stop: ups that fail, supervisors that are killed, Ctrl-C, ordinary users."""
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import shutil
@@ -11,149 +10,37 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 import redis
-import yaml
 
 import flywheel
-from flywheel.errors import Conflict, SetupError
+from flywheel.errors import SetupError
 from flywheel.local import (
-    PROGRAMS,
     Program,
-    RestartPolicy,
-    Stack,
-    StackStatus,
     find,
-    postgres_server,
     start,
     status,
     stop,
 )
-from flywheel.local.ports import free_port
-from flywheel.local.processes import matching
-from flywheel.local.programs import from_json, to_json
-from flywheel.local.recovery import belongs
-from flywheel.local.redis import redis_server
-from flywheel.settings import Settings
-from flywheel.work.route import QUEUES
-
-API = Program("api", ("{python}", "-m", "http.server", "--bind", "{host}", "{api_port}"), grace=5, serves_api=True)
-# Starts a grandchild in a session of its own, notes both ids, and refuses to end when asked.
-STUBBORN = Program(
-    "stubborn",
-    (
-        "{python}",
-        "-c",
-        "import os, pathlib, signal, subprocess, sys, time\n"
-        "code = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)'\n"
-        "child = subprocess.Popen([sys.executable, '-c', code], start_new_session=True)\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "pathlib.Path('building').write_text(f'{os.getpid()} {child.pid}')\n"
-        "os.replace('building', 'pids')\n"
-        "time.sleep(1000)",
-    ),
-    grace=0.3,
+from tests.flywheel.local.stacks import (
+    API,
+    QUICK,
+    SLEEPER,
+    STUBBORN,
+    eventually,
+    fresh_directory,
+    gone,
+    program,
+    remaining,
+    starter_of,
+    stubborn_pids,
 )
-SLEEPER = Program("sleeper", ("sleep", "1000"), grace=5)
-SHOWS = Program(
-    "shows",
-    (
-        "{python}",
-        "-c",
-        "import json, os, time\n"
-        "json.dump(dict(os.environ), open('building', 'w'))\n"
-        "os.replace('building', 'environment')\n"
-        "time.sleep(1000)",
-    ),
-    env={"EXTRA": "1"},
-    grace=5,
-)
-POOL = Program(
-    "pool",
-    (
-        "{python}",
-        "-c",
-        "import os, subprocess, time\n"
-        "child = subprocess.Popen(['sleep', '1000'])\n"
-        "open('pool-building', 'w').write(f'{os.getpid()} {child.pid}')\n"
-        "os.replace('pool-building', 'pool')\n"
-        "time.sleep(1000)",
-    ),
-    grace=5,
-)
-DYING = Program("dying", ("{python}", "-c", "raise SystemExit('no hope')"))
-QUICK = RestartPolicy(first_pause=0.05, longest_pause=0.2, healthy=60, give_up=4, ready=30)
-
-
-@pytest.fixture(scope="module")
-def seed() -> Iterator[Path]:
-    """A stack's directory, stopped: copying it is quicker than making another."""
-    with fresh_directory() as directory:
-        start(directory, programs=(), policy=QUICK).stop()
-        for name in ("stack.json", "lock"):
-            (directory / name).unlink()
-        yield directory
-
-
-@contextmanager
-def fresh_directory() -> Iterator[Path]:
-    """As deep as real ones are; a Unix socket's path would not fit. Nothing may be left running in it."""
-    parent = Path(tempfile.mkdtemp(prefix="flywheel-stack-"))
-    directory = parent / ("deep-" * 12) / ("down-" * 12)
-    try:
-        yield directory
-        assert remaining(directory) == []
-    finally:
-        stop(directory)
-        shutil.rmtree(parent)
-
-
-@pytest.fixture
-def data_dir(seed: Path) -> Iterator[Path]:
-    with fresh_directory() as directory:
-        directory.parent.mkdir()
-        subprocess.run(["cp", "-a", seed, directory], check=True)  # keeps the owner of Postgres' files
-        yield directory
-
-
-@pytest.fixture(scope="module")
-def running(seed: Path) -> Iterator[Stack]:
-    """A stack that several tests look at, and whose children they kill."""
-    with fresh_directory() as directory:
-        directory.parent.mkdir()
-        subprocess.run(["cp", "-a", seed, directory], check=True)
-        with start(directory, programs=(API, SLEEPER, SHOWS, POOL, DYING), policy=QUICK) as stack:
-            yield stack
-
-
-def remaining(directory: Path) -> list[psutil.Process]:
-    """Processes that the stack started, that work inside its directory, or that name it."""
-
-    def of_stack(process: psutil.Process) -> bool:
-        inside = process.cwd().startswith(str(directory)) or str(directory) in " ".join(process.cmdline())
-        return inside or belongs(process, directory)
-
-    return matching(of_stack)
-
-
-def eventually(what: str, probe: Callable[[], object], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
-        time.sleep(0.02)
-
-
-def program(found: StackStatus, name: str) -> tuple[str, int | None, int]:
-    entry = next(entry for entry in found.programs if entry.name == name)
-    return entry.state, entry.pid, entry.restarts
 
 
 def test_up_gives_real_servers_and_down_leaves_nothing(data_dir: Path) -> None:
@@ -183,34 +70,6 @@ def test_up_gives_real_servers_and_down_leaves_nothing(data_dir: Path) -> None:
     assert not stop(data_dir)
 
 
-def test_the_programs_get_the_stacks_variables(running: Stack) -> None:
-    written = running.data_dir / "work" / "environment"
-    eventually("the program wrote", written.exists)
-    seen = json.loads(written.read_text())
-    expected = running.environment()
-    for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WORK_DIR"):
-        assert seen[f"FLYWHEEL_{name}"] == expected[f"FLYWHEEL_{name}"]
-    assert seen["EXTRA"] == "1"
-
-
-def test_secrets_are_for_their_owner_alone(running: Stack) -> None:
-    for name in ("stack.json", "api_key", "redis.conf", "postgres.password"):
-        assert stat.S_IMODE((running.data_dir / name).stat().st_mode) == 0o600
-    for name in ("store", "work", "logs", "postgres", "redis"):
-        assert stat.S_IMODE((running.data_dir / name).stat().st_mode) == 0o700
-
-
-def test_a_second_up_says_so_and_does_no_harm(running: Stack) -> None:
-    with pytest.raises(Conflict, match=r"ready in .* already"):
-        start(running.data_dir, programs=(SLEEPER,), policy=QUICK)
-    command = [sys.executable, "-m", "flywheel.local", str(running.data_dir)]
-    direct = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert direct.returncode == 75
-    assert "already" in direct.stderr
-    assert status(running.data_dir).pid == running.status.pid
-    assert status(running.data_dir).state == "ready"
-
-
 def test_data_key_and_api_address_survive_down_and_up(data_dir: Path) -> None:
     with start(data_dir, programs=(API,), policy=QUICK) as stack:
         before = stack.environment()
@@ -221,45 +80,6 @@ def test_data_key_and_api_address_survive_down_and_up(data_dir: Path) -> None:
         with psycopg.connect(after["FLYWHEEL_DATABASE_URL"]) as connection:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
     assert after["FLYWHEEL_API_KEY"] == before["FLYWHEEL_API_KEY"]
-
-
-@pytest.mark.parametrize("name", ["sleeper", "postgres", "redis", "guard"])
-def test_a_child_that_is_killed_is_started_again(running: Stack, name: str) -> None:
-    _, pid, _ = program(running.status, name)
-    assert pid
-    psutil.Process(pid).kill()
-    eventually("a restart", lambda: program(status(running.data_dir), name)[::2] == ("running", 1))
-    assert program(status(running.data_dir), name)[1] != pid
-    variables = running.environment()
-
-    def servers_answer() -> bool:
-        try:
-            psycopg.connect(variables["FLYWHEEL_DATABASE_URL"]).close()
-            with redis.Redis.from_url(variables["FLYWHEEL_REDIS_URL"]) as client:
-                return bool(client.ping())
-        except (psycopg.OperationalError, redis.RedisError):
-            return False
-
-    eventually("the servers at their old addresses", servers_answer)
-
-
-def test_the_pool_of_a_worker_that_is_killed_does_not_outlive_it(running: Stack) -> None:
-    written = running.data_dir / "work" / "pool"
-    eventually("the pool is up", written.exists)
-    worker, pool = (int(pid) for pid in written.read_text().split())
-    written.unlink()
-    psutil.Process(worker).kill()
-    eventually("the next pool is up", written.exists)
-    assert gone([worker, pool])
-
-
-def test_a_child_that_keeps_dying_is_given_up_and_the_rest_goes_on(running: Stack) -> None:
-    eventually("giving up", lambda: program(status(running.data_dir), "dying")[0] == "failed")
-    entry = next(entry for entry in status(running.data_dir).programs if entry.name == "dying")
-    assert (entry.restarts, entry.exit_code, entry.pid) == (QUICK.give_up - 1, 1, None)
-    assert Path(entry.log).read_text().count("no hope") == QUICK.give_up
-    assert program(status(running.data_dir), "api")[0] == "running"
-    assert "dying ended 4 times in a row" in (running.data_dir / "logs" / "supervisor.log").read_text()
 
 
 def test_an_api_that_cannot_start_fails_the_up_and_quotes_its_log(data_dir: Path) -> None:
@@ -273,16 +93,6 @@ def test_a_program_that_does_not_exist_is_named(data_dir: Path) -> None:
     broken = Program("api", ("/nowhere/to/be/found",), serves_api=True)
     with pytest.raises(SetupError, match="/nowhere/to/be/found cannot be started"):
         start(data_dir, programs=(broken,), policy=QUICK)
-
-
-def stubborn_pids(data_dir: Path) -> list[int]:
-    written = data_dir / "work" / "pids"
-    eventually("the stubborn program is up", written.exists)
-    return [int(pid) for pid in written.read_text().split()]
-
-
-def gone(pids: list[int]) -> bool:
-    return all(not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie" for pid in pids)
 
 
 def test_down_ends_even_a_stubborn_child_and_its_own_children(data_dir: Path) -> None:
@@ -368,16 +178,6 @@ def test_an_attached_stack_ends_with_whoever_started_it(data_dir: Path) -> None:
     assert find(data_dir) is None
 
 
-@contextmanager
-def starter_of(code: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Another Python that runs `code`; it is killed in the end, if it lives."""
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as starter:
-        try:
-            yield starter
-        finally:
-            starter.kill()
-
-
 @pytest.mark.parametrize("moment", ["starting", "ready"])
 def test_ctrl_c_leaves_nothing_behind(data_dir: Path, moment: str) -> None:
     code = (
@@ -458,55 +258,5 @@ def test_the_stack_works_as_an_ordinary_user() -> None:
         )
         assert done.stdout == "it works\n", done.stderr
         assert remaining(parent / "stack") == []
-    finally:
-        shutil.rmtree(parent)
-
-
-def test_the_programs_serve_every_queue_of_the_route_and_survive_the_way_through_json() -> None:
-    served = {
-        queue
-        for entry in PROGRAMS
-        if "--queues" in entry.argv
-        for queue in entry.argv[entry.argv.index("--queues") + 1].split(",")
-    }
-    assert served == set(QUEUES)
-    assert sum(entry.serves_api for entry in PROGRAMS) == 1
-    assert from_json(json.loads(json.dumps(to_json(PROGRAMS, QUICK)))) == (PROGRAMS, QUICK)
-
-
-def test_the_compose_file_runs_the_same_programs_with_the_same_arguments() -> None:
-    services = yaml.safe_load((Path(flywheel.__file__).parents[1] / "docker-compose.yml").read_text())["services"]
-    values = {"python": "python", "host": "0.0.0.0", "api_port": "8400"}
-    assert {entry.name: entry.command(values) for entry in PROGRAMS} == {
-        entry.name: services[entry.name]["command"] for entry in PROGRAMS
-    }
-    assert set(services) - {entry.name for entry in PROGRAMS} == {"postgres", "redis", "s3", "migrate"}
-    needed = {name for name, value in Settings.model_fields.items() if value.is_required()}
-    for name in ("migrate", *(entry.name for entry in PROGRAMS)):
-        given = {variable.removeprefix("FLYWHEEL_").lower() for variable in services[name]["environment"]}
-        assert needed <= given
-
-
-def test_braces_that_mean_something_else_are_left_alone() -> None:
-    odd = Program("odd", ("{python}", "{}", "{other}", "x{api_port}y"))
-    assert odd.command({"python": "/p", "api_port": "{python}"}) == ["/p", "{}", "{other}", "x{python}y"]
-
-
-def test_a_port_in_use_is_not_handed_out() -> None:
-    parent = Path(tempfile.mkdtemp(prefix="flywheel-redis-"))
-    try:
-        with redis_server(parent / "redis") as server:
-            assert free_port(server.port) != server.port
-        assert free_port(server.port) == server.port
-    finally:
-        shutil.rmtree(parent)
-
-
-def test_a_server_that_cannot_start_says_why() -> None:
-    parent = Path(tempfile.mkdtemp(prefix="flywheel-broken-"))
-    try:
-        settings = {"no_such_setting": "1"}
-        with pytest.raises(SetupError, match="no_such_setting"), postgres_server(parent / "pg", settings):
-            pass
     finally:
         shutil.rmtree(parent)

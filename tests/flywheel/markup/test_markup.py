@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import string
 import time
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from flywheel.document import Box, Kind, Label, Line, Region
 from flywheel.markup import (
-    CATEGORIES,
     DROPPED,
     Fault,
     MarkupError,
@@ -24,78 +22,19 @@ from flywheel.markup import (
     parse,
     table_rows,
 )
-
-WIDTH, HEIGHT = 595.0, 842.0
-
-steady = settings(derandomize=True, database=None, deadline=None, max_examples=150)
-MARKS = [
-    "<|ref|>",
-    "<|/ref|>",
-    "<\\|det|>",
-    "<|det|>[[1, 2, 3, 4]]<|/det|>",
-    "<｜end▁of▁sentence｜>",
-    "<｜",
-    "<|re",
-]
-SAID = ["# ", "བོད་ཡིག", r"\(x_{1} \)", r"\[ \frac{a}{b} \\ \|c\| \]", r"0<\|x\|", "<td>", "</table>", "<center>"]
-pieces = st.sampled_from([*MARKS, *SAID]) | st.text(
-    st.sampled_from(string.ascii_letters + " #<|>\\/[]ref0912།་ཀིོ文字"), max_size=12
+from tests.flywheel.markup.written import (
+    HEIGHT,
+    WIDTH,
+    block,
+    faults,
+    html,
+    label,
+    pages,
+    regions,
+    said,
+    steady,
+    tolerant,
 )
-texts = st.lists(st.lists(pieces, max_size=4).map("".join), max_size=4)
-cells = st.text(st.sampled_from(string.ascii_letters + "0123456789 .,་ཀཁག文字&;"), max_size=8)
-rows = st.lists(st.lists(cells, min_size=1, max_size=3), min_size=1, max_size=4)
-
-
-def html(table: list[list[str]]) -> str:
-    lines = ("".join(f"<td>{cell.replace('&', '&amp;')}</td>" for cell in row) for row in table)
-    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
-
-
-@st.composite
-def regions(draw: st.DrawFn) -> Region:
-    xs = sorted(draw(st.tuples(*[st.floats(0, WIDTH)] * 2)))
-    ys = sorted(draw(st.tuples(*[st.floats(0, HEIGHT)] * 2)))
-    box = Box(xs[0], ys[0], xs[1], ys[1])
-    category = draw(st.sampled_from(sorted(CATEGORIES)))
-    said = [html(draw(rows))] if category == "table" else draw(texts)
-    return Region(category, box, tuple(Line(text, box) for text in said))
-
-
-pages = st.lists(regions(), max_size=5, unique_by=lambda region: said((region,))[0])
-
-
-def label(*parts: Region) -> Label:
-    return Label(Kind.FINE, "test", WIDTH, HEIGHT, parts)
-
-
-def kept(text: str) -> str:
-    """The part of a text that is kept: not the blanks at the ends of its lines, nor those around it."""
-    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
-
-
-def said(parts: tuple[Region, ...]) -> list[tuple[str, tuple[int, ...], str]]:
-    return [(r.category, r.box.bins(WIDTH, HEIGHT), uncentred(r)) for r in parts]
-
-
-def uncentred(region: Region) -> str:
-    text = kept(region.text)
-    return kept(text.removeprefix("<center>")) if region.category == "caption" else text
-
-
-def block(text: str, category: str = "text", box: str = "[[1, 2, 300, 400]]") -> str:
-    return f"<|ref|>{category}<|/ref|><|det|>{box}<|/det|>\n{text}\n\n"
-
-
-def tolerant(markup: str, lines: bool | None = False) -> ParsedMarkup:
-    """Also where nothing is sound."""
-    try:
-        return parse(markup, WIDTH, HEIGHT, lines=lines)
-    except MarkupError as error:
-        return ParsedMarkup((), error.flaws)
-
-
-def faults(reading: ParsedMarkup) -> list[Fault]:
-    return [flaw.fault for flaw in reading.flaws]
 
 
 @steady
@@ -228,9 +167,6 @@ def test_the_written_form_is_exactly_the_one_of_the_paper() -> None:
     assert coarse(label(title, body, picture)) == "ༀ\n\none\ntwo"
 
 
-# What is not sound
-
-
 @pytest.mark.parametrize(
     ("bad", "fault"),
     [
@@ -305,8 +241,6 @@ def test_end_of_sentence_tokens_are_no_text() -> None:
     assert parse(end, WIDTH, HEIGHT) == ParsedMarkup(())
 
 
-# What DeepSeek-OCR writes
-
 ANSWER = (
     "<|ref|>title<|/ref|><|det|>[[115, 70, 880, 98]]<|/det|>\n# On wheels  \n\n"
     "<|ref|>sub_title<|/ref|><|det|>[[115, 110, 280, 130]]<|/det|>\n## 2.1 Terms  \n\n"
@@ -370,9 +304,6 @@ def test_a_page_without_size_cannot_be_written() -> None:
         fine(Label(Kind.FINE, "test", 0.0, 842.0, ()))
     with pytest.raises(MarkupError, match="stamp"):
         fine(label(Region("stamp", Box(0, 0, 1, 1))))
-
-
-# Lines that are grounded one by one
 
 
 def line(words: str, *boxes: list[int]) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flywheel.markup import Fault, is_sound_table, parse, table_rows
 from flywheel.markup.tables import closed_table
-from tests.flywheel.markup.test_markup import HEIGHT, WIDTH, block, faults, html, rows, steady
+from tests.flywheel.markup.written import HEIGHT, WIDTH, block, faults, html, rows, steady
 
 
 @pytest.mark.parametrize(

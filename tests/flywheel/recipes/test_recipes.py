@@ -14,7 +14,7 @@ from flywheel.recipes import LineRecipe, Lora, PageRecipe, load_recipe, names
 
 
 def refusal(recipe: str, **overrides: Any) -> str:
-    """What is said of overrides that a recipe refuses."""
+    """The complaint about overrides that a recipe refuses."""
     with pytest.raises(Rejected) as caught:
         recipe_for(recipe, overrides)
     assert caught.value.reason is Reason.BAD_SETTINGS

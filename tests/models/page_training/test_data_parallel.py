@@ -15,8 +15,8 @@ from models.page_training.launch import error_of, main, to_json
 from models.readers.deepseek_ocr import weights
 from models.trainers import train
 from models.training.job import TrainingJob
-from tests.models.page_training.test_dataset import dataset
-from tests.models.page_training.test_page_training import SPLITS, job, pages
+from tests.models.page_training.datasets import dataset
+from tests.models.page_training.jobs import SPLITS, job, pages
 from tests.models.tiny import tiny_deepseek_ocr
 
 ALIKE = {"steps": 3, "degrade": 0.5, "fine_share": 0.5, "learning_rate": 1e-3, "gradient_checkpointing": True}
@@ -60,7 +60,7 @@ def test_two_processes_stop_together(tmp_path: Path, base: Path, monkeypatch: py
 
 def test_an_error_of_a_process_comes_home(tmp_path: Path, base: Path) -> None:
     data = dataset(tmp_path / "data", pages(), SPLITS)
-    wrong, idle = job(tmp_path, data, base, frozen=["tail"]), empty_job(tmp_path, base)
+    wrong, idle = replace(job(tmp_path, data, base), base=None), empty_job(tmp_path, base)
     wrong.resume.mkdir()
     for asked, kind in ((wrong, SetupError), (idle, Rejected)):
         path = tmp_path / "job.json"

@@ -18,7 +18,7 @@ from flywheel.errors import Cancelled, Rejected, SetupError
 from flywheel.recipes import PageRecipe, load_recipe
 from flywheel.recipes.page import PARTS
 from models.page_training.callback import RUN, newest_state
-from models.page_training.dataset import PageDataset, PageSample
+from models.page_training.dataset import PageDataset
 from models.page_training.launch import from_json, to_json
 from models.page_training.samples import TrainingSample
 from models.page_training.trainable import MASKED, TRAINABLE_READERS, trainable_reader
@@ -27,41 +27,12 @@ from models.readers.deepseek_ocr import weights
 from models.readers.deepseek_ocr.reader import DeepseekOcrReader
 from models.readers.got_ocr2 import GotOcr2Reader
 from models.trainers import train
-from models.training.job import Progress, TrainingJob
+from models.training.job import Progress
 from models.training.schedule import schedule
-from tests.models.drawing import draw_page
-from tests.models.page_training.test_dataset import dataset
+from tests.models.page_training.datasets import dataset
+from tests.models.page_training.jobs import SPLITS, job, pages
 from tests.models.tiny import tiny_deepseek_ocr
 from tests.models.tiny_transformers import tiny_got_ocr2
-
-SPLITS = {"a": "train", "b": "train", "c": "validation", "d": "heldout"}
-QUICK = {
-    "mode": "tiny",
-    "steps": 3,
-    "epochs": 0,
-    "batch": 2,
-    "accumulation": 1,
-    "learning_rate": 1e-3,
-    "evaluate_seconds": 1e6,
-    "checkpoint_seconds": 1e6,
-    "validation_pages": 1,
-    "gradient_checkpointing": False,
-}
-
-
-def pages() -> list[PageSample]:
-    rows = []
-    for number, (document, text) in enumerate(
-        [*zip("abab", ["ab", "cd", "ef", "gh"], strict=True), ("c", "ij"), ("d", "kl")]
-    ):
-        page = draw_page([(20.0, 60.0, text)], size=40, language="en", width=120, height=100)
-        markup = f"<|ref|>text<|/ref|><|det|>[[100, 100, 800, 700]]<|/det|>\n{text}"
-        rows.append(
-            PageSample(
-                document, number, page.image, page.dpi, *page.points, text, markup, language="en", label=number
-            )
-        )
-    return rows
 
 
 @pytest.fixture(scope="module")
@@ -72,21 +43,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return dataset(tmp_path / "data", pages(), SPLITS)
-
-
-def job(
-    tmp_path: Path, data: Path, base: Path, recipe: str = "deepseek-ocr-full", **overrides: object
-) -> TrainingJob:
-    return TrainingJob(
-        dataset=data,
-        out=tmp_path / "out",
-        recipe=load_recipe(recipe).with_overrides({**QUICK, **overrides}),
-        language="en",
-        scripts=("Latn",),
-        resume=tmp_path / "resume",
-        base=base,
-        seed=3,
-    )
 
 
 def changed(before: Path, after: Path) -> set[str]:
