@@ -1,1 +1,1 @@
-"""The loop: submission, recognition, rounds of fine-tuning from teaching to promotion, and the sweep that moves them."""
+"""The loop: submission, recognition, rounds from teaching to promotion, and the sweep that moves them all."""
