@@ -102,7 +102,7 @@ class Region:
 
 
 class Kind(StrEnum):
-    """How a label came to be: from the text layer, from a reader, from a person."""
+    """Origin of a label: a text layer, a reader, a person."""
 
     COARSE = "coarse"
     FINE = "fine"
@@ -111,7 +111,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a page says and where. Regions stand in reading order. `width` and `height` in points.
+    """Text of a page and its places. Regions stand in reading order. `width` and `height` in points.
 
     `script` is what was detected (ISO 15924, e.g. "Tibt", or "Zyyy" when undecided);
     `language` is what was declared (BCP-47), or None.
@@ -144,12 +144,12 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class PageReading:
-    """What a reader made of one page: its label, and what the gate should know of how it came to be.
+    """Answer of a page reader for one page: its label, and what the gate should know of its making.
 
     `truncated`: the reader stopped at its token limit, not at an end of its own. `flaws`: the faults of
     its markup (`markup.Fault` values), one an occurrence; "refused" and "unanswered" by a server that would not,
-    or did not, read this page. `recited`: whether it said the same of another
-    image; None when it was not asked. Tokens are of the page's image and of the reader's answer.
+    or did not, read this page. `recited`: the reader gave the same text for
+    another image; None when it was not probed. Tokens are of the page's image and of the reader's answer.
     """
 
     label: Label
@@ -161,6 +161,8 @@ class PageReading:
 
 
 class Outcome(StrEnum):
+    """Outcome of a verdict on a label."""
+
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     REVIEW = "review"
@@ -168,7 +170,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a gate says of a label: an outcome, its reason, and what was seen, in words."""
+    """Judgement on a label: an outcome, its reason, and the evidence in words."""
 
     outcome: Outcome
     reason: Reason
@@ -199,7 +201,7 @@ class DocumentFacts:
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What can be said of a page before anyone reads it.
+    """Facts of a page that need no reader.
 
     `width`, `height` in points as shown; `rotation` in degrees (0, 90, 180, 270);
     `ink` the share of dark pixels, 0..1; `image_only` when images cover the page and
