@@ -46,7 +46,7 @@ class JsonOf(TypeDecorator[T], Generic[T]):
         self.kind = kind
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """What stands in the JSON is compared as JSON."""
+        """Compare values inside the JSON as JSON."""
         return self.impl_instance.coerce_compared_value(op, value)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002

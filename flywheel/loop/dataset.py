@@ -56,7 +56,7 @@ class DatasetFile:
 
 @dataclass(frozen=True, slots=True)
 class DatasetManifest:
-    """What is in a dataset. `splits` names the split of every document by its hash, `replay` the language of those
+    """Content of a dataset. `splits` names the split of every document by its hash, `replay` the language of those
     of other languages; `generation` is the highest of the `labels` (ids)."""
 
     language: str
@@ -199,7 +199,7 @@ def split(documents: Iterable[str]) -> dict[str, str]:
 
 
 def place_of(document: str) -> float:
-    """Where a document's hash lies in the range of hashes, 0..1."""
+    """Place of a document's hash in the range of hashes, 0..1."""
     return int(hashlib.sha256(f"split {document}".encode()).hexdigest(), 16) / 2**256
 
 

@@ -54,7 +54,7 @@ def ask(
 
 
 def outlook(session: Session, row: RoundRow) -> Outlook:
-    """What there is to learn from and to read anew, and how fast that went before."""
+    """Measure what there is to learn from and to read anew, and how fast that went before."""
     recipe = recipe_for(row.recipe, row.overrides)
     labels = teaching.trainable(session, row.language, row.corpora, recipe.generations)
     pages = [page_id for page_id, _ in labels]

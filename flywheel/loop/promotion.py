@@ -33,7 +33,7 @@ class PromotionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether to promote a candidate, and why."""
+    """A candidate promoted or not, and why."""
 
     promote: bool
     detail: str
