@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import uvicorn
@@ -14,8 +14,8 @@ import uvicorn
 from flywheel import cli, keys
 from flywheel.api import app
 from flywheel.client import Client
+from tests.flywheel.cli.answers import Run
 
-Run = Callable[..., tuple[int, str, str]]
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 

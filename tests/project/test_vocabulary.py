@@ -24,12 +24,6 @@ YET = {
     "flywheel/recipes/line.py",
     "flywheel/recipes/page.py",
     "models/training/job.py",
-    "tasks/planning.py",
-    "tests/end_to_end/cluster.py",
-    "tests/end_to_end/test_page_round.py",
-    "tests/end_to_end/test_turn.py",
-    "tests/flywheel/recipes/test_recipes.py",
-    "tests/project/test_states.py",
 }
 
 

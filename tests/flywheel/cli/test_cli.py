@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -17,25 +16,12 @@ from PIL import Image
 from flywheel import cli
 from flywheel.client import Client
 from flywheel.database import transaction
-from flywheel.database.tables import DocumentRow, ExportRow, TrialRow
+from flywheel.database.tables import DocumentRow, ExportRow
 from flywheel.document import Outcome, encode
 from flywheel.errors import ApiError
-from tests.flywheel.conftest import Run
+from tests.flywheel.cli.answers import Run, answer_trials, as_json, squeezed
 from tests.flywheel.files import a_pdf, a_png, a_zip, open_document, written
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_facts, make_label, store
-
-
-def as_json(done: tuple[int, str, str]) -> Any:
-    assert done[2] == ""
-    return json.loads(done[1])
-
-
-def squeezed(text: str) -> str:
-    """Text with its blanks single, to look for words across the edges of tables."""
-    return re.sub(r"\s+", " ", text)
-
-
-# Calls
 
 
 def every_command() -> Iterator[list[str]]:
@@ -149,9 +135,6 @@ def test_a_wrong_or_missing_key_says_so(run: Run, monkeypatch: pytest.MonkeyPatc
     assert "FLYWHEEL_API_KEY is not" in err
 
 
-# Submitting
-
-
 def test_a_folder_goes_in_and_repeats_and_refusals_are_told(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "books"
     written(folder, "a.pdf", a_pdf("a"))
@@ -210,9 +193,6 @@ def test_waiting_ends_when_every_page_has_settled_and_explains_them(
     assert "3: 3 labelled, 0 waiting, 0 quarantined, 0 pending" in squeezed(out)
     assert "private-use, control or replacement characters in the text layer" in squeezed(out)
     assert "labelling" in err
-
-
-# Looking
 
 
 def test_corpora_and_pages_are_listed_and_explained(run: Run) -> None:
@@ -274,23 +254,6 @@ def test_the_audit_shows_who_lies(run: Run) -> None:
     assert "liar.pdf 2 1 50%" in squeezed(out)
     assert "TibetanMachine 2 1 50%" in squeezed(out)
     assert as_json(run("audit", "books", "--json"))["lying"] == 1
-
-
-# Results
-
-
-def answer_trials(monkeypatch: pytest.MonkeyPatch, results: dict[str, dict[str, Any]]) -> None:
-    """Play the reading worker: a trial is finished, by its file's name, before it is fetched."""
-    original = Client.trial
-
-    def trial(self: Client, trial_id: int) -> Any:
-        with transaction() as session:
-            row = session.get_one(TrialRow, trial_id)
-            row.status = "finished"
-            row.result_key = store().put(json.dumps(results[row.name]).encode())
-        return original(self, trial_id)
-
-    monkeypatch.setattr(Client, "trial", trial)
 
 
 def test_a_file_is_read_to_text_and_to_labels(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

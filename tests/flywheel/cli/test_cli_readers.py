@@ -18,8 +18,7 @@ from flywheel.figures import Durations, Outlook, Plan, Rates, TokenReport, Unit
 from flywheel.loop import rounds
 from flywheel.settings import settings
 from flywheel.work.workers import DeviceFacts, write_status
-from tests.flywheel.cli.test_cli import answer_trials, as_json, squeezed
-from tests.flywheel.conftest import Run
+from tests.flywheel.cli.answers import Run, answer_trials, as_json, squeezed
 from tests.flywheel.files import a_png, written
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document, make_label, store
 

@@ -22,8 +22,7 @@ from flywheel.figures import (
     Unit,
 )
 from flywheel.states import TrainingPhase
-from tests.flywheel.cli.test_cli import as_json, squeezed
-from tests.flywheel.conftest import Run
+from tests.flywheel.cli.answers import Run, as_json, squeezed
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document
 
 
