@@ -28,6 +28,7 @@ from flywheel.document import Kind, Outcome
 from flywheel.reasons import Reason
 from flywheel.states import SETTLED_PAGES, PageState
 
+BY_A_PERSON = LabelRow.kind == Kind.HUMAN
 PRECEDENCE = (Outcome.ACCEPTED, Outcome.REVIEW, Outcome.REJECTED)  # among machines' labels
 
 
@@ -67,7 +68,7 @@ def current_label(session: Session, page_id: int) -> LabelRow | None:
 def _first_speaks() -> tuple[ColumnElement[int], ColumnElement[int]]:
     """Order of a page's labels: the first one speaks for it."""
     rank = case(
-        (LabelRow.kind == Kind.HUMAN, 0),
+        (BY_A_PERSON, 0),
         *((LabelRow.verdict == verdict, place) for place, verdict in enumerate(PRECEDENCE, 1)),
     )
     return rank, LabelRow.id.desc()
@@ -155,11 +156,11 @@ def worth_reading_again() -> ColumnElement[bool]:
 
 def person_spoke() -> ColumnElement[bool]:
     """Condition on PageRow: a person accepted, refused or corrected its label."""
-    return _has_label(LabelRow.kind == Kind.HUMAN)
+    return _has_label(BY_A_PERSON)
 
 
 def _has_label_worth_keeping() -> ColumnElement[bool]:
-    return _has_label((LabelRow.kind == Kind.HUMAN) | LabelRow.verdict.in_((Outcome.ACCEPTED, Outcome.REVIEW)))
+    return _has_label(BY_A_PERSON | LabelRow.verdict.in_((Outcome.ACCEPTED, Outcome.REVIEW)))
 
 
 def _has_label(condition: ColumnElement[bool]) -> ColumnElement[bool]:
