@@ -101,7 +101,7 @@ def give_labels(
 
 
 def make_facts(*fonts: str, has_text: bool = True) -> PageFacts:
-    """What is known of a page's text layer, set in these fonts."""
+    """Facts of a page whose text layer is set in these fonts."""
     return PageFacts(0, 100, 200, 0, 0.1, has_text, image_only=False, characters=90 * has_text, fonts=fonts)
 
 
