@@ -50,14 +50,13 @@ def train_in_process(
     recipe = job.recipe
     if not isinstance(recipe, PageRecipe):
         raise SetupError(f"recipe {recipe.name} is not of pages")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
+    _silence_libraries()
     dataset = PageDataset.open(job.dataset)
     transformers.set_seed(job.seed)  # adapters are drawn before the Trainer begins
     samples = TrainingSamples(dataset, recipe, job.seed)
     trainable = trainable_reader(recipe, _initial_weights(job))
-    name = fingerprint(job, recipe, job.dataset_hash or dataset.hash)
+    dataset_hash = job.dataset_hash or dataset.hash
+    name = fingerprint(job, recipe, dataset_hash)
     found = newest_state(job.resume, name)
     state = found[1] if found else PageTrainingState(name)
     model = _prepared(trainable, recipe)
@@ -86,7 +85,13 @@ def train_in_process(
     progress(last)
     if recipe.lora.rank:
         trainable.network = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-    return _write_checkpoint(job, recipe, trainable, last, job.dataset_hash or dataset.hash)
+    return _write_checkpoint(job, recipe, trainable, last, dataset_hash)
+
+
+def _silence_libraries() -> None:
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
 
 
 class PageTrainer(Trainer):

@@ -38,7 +38,7 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class Progress(TrainingProgress):
-    """How far a run is, with its learning curve so far."""
+    """Progress of a run, with its learning curve so far."""
 
     curve: tuple[CurvePoint, ...] = ()
 
