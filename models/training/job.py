@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel.encoding import kinds_of
+from flywheel.encoding import field_types
 from flywheel.figures import CurvePoint, TrainingProgress
 from flywheel.recipes import Recipe
 from models.checkpoint import Manifest
@@ -45,7 +45,7 @@ class Progress(TrainingProgress):
     @property
     def figures(self) -> TrainingProgress:
         """The same without the curve."""
-        return TrainingProgress(**{name: getattr(self, name) for name in kinds_of(TrainingProgress)})
+        return TrainingProgress(**{name: getattr(self, name) for name in field_types(TrainingProgress)})
 
 
 @dataclass(frozen=True, slots=True)
