@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,14 @@ def test_help_answers_at_once() -> None:
     )
     best = 9.0
     for _ in range(3):
-        began = time.monotonic()
+        before = os.times()
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-        best = min(best, time.monotonic() - began)
+        after = os.times()
+        taken = after.children_user + after.children_system - before.children_user - before.children_system
+        best = min(best, taken)
     assert done.stderr.strip() == "[]"
     assert "flywheel submit books/" in done.stdout
-    assert best < 1.5  # 0.4 s on an idle core; the bound allows for a busy one
+    assert best < 1.5  # seconds of a core, whatever else it does; 0.4 s on an idle one
 
 
 @pytest.mark.parametrize(
