@@ -88,7 +88,7 @@ def _read_tuple(kinds: tuple[Any, ...], value: Any, place: str, known_only: bool
 
 
 def _read_dataclass(kind: Any, values: Mapping[str, Any], place: str, known_only: bool) -> Any:
-    known = kinds_of(kind)
+    known = field_types(kind)
     if known_only and (unknown := sorted(set(values) - set(known))):
         where = f" in {place}" if place else ""
         raise Mismatch(f"no setting {unknown[0]!r}{where}; there are {', '.join(known)}")
@@ -99,13 +99,13 @@ def _read_dataclass(kind: Any, values: Mapping[str, Any], place: str, known_only
         raise Mismatch(f"{place or kind.__name__}: {error}") from error
 
 
-def kinds_of(kind: Any) -> dict[str, Any]:
+def field_types(kind: Any) -> dict[str, Any]:
     """The fields of a dataclass that can be given, by name, with their types."""
-    return _kinds_of(kind)
+    return _field_types(kind)
 
 
 @lru_cache(maxsize=256)
-def _kinds_of(kind: Any) -> dict[str, Any]:
+def _field_types(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
 

@@ -33,7 +33,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """How far a training is. Seconds are of training; `cer` is of the last look at the validation samples.
+    """Progress of a training. Seconds are of training; `cer` is of the last look at the validation samples.
 
     `units` lines or pages were seen so far. `units_per_second` and `remaining_seconds` follow from the rest.
     """
@@ -135,7 +135,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """How many there are in each split."""
+    """Number of lines, pages or documents in each split."""
 
     train: int = 0
     validation: int = 0
@@ -148,7 +148,7 @@ class SplitCounts:
 
 @dataclass(frozen=True, slots=True)
 class DatasetCounts:
-    """What a frozen dataset holds of its language. `dropped` patches by reason; `replay` is pages of other
+    """Contents of a frozen dataset in its language. `dropped` patches by reason; `replay` is pages of other
     languages, by language, which are trained on beside it."""
 
     unit: Unit
@@ -173,7 +173,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a round of a language would learn from and read anew."""
+    """Labels that a round of a language would learn from, and pages that it would read anew."""
 
     documents: int
     pages: int
@@ -196,7 +196,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class TokenReport:
-    """What a tokenizer makes of texts (models/training/tokens.py). Counts over all texts; shares of 1.
+    """Report on a tokenizer and some texts (models/training/tokens.py). Counts over all texts; shares of 1.
 
     `normaliser` is what the tokenizer does to a text first; `normal_form` what the texts are in. Stacks come with
     how often they occur, the most frequent first.
@@ -242,7 +242,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class ExportProgress:
-    """Rows written `of` the pages there are; `left_out`: those whose image or label could not be had."""
+    """Rows of an export that are written `of` the pages there are; `left_out`: without an image or a label."""
 
     rows: int
     of: int
@@ -284,7 +284,7 @@ class TrialPage:
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """What a trial ends with: every page, and scores where a true text was given."""
+    """Result of a trial: every page, and scores where a true text was given."""
 
     pages: tuple[TrialPage, ...]
     scores: TrialScores | None = None

@@ -176,7 +176,7 @@ class Reporter:
     def judging(self, progress: Progress) -> None:
         """Report that the training is over and the judging begins."""
         try:
-            self._write(progress=judged(progress), curve=progress.curve)
+            self._write(progress=judging_progress(progress), curve=progress.curve)
         except Transient as error:
             log.warning("judging goes on unreported", error=str(error))
 
@@ -221,7 +221,7 @@ class Reporter:
             session.execute(update(RoundRow).where(RoundRow.id == self._round_id).values(**values))
 
 
-def judged(progress: Progress) -> TrainingProgress:
+def judging_progress(progress: Progress) -> TrainingProgress:
     """The progress of a training that is over, while its checkpoint is judged."""
     return replace(progress.figures, phase=TrainingPhase.JUDGING)
 
@@ -262,7 +262,7 @@ def record_checkpoint(
             checkpoint_id=checkpoint.id,
             comparison=comparison,
             curve=result.curve,
-            progress=judged(result.progress),
+            progress=judging_progress(result.progress),
             trained_seconds=result.seconds,
             resume_key=None,
         )

@@ -12,7 +12,7 @@ from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, DataDir, Language, RequiredLanguage
 from flywheel.cli.plans import plan
 from flywheel.cli.plot import curve
-from flywheel.recipes import names
+from flywheel.recipes import recipe_names
 from flywheel.states import RoundStatus, TrainingPhase
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def start(
     corpus: Annotated[
         list[str] | None, typer.Option("--corpus", "-c", help="Learn from these only; again for more.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", help=f"How to train: {', '.join(names())}.")] = "line",
+    recipe: Annotated[str, typer.Option("--recipe", help=f"How to train: {', '.join(recipe_names())}.")] = "line",
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe.")
     ] = None,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flywheel.encoding import JsonValue
 from flywheel.loop.readers import AUTO, modes_of
 from flywheel.recipes import PageRecipe, Recipe, load_recipe
-from flywheel.recipes.settings import refused
+from flywheel.recipes.settings import refusal
 
 
 def recipe_for(name: str, overrides: Mapping[str, JsonValue]) -> Recipe:
@@ -21,5 +21,5 @@ def recipe_for(name: str, overrides: Mapping[str, JsonValue]) -> Recipe:
         modes = [mode for mode in modes_of(recipe.architecture) if mode != AUTO]
         if recipe.mode not in (modes or [""]):
             known = f"there are {', '.join(modes)}" if modes else f"{recipe.architecture} has none"
-            raise refused(name, f"no mode {recipe.mode!r}; {known}")
+            raise refusal(name, f"no mode {recipe.mode!r}; {known}")
     return recipe

@@ -1,7 +1,8 @@
-"""Recipes: everything a training run needs to know but the data, read from the TOML files beside this and frozen.
+"""Recipes: all that a training run needs to know but the data, read from the TOML files beside this and frozen.
 
-    load_recipe("line")                             line.toml, as LineRecipe or PageRecipe; names() lists them
+    load_recipe("line")                             line.toml, as LineRecipe or PageRecipe
     load_recipe("line", {"seconds": 60})            the same with some values changed
+    recipe_names()                                  those there are
 
 The service reads what it must know of a recipe here (unit, generations, replay share), and so do the workers that
 train by it: an unknown name, an unknown setting or a value of another type is refused alike by all of them.
@@ -21,13 +22,13 @@ from flywheel.figures import Unit
 from flywheel.recipes.line import LineRecipe, NetworkConfig
 from flywheel.recipes.page import Lora, PageRecipe
 
-__all__ = ["LineRecipe", "Lora", "NetworkConfig", "PageRecipe", "Recipe", "load_recipe", "names"]
+__all__ = ["LineRecipe", "Lora", "NetworkConfig", "PageRecipe", "Recipe", "load_recipe", "recipe_names"]
 
 Recipe: TypeAlias = LineRecipe | PageRecipe
 
 
 @lru_cache(maxsize=1)
-def names() -> tuple[str, ...]:
+def recipe_names() -> tuple[str, ...]:
     """Names of the recipes there are."""
     files = (file.name for file in resources.files(__name__).iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml")))
@@ -36,8 +37,8 @@ def names() -> tuple[str, ...]:
 def load_recipe(name: str, overrides: Mapping[str, JsonValue] | None = None) -> Recipe:
     """A recipe by name, some of its values replaced. Raises NotFound for a name that there is not, and
     Rejected(BAD_SETTINGS) for settings that it does not have or that cannot be."""
-    if name not in names():
-        raise NotFound(f"no recipe {name!r}; there are {', '.join(names())}")
+    if name not in recipe_names():
+        raise NotFound(f"no recipe {name!r}; there are {', '.join(recipe_names())}")
     return _from_file(name).with_overrides(overrides or {})
 
 

@@ -1,4 +1,4 @@
-"""How a recogniser of lines is trained, and the shape of its network."""
+"""Recipe of a recogniser of lines, and the shape of its network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from flywheel.encoding import JsonValue, from_json, to_json
 from flywheel.figures import Unit
-from flywheel.recipes.settings import changed, refused
+from flywheel.recipes.settings import refusal, with_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class LineRecipe:
-    """How a line recogniser is trained. Shares and rates are fractions; times are in seconds."""
+    """Training of a line recogniser. Shares and rates are fractions; times are in seconds."""
 
     unit: ClassVar[Unit] = Unit.LINE
     architecture: ClassVar[str] = "line-conv-ctc"
@@ -77,16 +77,16 @@ class LineRecipe:
     def __post_init__(self) -> None:
         shares = (self.warm_up, self.degrade, self.drawn_share, self.target_cer)
         if not all(0 <= share <= 1 for share in shares):
-            raise refused(self.name, "shares lie between 0 and 1")
+            raise refusal(self.name, "shares lie between 0 and 1")
         if self.seconds <= 0 or self.steps < 1 or self.batch_pixels < 1:
-            raise refused(self.name, "seconds, steps and batch_pixels are positive")
+            raise refusal(self.name, "seconds, steps and batch_pixels are positive")
         if self.epochs < 0 or self.generations < 0:
-            raise refused(self.name, "epochs and generations are not negative")
+            raise refusal(self.name, "epochs and generations are not negative")
 
     def with_overrides(self, values: Mapping[str, JsonValue]) -> Self:
         """This recipe with some values replaced; `network` may be a table of some of its own values.
         Raises Rejected(BAD_SETTINGS)."""
-        return changed(self, self.name, values)
+        return with_changes(self, self.name, values)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""

@@ -1,4 +1,4 @@
-"""How a reader of whole pages is fine-tuned."""
+"""Recipe of a reader of whole pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from flywheel.encoding import JsonValue, to_json
 from flywheel.figures import Unit
-from flywheel.recipes.settings import changed, refused
+from flywheel.recipes.settings import refusal, with_changes
 
 # Architectures that can be fine-tuned, and the parts of each that may stay as they are
 # (tests/models/page_training holds them against the networks).
@@ -34,7 +34,7 @@ class Lora:
 
 @dataclass(frozen=True)
 class PageRecipe:
-    """How a page reader is fine-tuned. Shares and rates are fractions; times are in seconds.
+    """Fine-tuning of a page reader. Shares and rates are fractions; times are in seconds.
 
     `architecture` is the kind of reader; a run without a parent begins with the published weights of it. With
     adapters (`lora`) all else stays as it is; without, `frozen` names the parts that do, see PARTS.
@@ -80,21 +80,21 @@ class PageRecipe:
     def __post_init__(self) -> None:
         shares = (self.warm_up, self.fine_share, self.degrade, self.target_cer, self.blind)
         if not all(0 <= share <= 1 for share in shares):
-            raise refused(self.name, "shares lie between 0 and 1")
+            raise refusal(self.name, "shares lie between 0 and 1")
         if min(self.seconds, self.steps, self.batch, self.accumulation, self.length) <= 0:
-            raise refused(self.name, "seconds, steps, batch, accumulation and length are positive")
+            raise refusal(self.name, "seconds, steps, batch, accumulation and length are positive")
         if min(self.epochs, self.replay_share, self.generations) < 0:
-            raise refused(self.name, "epochs, replay_share and generations are not negative")
+            raise refusal(self.name, "epochs, replay_share and generations are not negative")
         if self.architecture not in PARTS:
-            raise refused(self.name, f"{self.architecture!r} cannot be fine-tuned; there are {', '.join(PARTS)}")
+            raise refusal(self.name, f"{self.architecture!r} cannot be fine-tuned; there are {', '.join(PARTS)}")
         if unknown := sorted(set(self.frozen) - set(PARTS[self.architecture])):
             parts = ", ".join(PARTS[self.architecture])
-            raise refused(self.name, f"no part {unknown[0]!r} to freeze; there are {parts}")
+            raise refusal(self.name, f"no part {unknown[0]!r} to freeze; there are {parts}")
 
     def with_overrides(self, values: Mapping[str, JsonValue]) -> Self:
         """This recipe with some values replaced; `lora` may be a table of some of its own values.
         Raises Rejected(BAD_SETTINGS)."""
-        return changed(self, self.name, values)
+        return with_changes(self, self.name, values)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel.encoding import kinds_of
+from flywheel.encoding import field_types
 from flywheel.figures import CurvePoint, TrainingProgress
 from flywheel.recipes import Recipe
 from models.checkpoint import Manifest
@@ -38,14 +38,14 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class Progress(TrainingProgress):
-    """How far a run is, with its learning curve so far."""
+    """Progress of a run, with its learning curve so far."""
 
     curve: tuple[CurvePoint, ...] = ()
 
     @property
     def figures(self) -> TrainingProgress:
         """The same without the curve."""
-        return TrainingProgress(**{name: getattr(self, name) for name in kinds_of(TrainingProgress)})
+        return TrainingProgress(**{name: getattr(self, name) for name in field_types(TrainingProgress)})
 
 
 @dataclass(frozen=True, slots=True)

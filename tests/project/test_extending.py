@@ -149,7 +149,7 @@ def test_a_stop_is_a_task_and_its_place_on_the_route(project: Copy) -> None:
 def test_a_recipe_is_a_file(project: Copy) -> None:
     project.add("flywheel/recipes/patient.toml", 'unit = "line"\nseconds = 3600.0\n')
     assert project.run(
-        "from flywheel.recipes import load_recipe, names\n"
-        "print('patient' in names(), load_recipe('patient').seconds, load_recipe('patient').unit)\n"
+        "from flywheel.recipes import load_recipe, recipe_names\n"
+        "print('patient' in recipe_names(), load_recipe('patient').seconds, load_recipe('patient').unit)\n"
     ) == ["True 3600.0 line"]
     assert project.touched == listed("a recipe", "patient")

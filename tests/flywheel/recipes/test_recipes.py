@@ -10,7 +10,7 @@ from flywheel.errors import NotFound, Rejected
 from flywheel.figures import Unit
 from flywheel.loop.recipes import recipe_for
 from flywheel.reasons import Reason
-from flywheel.recipes import LineRecipe, Lora, PageRecipe, load_recipe, names
+from flywheel.recipes import LineRecipe, Lora, PageRecipe, load_recipe, recipe_names
 
 
 def refusal(recipe: str, **overrides: Any) -> str:
@@ -23,9 +23,9 @@ def refusal(recipe: str, **overrides: Any) -> str:
 
 
 def test_every_recipe_in_the_folder_loads_under_its_files_name() -> None:
-    assert set(names()) >= {"line", "deepseek-ocr-lora", "deepseek-ocr-full", "got-ocr2-full"}
-    assert all(recipe_for(name, {}).name == name for name in names())
-    assert {recipe_for(name, {}).unit for name in names()} == set(Unit)
+    assert set(recipe_names()) >= {"line", "deepseek-ocr-lora", "deepseek-ocr-full", "got-ocr2-full"}
+    assert all(recipe_for(name, {}).name == name for name in recipe_names())
+    assert {recipe_for(name, {}).unit for name in recipe_names()} == set(Unit)
 
 
 def test_an_unknown_recipe_is_not_found_and_the_known_ones_are_named() -> None:
@@ -98,7 +98,7 @@ def test_overrides_change_what_they_name_and_nothing_else() -> None:
 
 
 def test_a_recipe_survives_its_json_form() -> None:
-    for name in names():
+    for name in recipe_names():
         recipe = load_recipe(name)
         values = {k: v for k, v in recipe.as_dict().items() if k != "name"}
         assert type(recipe)(name=name).with_overrides(values) == recipe
