@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flywheel.cli.plot import curve
+from flywheel.cli.rounds import PHASES
 from flywheel.client import Client
 from flywheel.database import transaction
 from flywheel.database.tables import DatasetRow, PromotionRow, RoundRow
@@ -21,7 +22,7 @@ from flywheel.figures import (
     TrainingProgress,
     Unit,
 )
-from flywheel.states import TrainingPhase
+from flywheel.states import RUNNING_ROUNDS, TrainingPhase
 from tests.flywheel.cli.answers import Run, as_json, squeezed
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document
 
@@ -160,6 +161,11 @@ def test_a_round_at_work_says_whether_it_trains_or_judges_and_how_fast_in_its_un
         run("round", "cancel", round_id)
     assert "phase training 1.5 pages/s CER 20.00 % 1:00 left" in shown[TrainingPhase.TRAINING]
     assert "phase judging the checkpoint on the held-out pages" in shown[TrainingPhase.JUDGING]
+
+
+def test_every_phase_that_a_round_is_waited_through_has_words_of_its_own() -> None:
+    assert set(PHASES) == {*RUNNING_ROUNDS, *TrainingPhase}
+    assert len(set(PHASES.values())) == len(RUNNING_ROUNDS) + 1  # training is a status and a phase
 
 
 def test_waiting_for_a_round_that_is_cancelled_ends_with_1(
