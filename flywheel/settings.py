@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     slots: int = Field(default=8, ge=1, description="hints a queue holds at most, about twice its slots")
     round_min_lines: int = Field(default=1000, description="new accepted lines that make a round due")
     round_interval_hours: float = Field(default=0.0, ge=0, description="time that makes a round due; 0: never")
-    rounds_automatic: bool = Field(default=False, description="let beat start rounds that are due")
+    rounds_automatic: bool = Field(default=False, description="let the scheduler start rounds that are due")
 
 
 @lru_cache(maxsize=1)

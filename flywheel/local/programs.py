@@ -56,7 +56,7 @@ PROGRAMS: tuple[Program, ...] = (
     worker("gpu", "gpu", 1, *SPAWNED),
     worker("train", "train", 1, *SPAWNED),
     Program("sweep", ("{python}", "-m", "flywheel.loop.sweep")),
-    Program("beat", ("{python}", "-m", "flywheel.loop.scheduler")),
+    Program("scheduler", ("{python}", "-m", "flywheel.loop.scheduler")),
 )
 
 

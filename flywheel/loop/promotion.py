@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -57,12 +57,7 @@ def decide(found: Comparison, *, first: bool, policy: PromotionPolicy | None = N
 
 def champion(session: Session, language: str) -> str | None:
     """The checkpoint that reads `language` now, or None."""
-    return session.execute(
-        select(PromotionRow.checkpoint_id)
-        .where(PromotionRow.language == language, PromotionRow.action.in_(NAMES_CHAMPION))
-        .order_by(PromotionRow.id.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+    return _champions(session, PromotionRow.language == language).get(language)
 
 
 def parent(session: Session, language: str, architecture: str) -> str | None:
@@ -75,9 +70,14 @@ def parent(session: Session, language: str, architecture: str) -> str | None:
 
 def champions(session: Session) -> dict[str, str]:
     """Language -> champion, for all languages that have one."""
+    return _champions(session)
+
+
+def _champions(session: Session, *which: ColumnElement[bool]) -> dict[str, str]:
+    """Language -> the checkpoint that its newest promotion or rollback names."""
     rows = session.execute(
         select(PromotionRow.language, PromotionRow.checkpoint_id)
-        .where(PromotionRow.action.in_(NAMES_CHAMPION))
+        .where(PromotionRow.action.in_(NAMES_CHAMPION), *which)
         .ext(distinct_on(PromotionRow.language))
         .order_by(PromotionRow.language, PromotionRow.id.desc())
     ).all()

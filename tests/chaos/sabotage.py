@@ -10,7 +10,7 @@ Points:
     labels:after     ... are committed; the task has not returned
     hints:after      the sweep has marked hints as sent, and not sent them yet
     hints:sent       the sweep has sent hints
-    ticks:before     beat has its tick and its rounds, and is about to commit them
+    ticks:before     the scheduler has its tick and its rounds, and is about to commit them
     documents:before, documents:after     a submission, about its commit
 Actions:
     kill             SIGKILL to this process

@@ -1,4 +1,4 @@
-"""Hints that are lost, sent twice or not at all, and the sweep and beat that send them."""
+"""Hints that are lost, sent twice or not at all, and the sweep and the scheduler that send them."""
 
 from __future__ import annotations
 
@@ -127,14 +127,14 @@ def test_fault_10_a_full_redis_pauses_the_work_and_it_goes_on_when_there_is_room
     assert cluster.labels() == pages
 
 
-def test_fault_24_of_two_beats_one_killed_across_a_tick_one_round_starts(programs: Cluster) -> None:
+def test_fault_24_of_two_schedulers_one_killed_across_a_tick_one_round_starts(programs: Cluster) -> None:
     _, pages = make_document(2, language="en")
     give_labels(pages, Outcome.ACCEPTED, lines=3)
     rules = {"FLYWHEEL_ROUNDS_AUTOMATIC": "1", "FLYWHEEL_ROUND_MIN_LINES": "1"}
     lost = programs.program("flywheel.loop.scheduler", fault="ticks:before kill 1", **rules)
     assert lost.process.wait(60) == -signal.SIGKILL
     assert programs.count(TickRow) == programs.count(RoundRow) == 0
-    beats = [programs.start("beat", [sys.executable, "-c", ONE_TICK], **rules) for _ in range(2)]
-    assert [beat.process.wait(60) for beat in beats] == [0, 0]
-    assert sorted(beat.says.splitlines()[-1] for beat in beats) == ["[1 round]", "[]"]
+    schedulers = [programs.start("scheduler", [sys.executable, "-c", ONE_TICK], **rules) for _ in range(2)]
+    assert [scheduler.process.wait(60) for scheduler in schedulers] == [0, 0]
+    assert sorted(scheduler.says.splitlines()[-1] for scheduler in schedulers) == ["[1 round]", "[]"]
     assert programs.count(TickRow) == programs.count(RoundRow) == 1
