@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,3 +75,38 @@ def test_an_arrow_or_a_room_that_is_not_planned_fails_the_build(plan: Path) -> N
     assert done.returncode == 1, done.stderr
     said = " ".join(done.stdout.split())
     assert [told for told in ARROWS.values() if told not in said] == []
+
+
+def drawn_floors() -> dict[str, list[list[str]]]:
+    """Floors of each room's drawing in docs/architecture.md, from the top down: the names on each."""
+    section = (ROOT / "docs/architecture.md").read_text().split("## Rooms and arrows")[1]
+    drawing = re.findall(r"^    .*$", section.split("Three arrows")[0], re.MULTILINE)
+    floors: dict[str, list[list[str]]] = {}
+    unfinished = False
+    for line in drawing:
+        if line.strip().startswith("---"):
+            continue
+        if room := re.match(r"    (\w+)/", line):
+            floors[room[1]] = []
+        names = re.split(r"\s{2,}", line[17:])[0].strip()
+        if not names:
+            continue  # more words on the floor above
+        if unfinished:
+            floors[next(reversed(floors))][-1] += re.findall(r"\w+", names)
+        else:
+            floors[next(reversed(floors))].append(re.findall(r"\w+", names))
+        unfinished = names.endswith("|")
+    return floors
+
+
+def test_the_architecture_draws_the_floors_that_import_linter_holds() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    held = {
+        contract["containers"][0]: [layer.split(" | ") for layer in contract["layers"]]
+        for contract in contracts
+        if "containers" in contract
+    }
+    drawn = drawn_floors()
+    assert set(drawn) == set(held) == set(ROOMS)
+    for room in ROOMS:
+        assert [set(floor) for floor in drawn[room]] == [set(floor) for floor in held[room]], room
