@@ -31,10 +31,12 @@ demo: venv ## the whole loop on a drawn sample corpus: nothing else is needed
 test: venv ## every test, against real servers that it starts itself
 	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-# Measured on rooms that run in one process: sys.monitoring (from Python 3.12 on) adds 2-6 % of CPU time, the tracer
-# of Python 3.11 44 %. So coverage is for 3.12 and newer.
-coverage: venv ## every test, and which lines they ran (Python 3.12 or newer)
-	COVERAGE_CORE=sysmon $(PY) -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(TESTS)
+# Counting lines adds 2-6 % of CPU time by sys.monitoring (from Python 3.12 on), 44 % by the tracer of 3.11; measured on
+# rooms that run in one process (2026-11-24). So `make test` does without, and .ci/run counts.
+SYSMON = $(shell $(PY) -c 'import sys; print("COVERAGE_CORE=sysmon" if sys.version_info >= (3, 12) else "")')
+
+coverage: venv ## every test, and which lines they ran
+	$(SYSMON) $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(TESTS)
 
 venv: $(STAMP) ## the virtual environment in .venv, with pinned versions
 

@@ -34,6 +34,8 @@ class Mismatch(ValueError):  # it names what is wrong, the caller what comes of 
 
 def to_json(value: Any) -> Any:
     """The JSON form of a value."""
+    if value is None or type(value) in NAMES:
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Enum):

@@ -7,15 +7,29 @@ had, or that breaks, surfaces as `DatabaseUnavailable`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Engine, bindparam, create_engine, exc
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Engine,
+    TableValuedAlias,
+    bindparam,
+    column,
+    create_engine,
+    exc,
+    func,
+    literal,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from flywheel.errors import DatabaseUnavailable
 from flywheel.settings import settings
@@ -67,6 +81,16 @@ def transaction(url: str | None = None) -> Iterator[Session]:
 def array_of(ids: Sequence[int]) -> ColumnElement[Any]:
     """Any number of ids as one bound array: an IN list ends at 65,535 parameters."""
     return bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True)
+
+
+def rows_of(rows: Sequence[Mapping[str, Any]], types: Mapping[str, TypeEngine[Any]]) -> TableValuedAlias:
+    """Any number of rows (JSON values by column) as a table to select from, sent as one JSON parameter.
+
+    For bulk inserts and updates: rows sent one by one cost the client twice the CPU, and so do columns as arrays,
+    whose items psycopg writes in Python (64 rows of 19 columns, 2026-11-24).
+    """
+    columns = (column(name, kind) for name, kind in types.items())
+    return func.json_to_recordset(literal(list(rows), JSON)).table_valued(*columns).render_derived(with_types=True)
 
 
 def alembic_config(url: str) -> Config:

@@ -96,7 +96,7 @@ def follow_labels(session: Session, page_ids: Sequence[int]) -> None:
             script=speaking.c.script,
             updated_at=func.now(),
         ),
-        execution_options={"synchronize_session": "fetch"},
+        execution_options={"synchronize_session": False},
     )
 
 
@@ -132,6 +132,8 @@ def leave_waiting(session: Session, page_ids: Sequence[int]) -> None:
 
 def return_unread(session: Session, page_ids: Sequence[int]) -> None:
     """Pages that a reader will not read after all: labelled when accepted or read before, else waiting."""
+    if not page_ids:
+        return
     if not page_ids:
         return
     accepted = PageRow.verdict == Outcome.ACCEPTED

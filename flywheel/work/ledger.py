@@ -210,24 +210,40 @@ def guard(session: Session, held: Claim) -> None:
     """Lock the lease row for this transaction; raises LeaseLost when the token is stale."""
     row = session.execute(select(LeaseRow.shard_id).where(*_held(held)).with_for_update()).first()
     if row is None:
-        raise LeaseLost(f"shard {held.shard_id} ({held.stop}) is no longer held with token {held.token}")
+        raise _lost(held)
+
+
+def _lost(held: Claim) -> LeaseLost:
+    return LeaseLost(f"shard {held.shard_id} ({held.stop}) is no longer held with token {held.token}")
 
 
 def finish(session: Session, held: Claim) -> None:
     """The shard is done. Raises LeaseLost; the caller's results then roll back with it."""
-    guard(session, held)
-    _close(session, held.shard_id, ShardState.FINISHED)
+    dropped = session.execute(
+        delete(LeaseRow).where(*_held(held)).returning(LeaseRow.shard_id),
+        execution_options={"synchronize_session": False},
+    )
+    if dropped.first() is None:
+        raise _lost(held)
+    _set_ended(session, held.shard_id, ShardState.FINISHED)
 
 
 def _close(
     session: Session, shard_id: int, state: ShardState, reason: str | None = None, detail: str = ""
 ) -> None:
+    _set_ended(session, shard_id, state, reason, detail)
+    _drop_leases(session, [shard_id])
+
+
+def _set_ended(
+    session: Session, shard_id: int, state: ShardState, reason: str | None = None, detail: str = ""
+) -> None:
     session.execute(
         update(ShardRow)
         .where(ShardRow.id == shard_id)
-        .values(state=state, reason=reason, detail=detail or None, finished_at=func.now())
+        .values(state=state, reason=reason, detail=detail or None, finished_at=func.now()),
+        execution_options={"synchronize_session": False},
     )
-    _drop_leases(session, [shard_id])
     wake(session)
 
 

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def kills() -> int:
     """Number of times that the worker group is killed under load."""
-    return int(os.environ.get("FLYWHEEL_CHAOS_KILLS", "20" if FULL else "3"))
+    return int(os.environ.get("FLYWHEEL_CHAOS_KILLS", "20" if FULL else "5"))
 
 
 @pytest.fixture

@@ -259,7 +259,10 @@ def test_an_earlier_generation_speaks_where_later_ones_are_passed_over_and_nobod
 
 
 def test_what_a_page_shows_is_written_in_one_module() -> None:
-    written = re.compile(r"update\((tables\.)?PageRow\)|UPDATE pages SET [^\"]*\b(state|verdict|reason)\b", re.S)
+    shown = r"\b(state|verdict|reason|detail|script)"
+    within = r"(?:(?!execute).)*"  # one statement
+    update = rf"update\((tables\.)?PageRow\){within}\.values\({within}{shown}="
+    written = re.compile(rf"{update}|UPDATE pages SET [^\"]*{shown}\b", re.S)
     places = [path for room in ("flywheel", "tasks") for path in (ROOT / room).rglob("*.py")]
     assert {str(p.relative_to(ROOT)) for p in places if written.search(p.read_text())} == {
         "flywheel/labels/standing.py"
