@@ -235,7 +235,7 @@ def _scores(compared: Comparison, checkpoint: str) -> Table:
         made.add_row(
             reader,
             f"[bold]{show.rate(scores.cer)}[/]",
-            f"{show.rate(scores.cer_low)} .. {show.rate(scores.cer_high)}",
+            f"{100 * scores.cer_low:.2f} .. {show.rate(scores.cer_high)}",
             show.rate(scores.wer),
             show.count(scores.units),
             show.count(scores.characters),

@@ -134,7 +134,7 @@ def test_a_finished_round_shows_its_curve_and_its_numbers(run: Run) -> None:
     assert "dropped lines patch_split 3" in squeezed(out)
     assert "reader CER 95 % interval WER lines characters" in squeezed(out)
     assert any("\u2801" <= character <= "\u28ff" for character in out)
-    assert "line-bo-1 2.13 % 1.80 % .. 2.50 % 8.00 % 400 9 000" in squeezed(out)
+    assert "line-bo-1 2.13 % 1.80 .. 2.50 % 8.00 % 400 9 000" in squeezed(out)
     assert "promote" in out
     listed = squeezed(run("round", "list")[1])
     assert "finished 96.00 % 2.13 % 12" in listed
