@@ -48,3 +48,10 @@ def test_every_reason_is_given_by_something(reason: Reason) -> None:
     used = re.compile(rf"\bReason\.{reason.name}\b")
     rooms = [path for room in ("flywheel", "models", "tasks") for path in (ROOT / room).rglob("*.py")]
     assert any(used.search(path.read_text()) for path in rooms)
+
+
+def test_every_reason_that_the_gate_gives_is_earned_by_a_page_of_its_tests() -> None:
+    given = set(re.findall(r"\bReason\.([A-Z_]+)\b", (ROOT / "flywheel/gate/judge.py").read_text()))
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests/flywheel/gate").glob("*.py"))
+    assert len(given) > 15
+    assert {name for name in given if f"Reason.{name}" not in tests and f'"{Reason[name]}"' not in tests} == set()
