@@ -1,9 +1,10 @@
 """Formats of exports: one line each, from which the API, the command line and the tests know them.
 
-The format `name` is written by `write_files(rows, directory)` of the module flywheel/export/<name>.py:
-it draws ExportedPages from an iterator and writes files under `directory`, named by `row.key` and each with its
-row's text, image (flywheel/export/picturefile.py places it) and `ExportedPage.origin`. A new format is that module and
-its line here; tests/flywheel/export runs all formats through one contract, and `manifest.json` is written for it.
+The format `name` is written by `write_files(rows, directory)` of the module flywheel/export/<name>.py: it draws
+ExportedPages from an iterator and writes files under `directory`, named by `row.key` and each with its row's
+text, image (flywheel/export/picturefile.py places it) and `ExportedPage.origin`. A new format is that module and
+its line here; tests/flywheel/export runs all formats through one contract, and `manifest.json` is written for
+it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The gate's checks: each looks at one thing and returns a verdict, or None when it has nothing to say.
 
-There are two lists: `judge_coarse` for text layers, which come from files, and `judge_reading` for what readers made of
-images; a check that both need stands in both. Within a list the order is of certainty: the first check that accepts or
-rejects decides; one that asks for a person's look is heard when no later one rejects. An accepted label may teach and be
-exported; a rejected or doubtful text layer sends its page to a reader, whose label is judged anew.
+There are two lists: `judge_coarse` for text layers, which come from files, and `judge_reading` for what readers
+made of images; a check that both need stands in both. Within a list the order is of certainty: the first check
+that accepts or rejects decides; one that asks for a person's look is heard when no later one rejects. An
+accepted label may teach and be exported; a rejected or doubtful text layer sends its page to a reader, whose
+label is judged anew.
 """
 
 from __future__ import annotations
