@@ -8,6 +8,7 @@ Everything here is frozen and has an exact JSON form (`encode`, `decode_label`).
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -136,8 +137,9 @@ class Label:
 
     @property
     def confidence(self) -> float | None:
-        """Mean line confidence weighted by characters; None for a text layer's label."""
-        known = [(x.confidence, max(1, len(x.text))) for x in self.lines if x.confidence is not None]
+        """Mean confidence of the lines, weighted by characters; None for a text layer's label."""
+        lines = ((x.confidence, max(1, len(x.text))) for x in self.lines)
+        known = [(c, n) for c, n in lines if c is not None and math.isfinite(c)]
         weight = sum(n for _, n in known)
         return sum(c * n for c, n in known) / weight if weight else None
 

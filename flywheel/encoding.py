@@ -124,12 +124,19 @@ def _read_plain(kind: Any, value: Any, place: str) -> Any:
     if kind not in NAMES:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _float(value, place)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise Mismatch(_said(place, NAMES[kind], value))
     if kind is float and not math.isfinite(value):
         raise Mismatch(_said(place, "a finite number", value))
     return value
+
+
+def _float(value: int, place: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise Mismatch(_said(place, "a finite number", value)) from error
 
 
 def _table(value: Any, place: str) -> Mapping[str, Any]:

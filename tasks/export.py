@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from PIL import Image
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from flywheel import export as exporting
 from flywheel.database import transaction
@@ -82,6 +82,7 @@ def accepted(session: Session, corpus_id: int) -> list[Entry]:
     current = current_labels().where(DocumentRow.corpus_id == corpus_id).subquery()
     rows = session.execute(
         select(LabelRow, PageRow, DocumentRow)
+        .options(defer(PageRow.facts), defer(DocumentRow.facts))  # to decode them takes as long as all the rest
         .join(current, current.c.id == LabelRow.id)
         .join(PageRow, PageRow.id == LabelRow.page_id)
         .join(DocumentRow, DocumentRow.id == PageRow.document_id)

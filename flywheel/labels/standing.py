@@ -78,6 +78,7 @@ def follow_labels(session: Session, page_ids: Sequence[int]) -> None:
     """Labels were added to these pages: each shows the label that speaks for it now."""
     if not page_ids:
         return
+    _lock(session, page_ids)
     speaking = (
         select(LabelRow.page_id, LabelRow.verdict, LabelRow.reason, LabelRow.detail, LabelRow.script)
         .where(LabelRow.page_id == func.any(array_of(page_ids)))
@@ -103,6 +104,9 @@ def follow_labels(session: Session, page_ids: Sequence[int]) -> None:
 def quarantine_pages(session: Session, pages: Sequence[UnreadablePage]) -> None:
     """No stop can work on these pages. One with an accepted label, one under review or a person's keeps its
     standing: a failed reading takes nothing away."""
+    if not pages:
+        return
+    _lock(session, [page.page_id for page in pages])
     for page in pages:
         quarantined = session.execute(
             update(PageRow)
@@ -134,8 +138,7 @@ def return_unread(session: Session, page_ids: Sequence[int]) -> None:
     """Pages that a reader will not read after all: labelled when accepted or read before, else waiting."""
     if not page_ids:
         return
-    if not page_ids:
-        return
+    _lock(session, page_ids)
     accepted = PageRow.verdict == Outcome.ACCEPTED
     session.execute(
         update(PageRow)
@@ -145,6 +148,20 @@ def return_unread(session: Session, page_ids: Sequence[int]) -> None:
                 (accepted | _has_label(LabelRow.kind != Kind.COARSE), PageState.LABELLED), else_=PageState.WAITING
             )
         )
+    )
+
+
+def _lock(session: Session, page_ids: Sequence[int]) -> None:
+    """Lock the rows of pages until the transaction ends, in order, not against labels that name them.
+
+    A statement decides by the labels that were committed when it began. Were it to wait for a row itself, the
+    label that the other transaction adds meanwhile would go unheard; so rows are locked before it begins.
+    """
+    session.execute(
+        select(PageRow.id)
+        .where(PageRow.id == func.any(array_of(page_ids)))
+        .order_by(PageRow.id)
+        .with_for_update(key_share=True)
     )
 
 
@@ -172,6 +189,9 @@ def _has_label(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def _move_unsettled(session: Session, page_ids: Sequence[int], state: PageState) -> list[int]:
     """Move the pages that are not accepted and that no person labelled; returns them, in order."""
+    if not page_ids:
+        return []
+    _lock(session, page_ids)
     moved = session.execute(
         update(PageRow)
         .where(

@@ -35,8 +35,8 @@ MEASURED_ROUNDS = 5  # the newest finished ones tell how fast things go
 def ask(
     session: Session, *, language: str, corpora: Sequence[str], recipe: str, overrides: Mapping[str, JsonValue]
 ) -> int:
-    """Have a round planned; returns its id. Raises NotFound for an unknown recipe or corpus, Conflict when
-    there is nothing to learn from."""
+    """Have a round planned; returns its id. Raises NotFound for an unknown recipe or corpus,
+    Rejected(BAD_SETTINGS) for overrides that the recipe refuses, Conflict when there is nothing to learn from."""
     language = canonical(language)
     generations = recipe_for(recipe, overrides).generations
     rounds.check_corpora(session, corpora)

@@ -103,6 +103,8 @@ def enter(session: Session, round_id: int, status: RoundStatus, detail: str | No
         row.detail = detail
     if status in ENDED_ROUNDS:
         row.finished_at = func.now()
+        # Once more: whoever had the row before may have opened the next stop's shard. Nobody can any more.
+        _close_shards(session, round_id, detail or f"the round is {status}")
     session.flush()
     stop = PHASES[status].stop
     if stop is not None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from flywheel.encoding import JsonValue, from_json, to_json
 from flywheel.figures import Unit
-from flywheel.recipes.settings import refusal, with_changes
+from flywheel.recipes.settings import check, with_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.height % 16 or len(self.widths) != 4 or self.kernel % 2 == 0:
             raise ValueError(f"no network has the shape {self}")
+        check(self, positive="height widths dimension kernel dilations", shares="dropout", most=4096)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -75,13 +76,12 @@ class LineRecipe:
     checkpoint_seconds: float = 60.0  # between complete training checkpoints
 
     def __post_init__(self) -> None:
-        shares = (self.warm_up, self.degrade, self.drawn_share, self.target_cer)
-        if not all(0 <= share <= 1 for share in shares):
-            raise refusal(self.name, "shares lie between 0 and 1")
-        if self.seconds <= 0 or self.steps < 1 or self.batch_pixels < 1:
-            raise refusal(self.name, "seconds, steps and batch_pixels are positive")
-        if self.epochs < 0 or self.generations < 0:
-            raise refusal(self.name, "epochs and generations are not negative")
+        check(
+            self,
+            positive="seconds steps least_steps batch_pixels learning_rate fine_tune_rate clip validation_lines",
+            not_negative="epochs weight_decay generations cache_bytes evaluate_seconds checkpoint_seconds",
+            shares="warm_up degrade drawn_share target_cer",
+        )
 
     def with_overrides(self, values: Mapping[str, JsonValue]) -> Self:
         """This recipe with some values replaced; `network` may be a table of some of its own values.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from flywheel.encoding import JsonValue, to_json
 from flywheel.figures import Unit
-from flywheel.recipes.settings import refusal, with_changes
+from flywheel.recipes.settings import check, refusal, with_changes
 
 # Architectures that can be fine-tuned, and the parts of each that may stay as they are
 # (tests/models/page_training holds them against the networks).
@@ -28,8 +28,9 @@ class Lora:
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
     def __post_init__(self) -> None:
-        if self.rank < 0 or not 0 <= self.dropout < 1:
-            raise ValueError(f"lora: rank {self.rank}, dropout {self.dropout}")
+        check(self, positive="alpha", not_negative="rank", shares="dropout", most=65_536)
+        if not self.targets:
+            raise ValueError("targets of lora: there are none")
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,13 @@ class PageRecipe:
     checkpoint_seconds: float = 900.0  # between complete training checkpoints
 
     def __post_init__(self) -> None:
-        shares = (self.warm_up, self.fine_share, self.degrade, self.target_cer, self.blind)
-        if not all(0 <= share <= 1 for share in shares):
-            raise refusal(self.name, "shares lie between 0 and 1")
-        if min(self.seconds, self.steps, self.batch, self.accumulation, self.length) <= 0:
-            raise refusal(self.name, "seconds, steps, batch, accumulation and length are positive")
-        if min(self.epochs, self.replay_share, self.generations) < 0:
-            raise refusal(self.name, "epochs, replay_share and generations are not negative")
+        check(
+            self,
+            positive="seconds steps batch accumulation learning_rate clip length validation_pages",
+            not_negative="epochs weight_decay generations evaluate_seconds checkpoint_seconds",
+            shares="warm_up fine_share degrade target_cer blind",
+        )
+        check(self, not_negative="replay_share", most=100)
         if self.architecture not in PARTS:
             raise refusal(self.name, f"{self.architecture!r} cannot be fine-tuned; there are {', '.join(PARTS)}")
         if unknown := sorted(set(self.frozen) - set(PARTS[self.architecture])):

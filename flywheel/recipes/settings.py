@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,6 +11,8 @@ from flywheel.errors import Rejected
 from flywheel.reasons import Reason
 
 R = TypeVar("R")
+MOST = 10**12  # of anything that is counted
+TINY = sys.float_info.min
 
 
 def with_changes(recipe: R, name: str, values: Mapping[str, JsonValue]) -> R:
@@ -25,6 +28,24 @@ def with_changes(recipe: R, name: str, values: Mapping[str, JsonValue]) -> R:
         return from_json(type(recipe), merged, known_only=True)
     except ValueError as error:
         raise refusal(name, str(error)) from error
+
+
+def check(
+    recipe: object, *, positive: str = "", not_negative: str = "", shares: str = "", most: int = MOST
+) -> None:
+    """Hold fields of a recipe, named in words, to their ranges. Raises ValueError that names the field."""
+    for wanted, names, low, high in (
+        ("a positive number", positive, TINY, most),
+        ("0 or more", not_negative, 0, most),
+        ("a share from 0 to 1", shares, 0, 1),
+    ):
+        for name in names.split():
+            value = getattr(recipe, name)
+            parts = value if isinstance(value, tuple) else (value,)
+            if not all(part <= most for part in parts):
+                raise ValueError(f"{name} is at most {most}, not {value!r}")
+            if not parts or not all(low <= part <= high for part in parts):
+                raise ValueError(f"{name} is {wanted}, not {value!r}")
 
 
 def refusal(name: str, detail: str) -> Rejected:

@@ -24,7 +24,8 @@ URGENT = -10  # before the shards of corpora: someone is looking at the screen
 class Stop:
     """One stop of the route.
 
-    `follows`: the stops that take up what this one leaves, by its own hand or when a round starts.
+    `follows`: the stops that take up what this one leaves, by its own hand or when a round starts; for people, and
+    held by tests to what the stops and the statuses of rounds do.
     `lease` is how long, in seconds, a claim lasts without a heartbeat; `attempts` how often
     a shard may be claimed before it is split or fails; `limit` the longest one attempt may take, in seconds;
     `priority` the place of its shards in their queue, the lowest first; `pages` the most in one shard

@@ -22,6 +22,12 @@ FIGURES = (
     ("documents", "facts"),
     ("pages", "facts"),
 )
+# What rows of older writers may lack.
+DOCUMENT_FACTS = "jsonb_build_object('repaired', false, 'owner_locked', false, 'format', '')"
+PAGE_FACTS = (
+    "jsonb_build_object('rotation', 0, 'has_text', false, 'image_only', false, 'characters', 0, "
+    "'fonts', '[]'::jsonb, 'scripts', '{}'::jsonb)"
+)
 PLAN = ("unit", "parent", "seconds", "tokens")
 UNIT = "CASE WHEN recipe = 'line' THEN 'line' ELSE 'page' END"
 
@@ -52,11 +58,11 @@ def upgrade() -> None:
         "ELSE jsonb_build_object('unit', 'page', 'units', counts->'pages') END"
     )
     op.execute(
-        "UPDATE documents SET facts = facts || jsonb_build_object('pages', coalesce(page_count, 0), "
-        "'is_pdf', facts->>'format' LIKE 'PDF%') WHERE facts IS NOT NULL"
+        f"UPDATE documents SET facts = {DOCUMENT_FACTS} || facts || jsonb_build_object('pages', coalesce(page_count, 0), "
+        "'is_pdf', coalesce(facts->>'format' LIKE 'PDF%', false)) WHERE facts IS NOT NULL"
     )
     op.execute(
-        "UPDATE pages SET facts = facts || jsonb_build_object('number', number, 'width', coalesce(width, 0), "
+        f"UPDATE pages SET facts = {PAGE_FACTS} || facts || jsonb_build_object('number', number, 'width', coalesce(width, 0), "
         "'height', coalesce(height, 0), 'ink', coalesce(ink, 0)) WHERE facts IS NOT NULL"
     )
 

@@ -184,3 +184,17 @@ def test_figures_of_before_are_read_in_their_unit_and_go_back_as_they_were(
         counts = session.execute(text("SELECT hash, counts FROM datasets")).all()
         assert dict(map(tuple, counts)) == OLD_COUNTS
     database.upgrade(database_url)
+
+
+def test_facts_that_rows_of_older_writers_lack_are_filled_in(
+    environment: dict[str, str], database_url: str
+) -> None:
+    database.downgrade(database_url, "0004")
+    with database.transaction() as session:
+        session.execute(text(OLD_PAGES), {"document": '{"title": "x"}', "page": '{"rotation": 90}'})
+    database.upgrade(database_url)
+    with database.transaction() as session:
+        document = session.execute(select(DocumentRow.facts)).scalar_one()
+        assert document == DocumentFacts(2, False, False, False, "", "x")
+        page = session.execute(select(PageRow.facts).where(PageRow.number == 0)).scalar_one()
+        assert page == PageFacts(0, 100.0, 200.0, 90, 0.5, False, False, 0)

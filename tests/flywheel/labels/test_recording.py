@@ -27,19 +27,21 @@ def standing(page_id: int) -> tuple[str, str | None, str | None]:
         return page.state, page.verdict, page.reason
 
 
-def test_recording_a_shard_twice_leaves_one_label_a_page() -> None:
+def test_recording_a_shard_twice_leaves_one_label_a_page_and_what_the_page_shows() -> None:
     _, pages = make_document(2)
     give_labels(pages)
+    shown = [standing(page) for page in pages]
     made = [make_label() for _ in pages]
     held = claim("coarse", pages, salt="again")
     results = [
-        LabelledPage(p, label, Verdict(Outcome.ACCEPTED, Reason.ACCEPTED))
+        LabelledPage(p, label, Verdict(Outcome.REVIEW, Reason.LOW_CONFIDENCE))
         for p, label in zip(pages, made, strict=True)
     ]
     with transaction() as session:
         record_labels(session, held, results, store_labels(store(), made), "settings")
         ledger.finish(session, held)
         assert session.execute(select(func.count()).select_from(LabelRow)).scalar_one() == 2
+    assert [standing(page) for page in pages] == shown
 
 
 def test_a_stale_token_records_nothing() -> None:

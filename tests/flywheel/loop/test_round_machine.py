@@ -15,9 +15,10 @@ from flywheel.errors import Conflict, NotFound
 from flywheel.labels.standing import leave_waiting
 from flywheel.loop import relabel
 from flywheel.loop.round_machine import OPENING, PHASES, advance, enter, open_round
-from flywheel.states import ENDED_ROUNDS, PLANNED_ROUNDS, RUNNING_ROUNDS, RoundStatus
+from flywheel.states import ENDED_ROUNDS, PLANNED_ROUNDS, RUNNING_ROUNDS, RoundStatus, ShardState
 from flywheel.work import ledger
 from flywheel.work.route import ROUTE
+from tests.flywheel.concurrency import run_across
 from tests.flywheel.rows import give_labels, make_checkpoint, make_document
 
 ROOT = Path(__file__).parents[3]
@@ -203,3 +204,16 @@ def test_the_end_of_a_round_closes_its_shards_and_gives_the_pages_it_meant_to_re
         ]
         assert session.execute(select(func.count()).select_from(LeaseRow)).scalar_one() == 0
     assert shards()[-1] == ("recognition", "cancelled")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_round_cancelled_while_it_moves_on_leaves_no_work_open() -> None:
+    with transaction() as session:
+        row = open_round(session, RoundStatus.PATCHING, language="bo", corpora=[], recipe="line", overrides={})
+        round_id = row.id
+    run_across(advance, lambda session: enter(session, round_id, RoundStatus.CANCELLED, "enough"))
+    with transaction() as session:
+        assert session.get_one(RoundRow, round_id).status is RoundStatus.CANCELLED
+        shards = session.execute(select(ShardRow.stop, ShardRow.state)).all()
+        assert [(stop, state) for stop, state in shards] == [("dataset", ShardState.CANCELLED)]
+        assert session.execute(select(func.count()).select_from(LeaseRow)).scalar_one() == 0
