@@ -138,8 +138,8 @@ class Label:
     @property
     def confidence(self) -> float | None:
         """Mean confidence of the lines, weighted by characters; None for a text layer's label."""
-        lines = ((x.confidence, max(1, len(x.text))) for x in self.lines)
-        known = [(c, n) for c, n in lines if c is not None and math.isfinite(c)]
+        lines = [(x.confidence, max(1, len(x.text))) for x in self.lines if x.confidence is not None]
+        known = [(c, n) for c, n in lines if math.isfinite(c)]
         weight = sum(n for _, n in known)
         return sum(c * n for c, n in known) / weight if weight else None
 

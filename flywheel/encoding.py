@@ -4,8 +4,8 @@
     from_json(Kind, value) -> Kind                 inverse; keys that Kind does not know are passed over
     from_json(Kind, value, known_only=True)        the same, but such keys are refused
 
-A whole number counts as a number, nothing else is converted: "60" is no number and 1 is not true. Fields that are
-computed (`init=False`) are written and not read.
+A whole number counts as a number, and 1e3 as a whole one; nothing else is converted: "60" is no number and 1 is
+not true. Fields that are computed (`init=False`) are written and not read.
 """
 
 from __future__ import annotations
@@ -125,6 +125,8 @@ def _read_plain(kind: Any, value: Any, place: str) -> Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return _float(value, place)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise Mismatch(_said(place, NAMES[kind], value))
     if kind is float and not math.isfinite(value):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from flywheel import wire
 from flywheel.catalog import cursor
@@ -38,6 +38,7 @@ def pages(session: Session, corpus: str, wanted: PageFilter, *, after: str | Non
     query = (
         select(tables.PageRow, tables.DocumentRow)
         .join(tables.DocumentRow, tables.DocumentRow.id == tables.PageRow.document_id)
+        .options(defer(tables.PageRow.facts), defer(tables.DocumentRow.facts))  # a listing shows none
         .where(tables.DocumentRow.corpus_id == row.id, *_conditions(wanted))
     )
     if after is not None:

@@ -25,7 +25,7 @@ def _show_checkpoints(found: list[Checkpoint], language: str | None) -> None:
     if not found:
         show.echo("no checkpoint" + (f" for {language}; `flywheel round start` makes one" if language else ""))
         return
-    made = show.table("checkpoint", "language", "scripts", ">CER", ">WER", ">round", ">generation", "reads now")
+    made = show.table("=checkpoint", "=lang", "scripts", ">CER", ">WER", ">round", ">gen", "reads now")
     for item in found:
         made.add_row(
             item.id,

@@ -99,7 +99,7 @@ def note(text: str) -> None:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """Make an empty table. A column that begins with > holds numbers, one with * may wrap."""
+    """Make an empty table. A column that begins with > holds numbers, with = ids to be copied, with * may wrap."""
     from rich import box
     from rich.table import Table
 
@@ -112,9 +112,9 @@ def table(*columns: str, title: str | None = None) -> Table:
     )
     for column in columns:
         made.add_column(
-            column.lstrip(">*"),
+            column.lstrip(">=*"),
             justify="right" if column.startswith(">") else "left",
-            no_wrap=column.startswith(">"),
+            no_wrap=column.startswith((">", "=")),
             overflow="fold",
             ratio=1 if column.startswith("*") else None,
         )

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 IN_FLIGHT = 4
 
 Checkpoint = Annotated[
-    str | None, typer.Option("--checkpoint", metavar="ID", help="Read with this one [the language's champion].")
+    str | None,
+    typer.Option("--checkpoint", metavar="ID", help="Read with this one; default: the language's champion."),
 ]
 ReaderName = Annotated[
     str | None,
@@ -54,7 +55,7 @@ def read(
         raise typer.BadParameter(f"no reader {reader!r}; there are {', '.join(BUILTIN_READERS)}")
     with connect(data_dir) as client:
         started = client.start_trial(file, language=language, checkpoint=checkpoint or reader, mode=mode)
-        with show.progress("readings", hidden=as_json) as bar:
+        with show.progress("files", hidden=as_json) as bar:
             task = bar.add_task(f"reading {file.name}", total=1)
             *_, found = client.follow_trial(started.id)
             bar.update(task, completed=1)

@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
-from sqlalchemy.types import TypeEngine
 
 from flywheel.database import rows_of
-from flywheel.database.tables import LabelRow, PageRow
+from flywheel.database.tables import LabelRow
 from flywheel.document import Label, PageFacts, Verdict
-from flywheel.encoding import to_json
 from flywheel.labels.standing import UnreadablePage, follow_labels, quarantine_pages, return_unread
 from flywheel.labels.storage import Frame
 from flywheel.work import ledger
@@ -33,16 +31,6 @@ class LabelledPage:
     facts: PageFacts | None = None
     parent_id: int | None = None
     generation: int = 0
-
-
-# Columns of a page that its facts fill.
-FACTS: dict[str, TypeEngine[Any]] = {
-    "id": BigInteger(),
-    "width": Float(),
-    "height": Float(),
-    "ink": Float(),
-    "facts": JSONB(),
-}
 
 
 def settings_hash(**settings: str | float | None) -> str:
@@ -76,8 +64,9 @@ def record_labels(
         return
     rows = [_row(claim, page, frame, settings_key) for page, frame in zip(pages, frames, strict=True)]
     added = _insert(session, rows)
-    follow_labels(session, sorted(added))
-    _write_facts(session, [page for page in pages if page.page_id in added])
+    facts = {page.page_id: page.facts for page in pages if page.facts is not None and page.page_id in added}
+    follow_labels(session, sorted(facts), facts)
+    follow_labels(session, sorted(added - set(facts)))
     # Nothing new to show, but a page that was sent to be read must not wait for a label that is there.
     return_unread(session, [page.page_id for page in pages if page.page_id not in added])
 
@@ -90,7 +79,7 @@ def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[int]:
 
 
 def _row(claim: Claim, page: LabelledPage, frame: Frame, settings_key: str) -> dict[str, Any]:
-    label, verdict = page.label, page.verdict
+    label, verdict, lines = page.label, page.verdict, page.label.lines
     return {
         "page_id": page.page_id,
         "stop": claim.stop,
@@ -108,27 +97,7 @@ def _row(claim: Claim, page: LabelledPage, frame: Frame, settings_key: str) -> d
         "detail": verdict.detail,
         "script": label.script,
         "confidence": label.confidence,
-        "characters": sum(len(line.text) for line in label.lines),
-        "lines": len(label.lines),
+        "characters": sum(len(line.text) for line in lines),
+        "lines": len(lines),
         "shard_id": claim.shard_id,
     }
-
-
-def _write_facts(session: Session, pages: Sequence[LabelledPage]) -> None:
-    known = [
-        {
-            "id": page.page_id,
-            "width": page.facts.width,
-            "height": page.facts.height,
-            "ink": page.facts.ink,
-            "facts": to_json(page.facts),
-        }
-        for page in pages
-        if page.facts is not None
-    ]
-    if not known:
-        return
-    given = rows_of(known, FACTS)
-    values = {name: given.c[name] for name in FACTS if name != "id"}
-    statement = update(PageRow).where(PageRow.id == given.c.id).values(values)
-    session.execute(statement, execution_options={"synchronize_session": False})

@@ -15,20 +15,31 @@ Functions take a session and never commit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import BigInteger, ColumnElement, Float, Select, TableValuedAlias, case, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
-from flywheel.database import array_of
+from flywheel.database import array_of, rows_of
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow
-from flywheel.document import Kind, Outcome
+from flywheel.document import Kind, Outcome, PageFacts
+from flywheel.encoding import to_json
 from flywheel.reasons import Reason
 from flywheel.states import SETTLED_PAGES, PageState
 
 BY_A_PERSON = LabelRow.kind == Kind.HUMAN
+# Columns of a page that its facts fill.
+FACTS: dict[str, TypeEngine[Any]] = {
+    "id": BigInteger(),
+    "width": Float(),
+    "height": Float(),
+    "ink": Float(),
+    "facts": JSONB(),
+}
 PRECEDENCE = (Outcome.ACCEPTED, Outcome.REVIEW, Outcome.REJECTED)  # among machines' labels
 
 
@@ -74,8 +85,12 @@ def _first_speaks() -> tuple[ColumnElement[int], ColumnElement[int]]:
     return rank, LabelRow.id.desc()
 
 
-def follow_labels(session: Session, page_ids: Sequence[int]) -> None:
-    """Labels were added to these pages: each shows the label that speaks for it now."""
+def follow_labels(session: Session, page_ids: Sequence[int], facts: Mapping[int, PageFacts] | None = None) -> None:
+    """Labels were added to these pages: each shows the label that speaks for it now.
+
+    `facts` of all of them, where their stop learned them, are written along: a second update of the same rows
+    would cost as much as the first.
+    """
     if not page_ids:
         return
     _lock(session, page_ids)
@@ -86,7 +101,7 @@ def follow_labels(session: Session, page_ids: Sequence[int]) -> None:
         .order_by(LabelRow.page_id, *_first_speaks())
         .subquery()
     )
-    session.execute(
+    statement = (
         update(PageRow)
         .where(PageRow.id == speaking.c.page_id)
         .values(
@@ -96,9 +111,21 @@ def follow_labels(session: Session, page_ids: Sequence[int]) -> None:
             detail=speaking.c.detail,
             script=speaking.c.script,
             updated_at=func.now(),
-        ),
-        execution_options={"synchronize_session": False},
+        )
     )
+    if facts is not None:
+        given = _rows_of_facts(facts)
+        columns = {name: given.c[name] for name in FACTS if name != "id"}
+        statement = statement.where(PageRow.id == given.c.id).values(columns)
+    session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def _rows_of_facts(facts: Mapping[int, PageFacts]) -> TableValuedAlias:
+    rows = [
+        {"id": page_id, "width": known.width, "height": known.height, "ink": known.ink, "facts": to_json(known)}
+        for page_id, known in facts.items()
+    ]
+    return rows_of(rows, FACTS)
 
 
 def quarantine_pages(session: Session, pages: Sequence[UnreadablePage]) -> None:

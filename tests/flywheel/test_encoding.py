@@ -72,7 +72,7 @@ def test_computed_fields_are_written_and_not_read() -> None:
         ({"name": 1}, "name is a text, not 1"),
         ({"sound": 1}, "sound is true or false, not 1"),
         ({"count": True}, "count is a whole number, not True"),
-        ({"count": 1.0}, "count is a whole number, not 1.0"),
+        ({"count": 1.5}, "count is a whole number, not 1.5"),
         ({"count": "1"}, "count is a whole number, not '1'"),
         ({"parts": {}}, "parts is a list, not {}"),
         ({"parts": [{"size": 1}, {"size": "2"}]}, "parts.1.size is a number, not '2'"),
