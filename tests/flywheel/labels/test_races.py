@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -25,19 +23,22 @@ from tests.flywheel.rows import claim, give_labels, make_checkpoint, make_docume
 pytestmark = pytest.mark.usefixtures("environment")
 
 
-@contextmanager
-def page_with(verdict: Outcome) -> Iterator[int]:
-    """A page with a text layer's label; in the end its row shows the label that speaks for it."""
+def page_with(verdict: Outcome) -> int:
+    """A page with a text layer's label of this verdict."""
     _, (page_id,) = make_document(1)
     for checkpoint in ("a", "b"):
         make_checkpoint(checkpoint)
     give_labels((page_id,), verdict)
-    yield page_id
+    return page_id
+
+
+def shows_the_label_that_speaks(page_id: int) -> bool:
+    """True where the page is labelled and its row repeats that label's verdict and reason."""
     with transaction() as session:
         page, speaking = session.get_one(PageRow, page_id), current_label(session, page_id)
         assert speaking is not None
-        assert page.state is PageState.LABELLED
-        assert (page.verdict, page.reason) == (speaking.verdict, speaking.reason)
+        shown = (page.state, page.verdict, page.reason)
+        return shown == (PageState.LABELLED, speaking.verdict, speaking.reason)
 
 
 def reading_by(checkpoint: str, page_id: int, outcome: Outcome) -> Change:
@@ -57,26 +58,28 @@ def refusal_of(page_id: int) -> Change:
 
 
 def test_a_reading_that_waits_for_a_persons_refusal_does_not_speak_over_it() -> None:
-    with page_with(Outcome.REVIEW) as page_id:
-        run_across(refusal_of(page_id), reading_by("a", page_id, Outcome.ACCEPTED))
+    page_id = page_with(Outcome.REVIEW)
+    run_across(refusal_of(page_id), reading_by("a", page_id, Outcome.ACCEPTED))
+    assert shows_the_label_that_speaks(page_id)
 
 
 def test_a_reading_that_waits_for_an_accepted_one_does_not_speak_over_it() -> None:
-    with page_with(Outcome.REVIEW) as page_id:
-        run_across(reading_by("a", page_id, Outcome.ACCEPTED), reading_by("b", page_id, Outcome.REVIEW))
+    page_id = page_with(Outcome.REVIEW)
+    run_across(reading_by("a", page_id, Outcome.ACCEPTED), reading_by("b", page_id, Outcome.REVIEW))
+    assert shows_the_label_that_speaks(page_id)
 
 
 def test_a_page_that_a_person_refuses_meanwhile_is_not_left_waiting() -> None:
-    with page_with(Outcome.REVIEW) as page_id:
-        run_across(refusal_of(page_id), lambda session: leave_waiting(session, [page_id]))
+    page_id = page_with(Outcome.REVIEW)
+    run_across(refusal_of(page_id), lambda session: leave_waiting(session, [page_id]))
+    assert shows_the_label_that_speaks(page_id)
 
 
 def test_a_page_that_is_accepted_meanwhile_is_not_quarantined() -> None:
-    with page_with(Outcome.REJECTED) as page_id:
-        unreadable = UnreadablePage(page_id, Reason.PAGE_TIMEOUT, "20 s")
-        run_across(
-            reading_by("a", page_id, Outcome.ACCEPTED), lambda session: quarantine_pages(session, [unreadable])
-        )
+    page_id = page_with(Outcome.REJECTED)
+    unreadable = UnreadablePage(page_id, Reason.PAGE_TIMEOUT, "20 s")
+    run_across(reading_by("a", page_id, Outcome.ACCEPTED), lambda session: quarantine_pages(session, [unreadable]))
+    assert shows_the_label_that_speaks(page_id)
 
 
 @pytest.mark.parametrize("confidence", [math.nan, math.inf])
