@@ -110,12 +110,35 @@ class Kind(StrEnum):
     HUMAN = "human"
 
 
+class TextOrigin(StrEnum):
+    """Origin of a label's words, whoever vouched for them since.
+
+    An OCR layer is a text layer that some program read off the page's image: hidden, covered, or in
+    the paper's colour.
+    """
+
+    TEXT_LAYER = "text_layer"
+    OCR_LAYER = "ocr_layer"
+    READER = "reader"
+    PERSON = "person"
+
+
+# Origins whose words were not made by a reader: exams are of these alone.
+TRUE_ORIGINS = frozenset({TextOrigin.TEXT_LAYER, TextOrigin.PERSON})
+_ORIGIN_BY_KIND = {
+    Kind.COARSE: TextOrigin.TEXT_LAYER,
+    Kind.FINE: TextOrigin.READER,
+    Kind.HUMAN: TextOrigin.PERSON,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """Text of a page and its places. Regions stand in reading order. `width` and `height` in points.
 
     `script` is what was detected (ISO 15924, e.g. "Tibt", or "Zyyy" when undecided);
-    `language` is what was declared (BCP-47), or None.
+    `language` is what was declared (BCP-47), or None. `origin` is who wrote the words; left out, it follows from
+    the kind.
     """
 
     kind: Kind
@@ -126,6 +149,10 @@ class Label:
     script: str = "Zyyy"
     language: str | None = None
     checkpoint: str | None = None
+    origin: TextOrigin = None  # type: ignore[assignment]  # __post_init__ fills it in
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "origin", TextOrigin(self.origin or _ORIGIN_BY_KIND[self.kind]))
 
     @property
     def text(self) -> str:
@@ -249,6 +276,7 @@ def encode(label: Label) -> dict[str, Any]:
 
     return {
         "kind": label.kind.value,
+        "origin": label.origin.value,
         "producer": label.producer,
         "checkpoint": label.checkpoint,
         "language": label.language,
@@ -265,6 +293,7 @@ def decode_label(data: dict[str, Any]) -> Label:
     """Inverse of `encode`. Raises KeyError, TypeError or ValueError on anything else."""
     return Label(
         kind=Kind(data["kind"]),
+        origin=data.get("origin"),  # type: ignore[arg-type]  # labels of older versions have none
         producer=str(data["producer"]),
         checkpoint=data.get("checkpoint"),
         language=data.get("language"),

@@ -74,6 +74,19 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingSettings:
+    """Settings of a checkpoint's reading: it is examined by these, and reads pages by them.
+
+    `dpi` of the page images; `mode` and `grounded` (answers in grounded markdown) of page readers, None where
+    there is nothing to choose.
+    """
+
+    dpi: float | None = None
+    mode: str | None = None
+    grounded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """Error rates as fractions (edits / true characters or words); `cer_low`..`cer_high` is the 95 % interval.
 

@@ -8,30 +8,19 @@ while the shard is open: so the table of leases is also the outbox.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Float,
     ForeignKey,
-    Identity,
     Index,
     Integer,
-    MetaData,
-    Text,
     UniqueConstraint,
-    func,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from flywheel.database.columns import EnumText, JsonOf
-from flywheel.document import DocumentFacts, Kind, Outcome, PageFacts
+from flywheel.database.root import Row, identity, listed, now, one_of
+from flywheel.document import DocumentFacts, Kind, Outcome, PageFacts, TextOrigin
 from flywheel.encoding import JsonValue
 from flywheel.figures import (
     Comparison,
@@ -39,6 +28,7 @@ from flywheel.figures import (
     DatasetCounts,
     ExportProgress,
     Plan,
+    ReadingSettings,
     Scores,
     TrainingProgress,
     Unit,
@@ -54,89 +44,15 @@ from flywheel.states import (
     ShardState,
 )
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-ENUM_COLUMNS: dict[Any, Any] = {
-    enum: EnumText(enum)
-    for enum in (
-        DocumentState,
-        PageState,
-        ShardState,
-        RoundStatus,
-        RequestStatus,
-        ReviewVerdict,
-        PromotionAction,
-        Kind,
-        Outcome,
-        Unit,
-    )
-}
-JSON_COLUMNS: dict[Any, Any] = {
-    kind: JsonOf(kind)
-    for kind in (
-        Comparison,
-        DatasetCounts,
-        DocumentFacts,
-        ExportProgress,
-        PageFacts,
-        Plan,
-        Scores,
-        TrainingProgress,
-        tuple[CurvePoint, ...],
-        dict[str, int],
-        dict[str, JsonValue],
-    )
-}
-
-
-class Row(DeclarativeBase):
-    """Root of the mapped classes; holds the naming convention Alembic relies on."""
-
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it from the class
-        int: BigInteger,
-        str: Text,
-        float: Float,
-        datetime: DateTime(timezone=True),
-        list[str]: ARRAY(Text),
-        list[int]: ARRAY(BigInteger),
-        **ENUM_COLUMNS,
-        **JSON_COLUMNS,
-    }
-
-
-def _id() -> Mapped[int]:
-    return mapped_column(BigInteger, Identity(always=True), primary_key=True)
-
-
-def _now() -> Mapped[datetime]:
-    return mapped_column(server_default=func.now())
-
-
-def _listed(values: Iterable[str]) -> str:
-    """Values of an enum as an SQL list, in the enum's order."""
-    return ", ".join(f"'{value}'" for value in values)
-
-
-def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({_listed(values)})", name=column)
-
 
 class CorpusRow(Row):
     """A named collection of documents."""
 
     __tablename__ = "corpora"
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     name: Mapped[str] = mapped_column(unique=True)
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
 
 
 class DocumentRow(Row):
@@ -145,11 +61,11 @@ class DocumentRow(Row):
     __tablename__ = "documents"
     __table_args__ = (
         UniqueConstraint("corpus_id", "sha256"),
-        _one_of("state", DocumentState),
+        one_of("state", DocumentState),
         Index(None, "language"),
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     corpus_id: Mapped[int] = mapped_column(ForeignKey("corpora.id"))
     name: Mapped[str]
     sha256: Mapped[str]
@@ -162,7 +78,7 @@ class DocumentRow(Row):
     detail: Mapped[str | None]
     page_count: Mapped[int | None] = mapped_column(Integer)
     facts: Mapped[DocumentFacts | None]  # once it was opened
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
 
 
 class PageRow(Row):
@@ -172,11 +88,11 @@ class PageRow(Row):
     __tablename__ = "pages"
     __table_args__ = (
         UniqueConstraint("document_id", "number"),
-        _one_of("state", PageState),
+        one_of("state", PageState),
         Index("ix_pages_waiting", "document_id", postgresql_where=text(f"state = '{PageState.WAITING}'")),
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
     number: Mapped[int] = mapped_column(Integer)
     state: Mapped[PageState] = mapped_column(server_default=PageState.PENDING)
@@ -188,7 +104,7 @@ class PageRow(Row):
     height: Mapped[float | None]
     ink: Mapped[float | None]
     facts: Mapped[PageFacts | None]  # once the coarse stop has seen it
-    updated_at: Mapped[datetime] = _now()
+    updated_at: Mapped[datetime] = now()
 
 
 class ShardRow(Row):
@@ -196,12 +112,12 @@ class ShardRow(Row):
 
     __tablename__ = "shards"
     __table_args__ = (
-        _one_of("state", ShardState),
+        one_of("state", ShardState),
         Index("ix_shards_round_open", "round_id", "stop", postgresql_where=text(f"state = '{ShardState.OPEN}'")),
         Index("ix_shards_document_id", "document_id"),
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     work_id: Mapped[str] = mapped_column(unique=True)  # hash of the stop, its subject and the checkpoint
     stop: Mapped[str]
     state: Mapped[ShardState] = mapped_column(server_default=ShardState.OPEN)
@@ -213,7 +129,7 @@ class ShardRow(Row):
     page_ids: Mapped[list[int]] = mapped_column(server_default=text("'{}'::bigint[]"))
     reason: Mapped[str | None]
     detail: Mapped[str | None]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     finished_at: Mapped[datetime | None]
 
 
@@ -248,7 +164,7 @@ class LeaseRow(Row):
     )
     queue: Mapped[str]
     priority: Mapped[int] = mapped_column(Integer, server_default="0")  # lower first
-    run_after: Mapped[datetime] = _now()
+    run_after: Mapped[datetime] = now()
     published_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     deferrals: Mapped[int] = mapped_column(Integer, server_default="0")
@@ -271,15 +187,17 @@ class LabelRow(Row):
             postgresql_nulls_not_distinct=True,
             postgresql_where=text(f"kind <> '{Kind.HUMAN}'"),
         ),
-        _one_of("kind", Kind),
-        _one_of("verdict", Outcome),
+        one_of("kind", Kind),
+        one_of("origin", TextOrigin),
+        one_of("verdict", Outcome),
         Index(None, "page_id"),
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     page_id: Mapped[int] = mapped_column(ForeignKey("pages.id"))
     stop: Mapped[str]
     kind: Mapped[Kind]
+    origin: Mapped[TextOrigin]  # of its words: a reading that a person confirmed stays a reader's
     producer: Mapped[str]
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     settings_hash: Mapped[str]
@@ -296,37 +214,45 @@ class LabelRow(Row):
     characters: Mapped[int] = mapped_column(Integer)
     lines: Mapped[int] = mapped_column(Integer)
     shard_id: Mapped[int | None] = mapped_column(ForeignKey("shards.id"))
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
 
 
 class ReviewRow(Row):
     """A person's verdict on a label. Each is a new label of kind human, too."""
 
     __tablename__ = "reviews"
-    __table_args__ = (_one_of("action", ReviewVerdict), Index(None, "page_id"))
+    __table_args__ = (one_of("action", ReviewVerdict), Index(None, "page_id"))
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     page_id: Mapped[int] = mapped_column(ForeignKey("pages.id"))
     label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"))
     new_label_id: Mapped[int | None] = mapped_column(ForeignKey("labels.id"))
     action: Mapped[ReviewVerdict]
     reviewer: Mapped[str]
     note: Mapped[str] = mapped_column(server_default="")
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
+
+
+PATCH_CUTTER = 2  # version of the way that samples are made of labels: those of other versions are made anew
 
 
 class PatchSetRow(Row):
-    """Samples from one label, in a Parquet blob shared by its shard: the images of its lines, or of its page."""
+    """Samples from one label, in a Parquet blob shared by its shard: the images of its lines, or of its page.
+
+    `cutter` is the version of what made them. `likeness` tells near-equal pages (flywheel/loop/likeness.py).
+    """
 
     __tablename__ = "patch_sets"
-    __table_args__ = (_one_of("unit", Unit),)
+    __table_args__ = (one_of("unit", Unit),)
 
     label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"), primary_key=True, autoincrement=False)
     unit: Mapped[Unit] = mapped_column(primary_key=True, server_default=Unit.LINE)
+    cutter: Mapped[int] = mapped_column(Integer, primary_key=True, default=PATCH_CUTTER)
     blob_key: Mapped[str]
     units: Mapped[int] = mapped_column(Integer)  # patches in it: lines, or 0 or 1 page
     dropped: Mapped[dict[str, int]] = mapped_column(server_default=text("'{}'::jsonb"))
-    created_at: Mapped[datetime] = _now()
+    likeness: Mapped[bytes | None]
+    created_at: Mapped[datetime] = now()
 
 
 class DatasetRow(Row):
@@ -334,12 +260,23 @@ class DatasetRow(Row):
 
     __tablename__ = "datasets"
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     hash: Mapped[str] = mapped_column(unique=True)
     language: Mapped[str]
     manifest_key: Mapped[str]
     counts: Mapped[DatasetCounts]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
+
+
+class DatasetDocumentRow(Row):
+    """Side of a document, by the hash of its bytes, in a frozen dataset."""
+
+    __tablename__ = "dataset_documents"
+    __table_args__ = (Index(None, "sha256"),)
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), primary_key=True, autoincrement=False)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    split: Mapped[str]
 
 
 class RoundRow(Row):
@@ -347,16 +284,16 @@ class RoundRow(Row):
 
     __tablename__ = "rounds"
     __table_args__ = (
-        _one_of("status", RoundStatus),
+        one_of("status", RoundStatus),
         Index(
             "uq_rounds_language_running",
             "language",
             unique=True,
-            postgresql_where=text(f"status IN ({_listed(s for s in RoundStatus if s in RUNNING_ROUNDS)})"),
+            postgresql_where=text(f"status IN ({listed(s for s in RoundStatus if s in RUNNING_ROUNDS)})"),
         ),
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     language: Mapped[str]
     recipe: Mapped[str]
     status: Mapped[RoundStatus] = mapped_column(server_default=RoundStatus.PATCHING)
@@ -372,7 +309,7 @@ class RoundRow(Row):
     resume_key: Mapped[str | None]  # tree of the last complete training checkpoint
     plan: Mapped[Plan | None]  # of one that was only planned
     detail: Mapped[str | None]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     trained_seconds: Mapped[float | None]
     finished_at: Mapped[datetime | None]
 
@@ -392,7 +329,8 @@ class CheckpointRow(Row):
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id"))
     generation: Mapped[int] = mapped_column(Integer, server_default="0")
     scores: Mapped[Scores | None]  # on the held-out documents of the dataset it learned from
-    created_at: Mapped[datetime] = _now()
+    reading: Mapped[ReadingSettings | None]  # as it was examined, so as it reads for the service
+    created_at: Mapped[datetime] = now()
 
 
 class PromotionRow(Row):
@@ -400,11 +338,11 @@ class PromotionRow(Row):
 
     __tablename__ = "promotions"
     __table_args__ = (
-        _one_of("action", PromotionAction),
+        one_of("action", PromotionAction),
         Index(None, "language", "id"),
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     language: Mapped[str]
     action: Mapped[PromotionAction]
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
@@ -413,16 +351,16 @@ class PromotionRow(Row):
     comparison: Mapped[Comparison | None]  # of a round; a person decides without
     detail: Mapped[str] = mapped_column(server_default="")
     actor: Mapped[str]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
 
 
 class ExportRow(Row):
     """A corpus to be written out in a format, as a tree of files."""
 
     __tablename__ = "exports"
-    __table_args__ = (_one_of("status", RequestStatus),)
+    __table_args__ = (one_of("status", RequestStatus),)
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     corpus_id: Mapped[int] = mapped_column(ForeignKey("corpora.id"))
     format: Mapped[str]
     status: Mapped[RequestStatus] = mapped_column(server_default=RequestStatus.PENDING)
@@ -430,7 +368,7 @@ class ExportRow(Row):
     rows: Mapped[int | None]
     progress: Mapped[ExportProgress | None]
     detail: Mapped[str | None]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     finished_at: Mapped[datetime | None]
 
 
@@ -438,9 +376,9 @@ class TrialRow(Row):
     """One file to be read now, outside any corpus; with a truth text it is an evaluation."""
 
     __tablename__ = "trials"
-    __table_args__ = (_one_of("status", RequestStatus),)
+    __table_args__ = (one_of("status", RequestStatus),)
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     name: Mapped[str]
     blob_key: Mapped[str]
     truth_key: Mapped[str | None]
@@ -451,7 +389,7 @@ class TrialRow(Row):
     result_key: Mapped[str | None]  # JSON of flywheel.figures.TrialResult
     reason: Mapped[str | None]
     detail: Mapped[str | None]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     finished_at: Mapped[datetime | None]
 
 
@@ -464,7 +402,7 @@ class ApiKeyRow(Row):
     name: Mapped[str]
     secret_sha256: Mapped[str]
     scopes: Mapped[list[str]]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
@@ -492,5 +430,5 @@ class WorkerRow(Row):
     utilisation: Mapped[float | None]
     doing: Mapped[str | None]
     waiting_for: Mapped[str | None]
-    started_at: Mapped[datetime] = _now()
-    seen_at: Mapped[datetime] = _now()
+    started_at: Mapped[datetime] = now()
+    seen_at: Mapped[datetime] = now()

@@ -84,6 +84,7 @@ def _row(claim: Claim, page: LabelledPage, frame: Frame, settings_key: str) -> d
         "page_id": page.page_id,
         "stop": claim.stop,
         "kind": label.kind,
+        "origin": label.origin,
         "producer": label.producer,
         "checkpoint_id": label.checkpoint,
         "settings_hash": settings_key,

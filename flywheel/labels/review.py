@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import LabelRow, PageRow, ReviewRow
-from flywheel.document import Kind, Label, Outcome, Verdict
+from flywheel.document import Kind, Label, Outcome, TextOrigin, Verdict
 from flywheel.errors import Conflict, NotFound
 from flywheel.labels.recording import settings_hash
 from flywheel.labels.standing import current_label, follow_labels
@@ -40,12 +40,13 @@ def review_page(
     else:
         raise Conflict(f"page {page_id} has no label to {action}; send a correction")
     refused = action is ReviewVerdict.REJECT
+    origin = parent.origin if parent is not None and action is not ReviewVerdict.CORRECT else TextOrigin.PERSON
     verdict = (
         Verdict(Outcome.REJECTED, Reason.REFUSED, note)
         if refused
         else Verdict(Outcome.ACCEPTED, Reason.CORRECTED, note)
     )
-    row = _human_label(page_id, label, verdict, frame, parent)
+    row = _human_label(page_id, label, origin, verdict, frame, parent)
     session.add(row)
     session.flush()
     session.add(
@@ -62,11 +63,14 @@ def review_page(
     return row.id
 
 
-def _human_label(page_id: int, label: Label, verdict: Verdict, frame: Frame, parent: LabelRow | None) -> LabelRow:
+def _human_label(
+    page_id: int, label: Label, origin: TextOrigin, verdict: Verdict, frame: Frame, parent: LabelRow | None
+) -> LabelRow:
     return LabelRow(
         page_id=page_id,
         stop="review",
         kind=Kind.HUMAN,
+        origin=origin,
         producer="human",
         settings_hash=settings_hash(),
         parent_id=parent.id if parent else None,

@@ -24,7 +24,7 @@ from flywheel.errors import Rejected
 from flywheel.figures import DatasetCounts, SplitCounts, Unit
 from flywheel.labels.standing import current_labels
 from flywheel.loop.languages import in_language
-from flywheel.loop.teaching import spread, teaching_labels
+from flywheel.loop.teaching import patches_of, spread, teaching_labels
 from flywheel.reasons import Reason
 
 HELD_OUT, VALIDATION = 0.12, 0.08  # shares of the documents; the rest is for training
@@ -102,7 +102,7 @@ def sources(
 def replay(session: Session, language: str, count: int, *, unit: Unit) -> list[PatchSource]:
     """Up to `count` patch sets of other languages, of each as many, the newest: from text layers and people,
     and of no document that an exam of its own language could hold."""
-    cut = select(PatchSetRow.label_id).where(PatchSetRow.unit == unit, PatchSetRow.units > 0)
+    cut = select(PatchSetRow.label_id).where(patches_of(unit), PatchSetRow.units > 0)
     labels = current_labels(generations=0).where(
         DocumentRow.language.is_not(None), ~in_language(language), LabelRow.page_id.in_(_pages_of(cut))
     )
@@ -131,7 +131,7 @@ def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Pat
             PatchSetRow.dropped,
             DocumentRow.language,
         )
-        .join(PatchSetRow, (PatchSetRow.label_id == current.c.id) & (PatchSetRow.unit == unit))
+        .join(PatchSetRow, (PatchSetRow.label_id == current.c.id) & patches_of(unit))
         .join(PageRow, PageRow.id == current.c.page_id)
         .join(DocumentRow, DocumentRow.id == PageRow.document_id)
         .where(current.c.verdict == Outcome.ACCEPTED)

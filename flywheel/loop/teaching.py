@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from flywheel.database import array_of
-from flywheel.database.tables import CorpusRow, DocumentRow, LabelRow, PageRow, PatchSetRow
+from flywheel.database.tables import PATCH_CUTTER, CorpusRow, DocumentRow, LabelRow, PageRow, PatchSetRow
 from flywheel.document import Outcome
 from flywheel.figures import Unit
 from flywheel.labels.standing import current_labels
@@ -112,9 +112,14 @@ def labels_to_cut(session: Session, page_ids: Sequence[int], generations: int, u
     return {page_id: row for page_id, row in accepted.items() if page_id not in cut}
 
 
+def patches_of(unit: Unit) -> ColumnElement[bool]:
+    """Condition on PatchSetRow: samples of this unit, as they are made now."""
+    return (PatchSetRow.unit == unit) & (PatchSetRow.cutter == PATCH_CUTTER)
+
+
 def cut_already(session: Session, page_ids: Sequence[int], generations: int, unit: Unit) -> set[int]:
     """The pages among these that have their patches already."""
     mine = LabelRow.page_id == func.any(array_of(page_ids))
     current = current_labels(generations=generations).where(mine).subquery()
-    cut = (PatchSetRow.label_id == current.c.id) & (PatchSetRow.unit == unit)
+    cut = (PatchSetRow.label_id == current.c.id) & patches_of(unit)
     return set(session.execute(select(current.c.page_id).join(PatchSetRow, cut)).scalars())

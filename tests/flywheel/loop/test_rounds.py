@@ -257,8 +257,15 @@ def test_patches_that_cannot_be_cut_take_nothing_from_the_page_or_its_document()
 def test_a_round_may_have_more_pages_than_a_statement_has_parameters() -> None:
     _, pages = make_document(70_000)
     with transaction() as session:
-        one = {"stop": "coarse", "kind": "coarse", "producer": "t", "settings_hash": "", "blob_key": "k"}
-        two = {"blob_offset": 0, "blob_length": 1, "verdict": "accepted", "reason": "accepted", "detail": ""}
+        one = {"stop": "coarse", "kind": "coarse", "origin": "text_layer", "producer": "t", "settings_hash": ""}
+        two = {
+            "blob_key": "k",
+            "blob_offset": 0,
+            "blob_length": 1,
+            "verdict": "accepted",
+            "reason": "accepted",
+            "detail": "",
+        }
         values = {**one, **two, "script": "Tibt", "characters": 1, "lines": 1, "page_id": PageRow.id}
         chosen = select(*[value if name == "page_id" else literal(value) for name, value in values.items()])
         session.execute(insert(LabelRow).from_select(list(values), chosen))
