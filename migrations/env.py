@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool
 
-from flywheel.database.tables import Row
+from flywheel.database import tables  # noqa: F401  # declares the tables
+from flywheel.database.root import Row
 
 
 def run() -> None:

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from flywheel.database import tables
+from flywheel.database.root import Row
 from flywheel.errors import NotFound
 
-R = TypeVar("R", bound=tables.Row)
+R = TypeVar("R", bound=Row)
 
 
 def row_by_id(session: Session, kind: type[R], row_id: int | str, noun: str) -> R:
@@ -20,6 +20,6 @@ def row_by_id(session: Session, kind: type[R], row_id: int | str, noun: str) -> 
     return row
 
 
-def columns(row: tables.Row) -> dict[str, Any]:
+def columns(row: Row) -> dict[str, Any]:
     """A row as a dictionary by attribute name."""
     return {attribute.key: getattr(row, attribute.key) for attribute in row.__mapper__.column_attrs}

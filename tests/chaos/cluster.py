@@ -28,7 +28,8 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, func, select
 
 from flywheel.database import transaction
-from flywheel.database.tables import LabelRow, LeaseRow, PageRow, Row, ShardRow
+from flywheel.database.root import Row
+from flywheel.database.tables import LabelRow, LeaseRow, PageRow, ShardRow
 from flywheel.local.processes import spawn, tail
 from flywheel.loop import submission
 from flywheel.settings import settings
