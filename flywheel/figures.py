@@ -88,7 +88,8 @@ class ReadingSettings:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Error rates as fractions (edits / true characters or words); `cer_low`..`cer_high` is the 95 % interval.
+    """Error rates as fractions (edits / true characters or words); `cer_low`..`cer_high` is the 95 % interval over
+    documents, None where they are too few for one (fewer than six).
 
     `units` lines or pages were read. `calibration_error` is the ECE of their confidence (0..1), None when no
     confidences were given.
@@ -96,8 +97,8 @@ class Scores:
 
     cer: float
     wer: float
-    cer_low: float
-    cer_high: float
+    cer_low: float | None
+    cer_high: float | None
     units: int
     characters: int
     edits: int
@@ -109,30 +110,63 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """CER of the candidate less CER of the baseline, with its 95 % interval; below 0 is better.
+    """CER of the candidate less CER of the baseline, with its 95 % interval over documents; below 0 is better.
 
-    `better` when the whole interval lies below zero, `worse` when it lies above.
+    No interval (None) of fewer than six documents. `p` is the chance that equal readers differ so far in the
+    candidate's favour (models/resampling.py, `sign_flip`).
     """
 
     cer: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
+    p: float = 1.0
 
     @property
     def better(self) -> bool:
-        return self.high < 0
+        """The whole interval lies below zero."""
+        return self.high is not None and self.high < 0
 
     @property
     def worse(self) -> bool:
-        return self.low > 0
+        """The whole interval lies above zero."""
+        return self.low is not None and self.low > 0
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEdits:
+    """Edits of both readers in one held-out document, on its lines or pages as they are and on degraded copies.
+
+    `document` is the hash of its bytes, `group` the cluster of near-equal documents it counts with ("": it alone).
+    """
+
+    document: str
+    characters: int
+    candidate: int
+    baseline: int
+    candidate_degraded: int = 0
+    baseline_degraded: int = 0
+    group: str = ""
+
+    @property
+    def lead(self) -> int:
+        """Edits that the candidate makes less, both copies together."""
+        return self.baseline + self.baseline_degraded - self.candidate - self.candidate_degraded
+
+    @property
+    def counted_with(self) -> str:
+        """Name of what it is one unit of an exam with."""
+        return self.group or self.document
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A candidate held against a baseline on the same held-out lines or pages.
+    """A candidate held against a baseline on the same held-out lines or pages, and on degraded copies of them.
 
-    `baseline_reader` is the champion, or the reader that comes with the service where there is none; `champion` is
-    the one at the time of comparing. `difference` is of a paired bootstrap.
+    `reads_now` is the checkpoint that read the language at the time of comparing, its champion or the built-in
+    reader, None where nobody did; `baseline_reader` is the same or else a reader that comes with the service.
+    `candidate` and `baseline` are of the lines or pages as they are. `difference` is over both copies, `clean` and
+    `degraded` over one. `look` counts the tests that this exam was used for, this one included, and `level` is the
+    p value that it allowed; None where no test decided.
     """
 
     unit: Unit
@@ -140,7 +174,19 @@ class Comparison:
     baseline: Scores
     difference: Difference
     baseline_reader: str
-    champion: str | None = None
+    reads_now: str | None = None
+    candidate_degraded: Scores | None = None
+    baseline_degraded: Scores | None = None
+    clean: Difference | None = None
+    degraded: Difference | None = None
+    by_document: tuple[DocumentEdits, ...] = ()
+    look: int | None = None
+    level: float | None = None
+
+    @property
+    def exam_size(self) -> int:
+        """Number of documents, near-equal ones counted once."""
+        return len({found.counted_with for found in self.by_document})
 
 
 # Datasets

@@ -1,14 +1,14 @@
-"""Scores of transcriptions: CER, WER, their intervals, calibration, and candidate against champion.
+"""Scores of transcriptions: CER, WER, their intervals, calibration.
 
     score(truths, readings, documents) -> Scores
-    compare(candidate, champion, truths, documents) -> Difference       paired, for promotion
+    line_edits(truths, readings) -> edits, sizes
 
 Normalisation, documented because it changes the numbers: both texts are NFC, every run of white
 space becomes one space, the ends are stripped, and the non-breaking tsheg (U+0F0C) is a tsheg
 (U+0F0B), for both are drawn alike. Nothing else: a missing tsheg is an error.
 Words are what white space separates, and in Tibetan the syllables that tsheg, shad and their kin
 separate. An edit is one insertion, deletion or substitution of a code point (CER) or word (WER).
-Intervals are 95 % percentile bootstraps over documents when there are five or more, else over lines.
+Intervals are over documents (models/resampling.py); fewer than six have none.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from flywheel.figures import Difference, Scores
+from flywheel.figures import Scores
+from models.resampling import interval, totals
 
-DOCUMENTS_FOR_BOOTSTRAP = 5
-RESAMPLES = 1000
 WORD_BREAK = re.compile(r"[\s\u0F0B-\u0F14]+")
 SPACE = re.compile(r"\s+")
 
@@ -34,18 +33,17 @@ def score(
     readings: Sequence[str],
     documents: Sequence[str] | None = None,
     confidences: Sequence[float] | None = None,
-    *,
-    seed: int = 0,
 ) -> Scores:
     """Scores of `readings` against `truths`, line by line; raises ValueError when lengths differ.
 
-    `documents` names each line's document for the bootstrap; `confidences` are the readings' own.
+    `documents` names each line's document, or the cluster of documents like it, for the interval: without them
+    there is none. `confidences` are the readings' own.
     An empty set of lines scores 0 with no characters.
     """
     edits, sizes = line_edits(truths, readings)
     word_edits, words = _word_edits(truths, readings)
-    groups = _groups(documents, len(truths))
-    low, high = _interval(_resampled(edits, sizes, groups, seed))
+    found = interval(totals(edits, documents), totals(sizes, documents)) if documents is not None else None
+    low, high = found or (None, None)
     return Scores(
         cer=_rate(edits.sum(), sizes.sum()),
         wer=_rate(word_edits, words),
@@ -59,25 +57,6 @@ def score(
         documents=len(set(documents)) if documents is not None else 0,
         calibration_error=calibration_error(edits, sizes, confidences) if confidences is not None else None,
     )
-
-
-def compare(
-    candidate: Sequence[str],
-    champion: Sequence[str],
-    truths: Sequence[str],
-    documents: Sequence[str] | None = None,
-    *,
-    seed: int = 0,
-) -> Difference:
-    """Two readers on the same lines: the CER difference under one paired bootstrap.
-
-    Both see the same resample each time, so what is hard for both cancels out.
-    """
-    ours, sizes = line_edits(truths, candidate)
-    theirs, _ = line_edits(truths, champion)
-    groups = _groups(documents, len(truths))
-    low, high = _interval(_resampled(ours - theirs, sizes, groups, seed))
-    return Difference(_rate(ours.sum(), sizes.sum()) - _rate(theirs.sum(), sizes.sum()), low, high)
 
 
 def normalise(text: str) -> str:
@@ -125,37 +104,6 @@ def _word_edits(truths: Sequence[str], readings: Sequence[str]) -> tuple[int, in
         edits += Levenshtein.distance(wanted, words_of(reading))
         words += len(wanted)
     return edits, words
-
-
-def _groups(documents: Sequence[str] | None, lines: int) -> NDArray[np.int64]:
-    """The unit each line is resampled with: its document, or itself when documents are few."""
-    if documents is not None:
-        names = {name: i for i, name in enumerate(dict.fromkeys(documents))}
-        if len(names) >= DOCUMENTS_FOR_BOOTSTRAP:
-            return np.array([names[d] for d in documents], dtype=np.int64)
-    return np.arange(lines, dtype=np.int64)
-
-
-def _resampled(
-    edits: NDArray[np.int64], sizes: NDArray[np.int64], groups: NDArray[np.int64], seed: int
-) -> NDArray[np.float64]:
-    """The rate in each of RESAMPLES draws of groups with replacement."""
-    if not len(edits):
-        return np.zeros(1)
-    count = int(groups.max()) + 1
-    group_edits = np.bincount(groups, weights=edits, minlength=count)
-    group_sizes = np.bincount(groups, weights=sizes, minlength=count)
-    generator = np.random.default_rng(seed)
-    rates = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):  # one draw at a time: a million lines must not need a gigabyte
-        drawn = generator.integers(0, count, count)
-        rates[i] = group_edits[drawn].sum() / max(1.0, group_sizes[drawn].sum())
-    return rates
-
-
-def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def _rate(edits: float, size: float) -> float:

@@ -1,10 +1,15 @@
-"""Promotion: the decision about a round's checkpoint, held against the champion."""
+"""Promotion: the decision about a round's checkpoint, held against whoever reads the language."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
 
 from flywheel.database import transaction
 from flywheel.database.tables import RoundRow
 from flywheel.loop import promotion as promotions
+from flywheel.loop.decision import Decision, decide
 from flywheel.loop.round_machine import enter
 from flywheel.states import PromotionAction, RoundStatus
 from flywheel.work import ledger
@@ -18,7 +23,8 @@ def promotion(attempt: Attempt) -> None:
         row = session.get_one(RoundRow, attempt.claim.round_id)
         promotions.lock(session, row.language)
         reigning = promotions.champion(session, row.language)
-        decision = decide(row, reigning)
+        decision = decision_about(session, row, reigning)
+        compared = row.comparison and replace(row.comparison, look=decision.look, level=decision.level)
         promotions.record(
             session,
             row.language,
@@ -28,21 +34,22 @@ def promotion(attempt: Attempt) -> None:
             actor=f"round {row.id}",
             detail=decision.detail,
             round_id=row.id,
-            comparison=row.comparison,
+            comparison=compared,
         )
         ledger.finish(session, attempt.claim)
         following = RoundStatus.RELABELLING if decision.promote else RoundStatus.REFUSED
         enter(session, row.id, following, decision.detail)
+        row.comparison = compared
 
 
-def decide(row: RoundRow, reigning: str | None) -> promotions.Decision:
-    """The decision about a round's checkpoint, held against the champion there is now."""
+def decision_about(session: Session, row: RoundRow, champion: str | None) -> Decision:
+    """The decision about a round's checkpoint, held against whoever reads the language now."""
     compared = row.comparison
     if compared is None:
-        return promotions.Decision(False, "the checkpoint was compared with nobody: start another round")
-    if reigning != compared.champion:
-        changed = f"from {compared.champion} to {reigning}"
-        return promotions.Decision(
-            False, f"the champion changed {changed} while this round was judged: start another"
-        )
-    return promotions.decide(compared, first=reigning is None)
+        return Decision(False, "the checkpoint was compared with nobody: start another round")
+    reads_now = promotions.reader_for(session, row.language)
+    if reads_now != compared.reads_now:
+        changed = f"from {compared.reads_now or 'nobody'} to {reads_now or 'nobody'}"
+        return Decision(False, f"the reader changed {changed} while this round was judged: start another")
+    documents = {one.document for one in compared.by_document}
+    return decide(compared, champion=champion, looks=promotions.looks(session, row.language, documents))

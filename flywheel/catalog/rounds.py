@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,7 +24,7 @@ def rounds(
         query = query.where(tables.RoundRow.language == language)
     if status is not None:
         query = query.where(tables.RoundRow.status == status)
-    return [wire.Round.model_validate(columns(row)) for row in session.scalars(query)]
+    return [wire.Round.model_validate(_without_documents(row)) for row in session.scalars(query)]
 
 
 def round_(session: Session, round_id: int) -> wire.RoundDetail:
@@ -37,9 +40,15 @@ def round_(session: Session, round_id: int) -> wire.RoundDetail:
         {
             **columns(row),
             "dataset": columns(dataset) if dataset else None,
-            "decisions": [columns(decision) for decision in decisions],
+            "decisions": [_without_documents(decision) for decision in decisions],
         }
     )
+
+
+def _without_documents(row: tables.RoundRow | tables.PromotionRow) -> dict[str, Any]:
+    """The columns of a row of a list: the edits by document are told of one round at a time."""
+    compared = row.comparison and replace(row.comparison, by_document=())
+    return {**columns(row), "comparison": compared}
 
 
 def checkpoints(session: Session, *, language: str | None = None) -> list[wire.Checkpoint]:
@@ -77,4 +86,4 @@ def promotions(session: Session, *, language: str | None = None, limit: int = 10
     query = select(tables.PromotionRow).order_by(tables.PromotionRow.id.desc()).limit(limit)
     if language is not None:
         query = query.where(tables.PromotionRow.language == language)
-    return [wire.PromotionInfo.model_validate(columns(row)) for row in session.scalars(query)]
+    return [wire.PromotionInfo.model_validate(_without_documents(row)) for row in session.scalars(query)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flywheel.cli import show
+from flywheel.cli.comparison import comparison
 from flywheel.cli.connection import connect
 from flywheel.cli.options import AsJson, DataDir, Language, RequiredLanguage
 from flywheel.cli.plans import plan
@@ -16,11 +17,9 @@ from flywheel.recipes import recipe_names
 from flywheel.states import RoundStatus, TrainingPhase
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from flywheel.client import Client
     from flywheel.encoding import JsonValue
-    from flywheel.figures import Comparison, DatasetCounts, SplitCounts, TrainingProgress
+    from flywheel.figures import DatasetCounts, SplitCounts, TrainingProgress
     from flywheel.wire import Round, RoundDetail
 
 app = typer.Typer(help="Start, follow and cancel rounds of fine-tuning.", no_args_is_help=True)
@@ -174,7 +173,7 @@ def _show_round(found: RoundDetail) -> None:
         samples = found.progress.unit.plural if found.progress else "samples"
         show.echo(f"\n[bold]CER on the validation {samples}[/]\n", *drawn)
     if found.comparison:
-        show.echo(_scores(found.comparison, found.checkpoint_id or "candidate"))
+        show.echo(*comparison(found.comparison, found.checkpoint_id or "candidate"))
     for decision in found.decisions:
         show.echo(
             f"{show.coloured(decision.action)}  {show.escaped(decision.detail)}  [dim]by {decision.actor}[/]"
@@ -224,23 +223,6 @@ def _curve(found: RoundDetail) -> list[str]:
     last = points[-1]
     right = f"{show.rate(last[1])} after {show.duration(last[0])}"
     return curve(points, left=show.duration(points[0][0]), right=right)
-
-
-def _scores(compared: Comparison, checkpoint: str) -> Table:
-    """Baseline and candidate on the held-out lines or pages, one below the other."""
-    plural = compared.unit.plural
-    columns = ("reader", ">CER", "95 % interval", ">WER", f">{plural}", ">characters")
-    made = show.table(*columns, title=f"Held-out {plural}")
-    for reader, scores in ((compared.baseline_reader, compared.baseline), (checkpoint, compared.candidate)):
-        made.add_row(
-            reader,
-            f"[bold]{show.rate(scores.cer)}[/]",
-            f"{100 * scores.cer_low:.2f} .. {show.rate(scores.cer_high)}",
-            show.rate(scores.wer),
-            show.count(scores.units),
-            show.count(scores.characters),
-        )
-    return made
 
 
 @app.command()

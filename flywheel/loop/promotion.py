@@ -1,13 +1,12 @@
 """Promotions: an append-only list of decisions about checkpoints, one champion a language.
 
-`decide` judges the comparison of a candidate with the champion on the same held-out lines or pages. Every
-decision is recorded with that comparison, refusals too. Decisions about a language
-are serialised by an advisory lock, so that two cannot both follow the same champion.
+Every decision is recorded with the comparison it was made by (flywheel/loop/decision.py), refusals too. Decisions
+about a language are serialised by an advisory lock, so that two cannot both follow the same champion.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -21,38 +20,6 @@ from flywheel.text.scripts import expected, is_script, parts
 from flywheel.text.tags import canonical
 
 BUILTIN = "ppocr-v6-small"  # comes inside the rapidocr wheel; the first migration records it
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionPolicy:
-    """Rule by which a candidate wins. `bar`: the highest CER a first champion may have. Against a champion the
-    whole 95 % interval of the difference (paired bootstrap on the same lines or pages) must lie below zero."""
-
-    bar: float = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A candidate promoted or not, and why."""
-
-    promote: bool
-    detail: str
-
-
-def decide(found: Comparison, *, first: bool, policy: PromotionPolicy | None = None) -> Decision:
-    """Judge a round's comparison; `first`: the language has no champion yet. The detail says why, in figures."""
-    policy, cer = policy or PromotionPolicy(), found.candidate.cer
-    if not found.candidate.units:
-        return Decision(False, f"no held-out {found.unit} to judge by")
-    if first:
-        if cer <= policy.bar:
-            return Decision(True, f"CER {cer:.2%} is within the bar of {policy.bar:.0%} for a first champion")
-        return Decision(False, f"CER {cer:.2%} is over the bar of {policy.bar:.0%} for a first champion")
-    figures = f"CER {cer:.2%} against the champion's {found.baseline.cer:.2%} on the same {found.unit.plural}"
-    high = found.difference.high
-    if found.difference.better:
-        return Decision(True, f"{figures}, at least {-high:.2%} lower (95 %)")
-    return Decision(False, f"{figures}: not surely lower (95 % interval ends at {high:+.2%})")
 
 
 def champion(session: Session, language: str) -> str | None:
@@ -151,6 +118,18 @@ def rollback(session: Session, language: str, *, actor: str) -> str | None:
         session, language, PromotionAction.ROLLBACK, previous, undone, actor=actor, detail=f"back from {undone}"
     )
     return previous
+
+
+def looks(session: Session, language: str, documents: Set[str]) -> int:
+    """Number of tests that an exam of these documents was used for: recorded ones, refusals too, whose exam held
+    more than half of them. Decisions without a test, by the bar or for want of documents, cost nothing."""
+    rows = session.execute(
+        select(PromotionRow.comparison).where(
+            PromotionRow.language == language, PromotionRow.comparison.is_not(None)
+        )
+    ).scalars()
+    exams = [{one.document for one in row.by_document} for row in rows if row is not None and row.look is not None]
+    return sum(2 * len(documents & exam) > len(documents) for exam in exams)
 
 
 def _standing(session: Session, language: str) -> list[str]:

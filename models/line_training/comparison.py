@@ -1,7 +1,7 @@
 """Recognisers scored and compared on the lines of a dataset's split.
 
     evaluate(recogniser, dataset, split) -> Scores
-    compare_lines(candidate, champion, dataset, split) -> (Scores, Scores, Difference)
+    compare_lines(candidate, baseline, dataset, split, ...) -> Comparison
 
 Only lines of generation 0 count, whose text comes from text layers and people: on a champion's own
 readings, that champion would be without fault.
@@ -9,29 +9,21 @@ readings, that champion would be without fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from flywheel.figures import Difference, Scores
+import numpy as np
+from numpy.typing import NDArray
+
+from flywheel.figures import Comparison, Scores, Unit
 from models.line_training.dataset import LineDataset, LineSamples
 from models.recognition.line import LineRecogniser
 from models.recognition.protocol import Recogniser
-from models.scores import compare, score
+from models.scores import score
+from models.training.exam import ExamReadings, ExamTexts, ReadTexts, compare, degraded_line
 from models.training.manifest import Split
 
 LINES_AT_ONCE = 64  # images decoded together
-
-
-@dataclass(frozen=True, slots=True)
-class SplitTranscriptions:
-    """A recogniser's texts and confidences of the true lines of a split, in the lines' order."""
-
-    lines: LineSamples
-    texts: list[str]
-    confidences: list[float]
-
-    def scores(self) -> Scores:
-        return score(self.lines.texts, self.texts, self.lines.documents, self.confidences)
 
 
 def evaluate(recogniser: Recogniser | Path, dataset: Path, split: Split, *, device: str = "cpu") -> Scores:
@@ -39,31 +31,54 @@ def evaluate(recogniser: Recogniser | Path, dataset: Path, split: Split, *, devi
 
     `device` is where a directory is loaded to.
     """
-    return transcribe_split(recogniser, dataset, split, device).scores()
+    lines = _true_lines(LineDataset.open(dataset), split)
+    read = transcribe(_loaded(recogniser, device), lines)
+    return score(lines.texts, read.texts, lines.documents, read.confidences)
 
 
 def compare_lines(
     candidate: Recogniser | Path,
-    champion: Recogniser | Path,
+    baseline: Recogniser | Path,
     dataset: Path,
     split: Split,
     *,
+    reader: str,
+    reads_now: str | None = None,
     device: str = "cpu",
-) -> tuple[Scores, Scores, Difference]:
-    """Scores of two recognisers on the same true lines, and their difference under a paired bootstrap."""
-    ours = transcribe_split(candidate, dataset, split, device)
-    theirs = transcribe_split(champion, dataset, split, device)
-    lines = ours.lines
-    return ours.scores(), theirs.scores(), compare(ours.texts, theirs.texts, lines.texts, lines.documents)
+) -> Comparison:
+    """Two recognisers on the same true lines, as they are and degraded. The baseline is `reader`'s; `reads_now` is
+    the same where it reads the language."""
+    opened = LineDataset.open(dataset)
+    lines = _true_lines(opened, split)
+    return compare(
+        ExamTexts(Unit.LINE, lines.texts, lines.documents, opened.groups),
+        _both_copies(_loaded(candidate, device), lines),
+        _both_copies(_loaded(baseline, device), lines),
+        reader=reader,
+        reads_now=reads_now,
+    )
 
 
-def transcribe_split(
-    recogniser: Recogniser | Path, dataset: Path, split: Split, device: str
-) -> SplitTranscriptions:
-    """Read the true lines of a split, a few images at a time."""
-    loaded = LineRecogniser.load(recogniser, device) if isinstance(recogniser, Path) else recogniser
-    lines = LineDataset.open(dataset).lines(split, most_generation=0)
+def _true_lines(dataset: LineDataset, split: Split) -> LineSamples:
+    return dataset.lines(split, most_generation=0)
+
+
+def _loaded(recogniser: Recogniser | Path, device: str) -> Recogniser:
+    return LineRecogniser.load(recogniser, device) if isinstance(recogniser, Path) else recogniser
+
+
+def _both_copies(recogniser: Recogniser, lines: LineSamples) -> ExamReadings:
+    return ExamReadings(transcribe(recogniser, lines), transcribe(recogniser, lines, degraded_line))
+
+
+def transcribe(
+    recogniser: Recogniser,
+    lines: LineSamples,
+    copy: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+) -> ReadTexts:
+    """Read lines, or a copy of each, a few images at a time."""
     read = []
     for start in range(0, len(lines), LINES_AT_ONCE):
-        read += loaded.read([lines.image(i) for i in range(start, min(len(lines), start + LINES_AT_ONCE))])
-    return SplitTranscriptions(lines, [one.text for one in read], [one.confidence for one in read])
+        images = [lines.image(i) for i in range(start, min(len(lines), start + LINES_AT_ONCE))]
+        read += recogniser.read([copy(image) for image in images] if copy else images)
+    return ReadTexts([one.text for one in read], [one.confidence for one in read])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -40,6 +40,7 @@ class FrozenDataset:
     files: tuple[str, ...]
     labels: frozenset[int] | None = None  # None: whatever the files hold
     replay: frozenset[str] = frozenset()  # documents of other languages, to be learned again
+    groups: dict[str, str] = field(default_factory=dict)  # document -> cluster of near-equal ones, if in one
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -61,6 +62,7 @@ class FrozenDataset:
                 files=tuple(name for name, _ in files),
                 labels=frozenset(map(int, data["labels"])) if data.get("labels") is not None else None,
                 replay=frozenset(map(str, data.get("replay", {}))),
+                groups={str(k): str(v) for k, v in data.get("groups", {}).items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Rejected(Reason.BLOB_CORRUPT, f"{MANIFEST}: {error}") from error
@@ -89,11 +91,16 @@ class FrozenDataset:
 
 
 def write_manifest(
-    directory: Path, *, splits: Mapping[str, Split], language: str, files: Sequence[str] | None = None
+    directory: Path,
+    *,
+    splits: Mapping[str, Split],
+    language: str,
+    files: Sequence[str] | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> str:
     """Freeze the Parquet files of `directory` (all, or those named); returns the dataset's hash.
 
-    The hash covers the files' contents, the split of each document and the language.
+    The hash covers the files' contents, the split of each document, the clusters of documents and the language.
     """
     names = sorted(files if files is not None else (p.name for p in directory.glob("*.parquet")))
     listed = [{"name": name, "sha256": sha256_of(directory / name)} for name in names]
@@ -101,6 +108,7 @@ def write_manifest(
         "language": language,
         "splits": dict(sorted(splits.items())),
         "files": listed,
+        **({"groups": dict(sorted(groups.items()))} if groups else {}),
     }
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
     write_json(directory / MANIFEST, {"hash": digest, **body})

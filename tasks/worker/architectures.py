@@ -36,11 +36,7 @@ class LineArchitecture:
     on_device: bool
 
     def page_reader(self, found: LoadableCheckpoint) -> PageReader:
-        from models.readers.lines import LinePageReader
-
-        reader = self.recogniser(found)
-        lines = LinePageReader(line_detector(), reader, checkpoint=found.checkpoint, producer=reader.producer)
-        return _in_regions(lines)
+        return reader_by_lines(self.recogniser(found), found.checkpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +96,14 @@ def layout_detector(where: str) -> LayoutDetector:
     from models.layout.pp_doclayout import PPDocLayout
 
     return PPDocLayout.load(where, device=device())
+
+
+def reader_by_lines(recogniser: Recogniser, checkpoint: str) -> PageReader:
+    """Page reader that finds lines and has them read by a recogniser, the weights of `checkpoint`."""
+    from models.readers.lines import LinePageReader
+
+    reader = LinePageReader(line_detector(), recogniser, checkpoint=checkpoint, producer=recogniser.producer)
+    return _in_regions(reader)
 
 
 def _in_regions(lines: PageReader) -> PageReader:

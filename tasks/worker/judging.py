@@ -1,9 +1,9 @@
-"""Judging: the candidate of a training compared with its baseline on the dataset's held-out documents.
+"""Judging: the candidate of a training compared with whoever reads the language, on held-out documents.
 
-    judge(row, recipe, directory) -> Comparison      as flywheel.loop.promotion decides by
+    judge(row, recipe, directory) -> Comparison      as flywheel.loop.decision decides by
 
-Recognisers are compared on lines and page readers on pages, whatever the baseline is: a champion of the other kind
-reads what it is given. Two big networks are loaded by turns.
+Two readers of lines are compared on lines, for the same lines are found for both; readers of which one takes whole
+pages, on whole pages, each as it reads for the service. Two big networks are loaded in turn.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from flywheel.database import transaction
 from flywheel.database.tables import RoundRow
 from flywheel.document import PageReading
-from flywheel.figures import Comparison, Difference, Scores
+from flywheel.figures import Comparison
 from flywheel.loop import promotion
 from flywheel.loop.promotion import BUILTIN
 from flywheel.loop.readers import builtin_reader, modes_of
 from flywheel.recipes import PageRecipe, Recipe
+from tasks.worker.architectures import LineArchitecture, architecture_of, reader_by_lines
 from tasks.worker.checkpoints import find_checkpoint
+from tasks.worker.exam_pages import write_exam_pages
 from tasks.worker.process import device
 from tasks.worker.readers import load, page_reader, recogniser
 
@@ -31,17 +33,18 @@ CANDIDATE = "candidate"
 
 
 def judge(row: RoundRow, recipe: Recipe, directory: Path) -> Comparison:
-    """`directory`/checkpoint against a baseline on the held-out lines or pages of `directory`/dataset: against the
-    champion, or else a reader that comes with the service. Raises NotFound, SetupError, Transient."""
+    """`directory`/checkpoint against a baseline on the held-out documents of `directory`/dataset: against whoever
+    reads the language, or else a reader that comes with the service. Raises NotFound, SetupError, Transient."""
     with transaction() as session:
-        champion = promotion.champion(session, row.language)
+        reads_now = promotion.reader_for(session, row.language)
+    reader = reads_now or (untrained(recipe) if isinstance(recipe, PageRecipe) else BUILTIN)
     if isinstance(recipe, PageRecipe):
-        reader = champion or untrained(recipe)
-        candidate, baseline, difference = compare_pages(recipe, reader, directory)
+        dataset = directory / "dataset"
+    elif isinstance(architecture_of(find_checkpoint(reader)), LineArchitecture):
+        return compare_lines(directory, reader, reads_now)
     else:
-        reader = champion or BUILTIN
-        candidate, baseline, difference = compare_lines(reader, directory)
-    return Comparison(recipe.unit, candidate, baseline, difference, reader, champion)
+        dataset = held_out_pages(directory)
+    return compare_pages(candidate_reader(recipe, directory / "checkpoint"), recipe, dataset, reader, reads_now)
 
 
 def untrained(recipe: PageRecipe) -> str:
@@ -50,28 +53,62 @@ def untrained(recipe: PageRecipe) -> str:
     return reader.name if reader is not None else BUILTIN
 
 
-def compare_pages(recipe: PageRecipe, baseline: str, directory: Path) -> tuple[Scores, Scores, Difference]:
-    """The candidate in the mode it was trained in, the baseline in the same if it has modes."""
-    from models.page_training import comparison
-
-    def candidate() -> PageReader:
-        mode = recipe.mode if modes_of(recipe.architecture) else None
-        return load(recipe.architecture, directory / "checkpoint", checkpoint=CANDIDATE, mode=mode)
-
-    def reigning() -> PageReader:
-        return page_reader(baseline, recipe.mode if modes_of(find_checkpoint(baseline).architecture) else None)
-
-    return comparison.compare_pages(
-        DeferredReader(candidate), DeferredReader(reigning), directory / "dataset", "heldout"
-    )
-
-
-def compare_lines(baseline: str, directory: Path) -> tuple[Scores, Scores, Difference]:
-    """The candidate and the baseline on held-out lines."""
+def compare_lines(directory: Path, reader: str, reads_now: str | None) -> Comparison:
+    """The candidate and a baseline on held-out lines."""
     from models.line_training import comparison
 
     return comparison.compare_lines(
-        directory / "checkpoint", recogniser(baseline), directory / "dataset", "heldout", device=device()
+        directory / "checkpoint",
+        recogniser(reader),
+        directory / "dataset",
+        "heldout",
+        reader=reader,
+        reads_now=reads_now,
+        device=device(),
+    )
+
+
+def held_out_pages(directory: Path) -> Path:
+    """The held-out pages of a dataset of lines, as a dataset of pages."""
+    from models.training.manifest import FrozenDataset
+
+    write_exam_pages(FrozenDataset.open(directory / "dataset"), directory / "pages")
+    return directory / "pages"
+
+
+def candidate_reader(recipe: Recipe, weights: Path) -> Callable[[], PageReader]:
+    """Loads the candidate as the reader of pages that it would be: in the mode it was trained in, or by lines."""
+
+    def of_pages() -> PageReader:
+        assert isinstance(recipe, PageRecipe)
+        mode = recipe.mode if modes_of(recipe.architecture) else None
+        return load(recipe.architecture, weights, checkpoint=CANDIDATE, mode=mode)
+
+    def by_lines() -> PageReader:
+        from models.recognition.line import LineRecogniser
+
+        return reader_by_lines(LineRecogniser.load(weights, device()), CANDIDATE)
+
+    return of_pages if isinstance(recipe, PageRecipe) else by_lines
+
+
+def compare_pages(
+    candidate: Callable[[], PageReader], recipe: Recipe, dataset: Path, reader: str, reads_now: str | None
+) -> Comparison:
+    """The candidate and a baseline on held-out pages, the baseline in the recipe's mode if both have modes."""
+    from models.page_training import comparison
+
+    def baseline() -> PageReader:
+        modes = modes_of(find_checkpoint(reader).architecture)
+        return page_reader(reader, recipe.mode if isinstance(recipe, PageRecipe) and modes else None)
+
+    return comparison.compare_pages(
+        DeferredReader(candidate),
+        DeferredReader(baseline),
+        dataset,
+        "heldout",
+        reader=reader,
+        reads_now=reads_now,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, literal, select
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow, DocumentRow, LabelRow, PageRow, ShardRow
 from flywheel.document import Box, Kind, Label, Line, Outcome, PageFacts, Region, Verdict
-from flywheel.figures import Comparison, Difference, Scores, Unit
+from flywheel.figures import Comparison, Difference, DocumentEdits, Scores, Unit
 from flywheel.labels.recording import LabelledPage, finish_labelling
 from flywheel.labels.storage import store_labels
 from flywheel.loop import submission
@@ -124,18 +124,26 @@ def make_comparison(
     baseline: float = 1.0,
     *,
     high: float = 0.0,
+    p: float = 1.0,
     units: int = 50,
+    documents: int = 8,
+    characters: int = 1000,
     unit: Unit = Unit.LINE,
-    champion: str | None = None,
+    reads_now: str | None = None,
+    exam: str = "book",
 ) -> Comparison:
-    """A candidate's CER against a baseline's; `high` is the upper end of the difference's interval."""
+    """A candidate's CER against a baseline's. `high` ends the difference's interval, `p` is its p value; the exam
+    has so many documents, of so many characters each."""
+    rates = (candidate, baseline)
+    edits = [[round(rate * characters) for rate in rates] for _ in range(documents)]
     return Comparison(
         unit,
         make_scores(candidate, units=units),
         make_scores(baseline, units=units),
-        Difference(candidate - baseline, min(candidate - baseline, high), high),
-        champion or "ppocr-v6-small",
-        champion,
+        Difference(candidate - baseline, min(candidate - baseline, high), high, p),
+        reads_now or "ppocr-v6-small",
+        reads_now,
+        by_document=tuple(DocumentEdits(f"{exam}-{n}", characters, *pair) for n, pair in enumerate(edits)),
     )
 
 

@@ -112,7 +112,7 @@ def test_a_round_of_pages_goes_from_labels_to_a_decision_and_what_it_made_reads_
     assert "over the bar" in str(row.detail)
     assert row.comparison is not None
     assert row.progress is not None
-    assert (row.comparison.unit, row.comparison.champion, row.comparison.baseline_reader) == (
+    assert (row.comparison.unit, row.comparison.reads_now, row.comparison.baseline_reader) == (
         Unit.PAGE,
         None,
         "deepseek-ocr",
@@ -200,7 +200,7 @@ def test_a_round_goes_on_from_a_champion_of_its_kind_and_is_held_against_it(born
     row = the_round(second)
     assert row.status == "refused"
     compared = comparison_of(row)
-    assert (row.parent_id, compared.champion, compared.baseline_reader) == (made, made, made)
+    assert (row.parent_id, compared.reads_now, compared.baseline_reader) == (made, made, made)
     with transaction() as session:
         assert session.get_one(CheckpointRow, row.checkpoint_id).parent_id == made
 
@@ -213,21 +213,26 @@ def test_a_round_of_pages_begins_anew_beside_a_champion_that_reads_lines_and_is_
     drain()
     row = the_round(round_id)
     assert row.status == "refused", row.detail
-    assert (row.parent_id, comparison_of(row).champion) == (None, promotion.BUILTIN)
+    assert (row.parent_id, comparison_of(row).reads_now) == (None, promotion.BUILTIN)
     assert "the same pages" in str(row.detail)
     with transaction() as session:
         assert session.get_one(CheckpointRow, row.checkpoint_id).architecture == "deepseek-ocr"
 
 
-def test_a_round_of_lines_is_held_against_a_champion_that_reads_pages(born: dict[str, str]) -> None:
+def test_a_round_of_lines_is_held_against_a_champion_that_reads_pages_on_whole_pages(born: dict[str, str]) -> None:
     promote("deepseek-ocr")
     round_id = start("line")
     drain()
     row = the_round(round_id)
-    assert row.status in ("refused", "finished"), row.detail
+    assert row.status == "refused", row.detail
+    assert "the exam is too small" in str(row.detail)
     compared = comparison_of(row)
-    assert (row.parent_id, compared.unit, compared.baseline_reader) == (None, Unit.LINE, "deepseek-ocr")
-    assert compared.baseline.units == compared.candidate.units > 0
+    assert (row.parent_id, compared.unit, compared.baseline_reader) == (None, Unit.PAGE, "deepseek-ocr")
+    heldout = {document for document, side in manifest_of(round_id)["splits"].items() if side == "heldout"}
+    assert {one.document for one in compared.by_document} == heldout
+    assert compared.baseline.units == compared.candidate.units == len(heldout)  # documents of one page
+    said = sum(len(" ".join(born[document].split())) for document in heldout)
+    assert compared.candidate.characters == said
     made = readers.page_reader(str(row.checkpoint_id))
     assert (made.checkpoint, made.producer) == (row.checkpoint_id, "line")
 
@@ -240,7 +245,7 @@ def test_a_champion_that_comes_while_a_round_trains_is_whom_it_is_held_against_a
     drain(only="dataset")
     promote(promotion.BUILTIN)
     drain(only="training")
-    assert comparison_of(the_round(round_id)).champion == promotion.BUILTIN
+    assert comparison_of(the_round(round_id)).reads_now == promotion.BUILTIN
     promote("deepseek-ocr")
     drain()
     row = the_round(round_id)

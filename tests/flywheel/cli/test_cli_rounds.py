@@ -17,6 +17,7 @@ from flywheel.figures import (
     CurvePoint,
     DatasetCounts,
     Difference,
+    DocumentEdits,
     Scores,
     SplitCounts,
     TrainingProgress,
@@ -71,7 +72,20 @@ def a_round(unit: Unit, status: str = "finished", **values: Any) -> int:
                 "curve": points,
                 "progress": training(unit, TrainingPhase.JUDGING),
                 "comparison": Comparison(
-                    unit, candidate, baseline, Difference(-0.9, -0.95, -0.8), "ppocr-v6-small"
+                    unit,
+                    candidate,
+                    baseline,
+                    Difference(-0.9, -0.95, -0.8, 0.002),
+                    "ppocr-v6-small",
+                    candidate_degraded=replace(candidate, cer=0.11),
+                    baseline_degraded=replace(baseline, cer_low=None, cer_high=None),
+                    by_document=(
+                        DocumentEdits("a" * 64, 4000, 30, 3900, 200, 3950),
+                        DocumentEdits("b" * 64, 3000, 90, 60, 200, 180),
+                        DocumentEdits("c" * 64, 2000, 5, 5, 7, 7),
+                    ),
+                    look=2,
+                    level=0.004,
                 ),
                 "checkpoint_id": "line-bo-1",
                 "relabelled": 12,
@@ -135,10 +149,26 @@ def test_a_finished_round_shows_its_curve_and_its_numbers(run: Run) -> None:
     assert "reader CER 95 % interval WER lines characters" in squeezed(out)
     assert any("\u2801" <= character <= "\u28ff" for character in out)
     assert "line-bo-1 2.13 % 1.80 .. 2.50 % 8.00 % 400 9 000" in squeezed(out)
+    assert "line-bo-1, degraded 11.00 % 1.80 .. 2.50 %" in squeezed(out)
+    assert "too few documents" in squeezed(out)
     assert "promote" in out
     listed = squeezed(run("round", "list")[1])
     assert "finished 96.00 % 2.13 % 12" in listed
     assert as_json(run("round", "show", round_id, "--json"))["relabelled"] == 12
+
+
+def test_a_round_says_in_which_documents_it_got_better_and_worse_and_by_which_test(run: Run) -> None:
+    make_checkpoint("line-bo-1")
+    round_id = a_round(Unit.LINE)
+    out = squeezed(run("round", "show", round_id)[1])
+    assert "better in 1 and worse in 1 of 3 documents p 0.20%, look 2 at this exam allows 0.40%" in out
+    assert "aaaaaaaaaaaa 4 000 7 850 230 -7620" in out
+    assert "bbbbbbbbbbbb 3 000 240 290 +50" in out
+    assert "cccccccccccc" not in out
+    shown = as_json(run("round", "show", round_id, "--json"))
+    assert [one["document"][0] for one in shown["comparison"]["by_document"]] == ["a", "b", "c"]
+    [listed] = as_json(run("round", "list", "--json"))
+    assert (listed["comparison"]["look"], listed["comparison"]["by_document"]) == (2, [])
 
 
 def test_a_round_of_pages_is_shown_in_pages(run: Run) -> None:

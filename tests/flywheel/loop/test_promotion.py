@@ -2,54 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
 from flywheel.database import transaction
 from flywheel.database.tables import PromotionRow
 from flywheel.errors import Conflict, NotFound
-from flywheel.figures import Unit
 from flywheel.loop import promotion
 from flywheel.states import PromotionAction
 from tests.flywheel.rows import make_checkpoint, make_comparison
 
 
-def test_a_first_champion_must_be_within_the_bar() -> None:
-    assert promotion.decide(make_comparison(0.14), first=True).promote
-    refused = promotion.decide(make_comparison(0.16), first=True)
-    assert not refused.promote
-    assert "16.00%" in refused.detail
-
-
-def test_a_candidate_must_surely_beat_the_champion_on_the_same_lines() -> None:
-    won = promotion.decide(make_comparison(0.04, 0.05, high=-0.002), first=False)
-    assert won.promote
-    assert "at least 0.20% lower" in won.detail
-    assert not promotion.decide(make_comparison(0.04, 0.05, high=0.001), first=False).promote
-    assert not promotion.decide(make_comparison(0.05, 0.05, high=0.0), first=False).promote
-
-
-def test_nothing_is_promoted_without_a_line_to_judge_by() -> None:
-    assert not promotion.decide(make_comparison(0.0, units=0), first=True).promote
-
-
-def test_what_was_compared_on_pages_is_told_of_pages() -> None:
-    nothing = make_comparison(0.0, units=0, unit=Unit.PAGE)
-    assert promotion.decide(nothing, first=True).detail == "no held-out page to judge by"
-    compared = make_comparison(0.04, 0.05, unit=Unit.PAGE)
-    assert "the same pages" in promotion.decide(compared, first=False).detail
-
-
 @pytest.mark.usefixtures("environment")
 def test_a_decision_keeps_the_comparison_it_was_made_by_and_a_persons_has_none() -> None:
     make_checkpoint("c1")
-    compared = make_comparison(0.2, champion="old")
+    compared = make_comparison(0.2, reads_now="old")
     with transaction() as session:
         promotion.record(session, "bo", PromotionAction.REFUSE, "c1", None, actor="round 1", comparison=compared)
         promotion.promote(session, "c1", actor="a person")
     with transaction() as session:
         kept = session.execute(select(PromotionRow.comparison).order_by(PromotionRow.id)).scalars().all()
     assert kept == [compared, None]
+
+
+@pytest.mark.usefixtures("environment")
+def test_looks_at_an_exam_are_the_tests_on_more_than_half_of_its_documents_refusals_too() -> None:
+    make_checkpoint("c1")
+    tested = replace(make_comparison(0.2, documents=8, exam="old"), look=1, level=0.004)
+    untested = make_comparison(0.2, documents=8, exam="old")
+    other = replace(make_comparison(0.2, documents=8, exam="other"), look=1, level=0.004)
+    with transaction() as session:
+        for compared in (tested, untested, tested, other, None):
+            promotion.record(
+                session, "bo", PromotionAction.REFUSE, "c1", None, actor="round 1", comparison=compared
+            )
+        promotion.record(session, "en", PromotionAction.REFUSE, "c1", None, actor="round 1", comparison=tested)
+    old = [f"old-{number}" for number in range(8)]
+    with transaction() as session:
+        assert promotion.looks(session, "bo", set(old)) == 2
+        assert promotion.looks(session, "bo", {*old, *(f"new-{n}" for n in range(7))}) == 2
+        assert promotion.looks(session, "bo", {*old, *(f"new-{n}" for n in range(8))}) == 0  # half is not more
+        assert promotion.looks(session, "bo", {"new"}) == 0
+        assert promotion.looks(session, "bo", set()) == 0
 
 
 @pytest.mark.usefixtures("environment")

@@ -206,10 +206,15 @@ def test_lines_too_narrow_for_their_text_are_refused_rather_than_looped_over(tmp
 def test_two_readers_are_compared_on_the_same_held_out_lines(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", lines=24, words=2)
     result = train(job(tmp_path, steps=150))
-    after, before, difference = compare_lines(result.directory, PpocrRecogniser(), tmp_path / "data", "heldout")
+    found = compare_lines(
+        result.directory, PpocrRecogniser(), tmp_path / "data", "heldout", reader="ppocr", reads_now="ppocr"
+    )
+    after, before = found.candidate, found.baseline
+    assert (found.baseline_reader, found.reads_now) == ("ppocr", "ppocr")
     assert after.units == before.units == 3
     assert before.cer > after.cer
-    assert difference.cer == pytest.approx(after.cer - before.cer)
+    assert found.clean is not None
+    assert found.clean.cer == pytest.approx(after.cer - before.cer)
 
 
 def test_readings_of_a_checkpoint_are_never_the_truth_that_others_are_judged_by(tmp_path: Path) -> None:
@@ -221,8 +226,9 @@ def test_readings_of_a_checkpoint_are_never_the_truth_that_others_are_judged_by(
     write_manifest(data, splits={"h": "heldout"}, language="bo")
     reader = PpocrRecogniser()
     assert evaluate(reader, data, "heldout").units == 1
-    after, before, _ = compare_lines(reader, reader, data, "heldout")
-    assert (after.units, before.units) == (1, 1)
+    found = compare_lines(reader, reader, data, "heldout", reader="ppocr")
+    assert (found.candidate.units, found.baseline.units) == (1, 1)
+    assert (found.difference.cer, found.difference.p) == (0, 1)
 
 
 def test_the_rate_warms_up_and_decays() -> None:
