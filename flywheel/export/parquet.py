@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flywheel.export.rows import ExportedPage, Origin
-from flywheel.markup import fine
+from flywheel.markup import grounded
 
 SHARD_BYTES, SHARD_ROWS, GROUP_ROWS = 500_000_000, 10_000, 100
 
@@ -93,7 +93,7 @@ def _record(row: ExportedPage) -> dict[str, Any]:
         "key": row.key,
         "image": {"bytes": row.image, "path": f"{row.key}.jpg"},
         "text": label.text,
-        "markup": fine(label),
+        "markup": grounded(label),  # None where the label does not know where things stand
         "regions": [
             {
                 "category": region.category,

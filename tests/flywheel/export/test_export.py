@@ -53,6 +53,22 @@ def rows(count: int) -> list[ExportedPage]:
     return [row(n, Kind.COARSE if n % 2 else Kind.FINE) for n in range(count)]
 
 
+def read_without_boxes(page: int) -> ExportedPage:
+    """What a page reader makes of a page when it gives plain text: one region over all of it."""
+    source = row(page)
+    whole = Box(0, 0, source.label.width, source.label.height)
+    lines = tuple(Line(text, whole) for text in (f"page {page}", "", TEXT))
+    return replace(source, label=replace(source.label, regions=(Region("text", whole, lines),)))
+
+
+def read_by_regions(page: int) -> ExportedPage:
+    """What a page reader makes of a page when it grounds regions: each line has its region's box."""
+    source = row(page)
+    body = Box(30, 120, 560, 300)
+    paragraph = Region("text", body, tuple(Line(f"{TEXT} {n}", body) for n in range(3)))
+    return replace(source, label=replace(source.label, regions=(source.label.regions[0], paragraph)))
+
+
 def test_parquet_loads_with_hugging_face_datasets_offline_with_images_decoded(tmp_path):
     report = write(ExportFormat.PARQUET, rows(5), tmp_path / "out")
     script = (
@@ -112,8 +128,9 @@ def test_tar_shards_read_back_with_image_label_and_text_side_by_side(tmp_path, m
         assert data["lineage"] == source.lineage
 
 
-def test_jsonl_tells_coarse_from_fine_by_prompt_and_keeps_boxes_in_bins(tmp_path):
-    write(ExportFormat.JSONL, rows(4), tmp_path)
+def test_jsonl_tells_labels_with_places_from_those_without_by_prompt_and_keeps_boxes_in_bins(tmp_path):
+    sources = [read_without_boxes(n) if n % 2 else row(n) for n in range(4)]
+    write(ExportFormat.JSONL, sources, tmp_path)
     samples = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert [s["prompt"] for s in samples] == [FINE_PROMPT, COARSE_PROMPT] * 2
     assert samples[1]["answer"] == f"page 1\n\n{TEXT}"
@@ -122,7 +139,7 @@ def test_jsonl_tells_coarse_from_fine_by_prompt_and_keeps_boxes_in_bins(tmp_path
     assert [r.category for r in reading.regions] == ["title", "text"]
     assert [list(r.box.bins(595.0, 842.0)) for r in reading.regions] == samples[0]["boxes"]
     assert all(0 <= v <= 999 for s in samples for box in s["boxes"] for v in box)
-    for sample, source in zip(samples, rows(4), strict=True):
+    for sample, source in zip(samples, sources, strict=True):
         assert (tmp_path / sample["image"]).read_bytes() == source.image
         assert sample["lineage"] == source.lineage
 
@@ -150,6 +167,46 @@ def test_a_line_without_text_is_skipped_by_paddleocr_and_has_no_picture(tmp_path
     write(ExportFormat.PADDLEOCR, [replace(source, label=replace(source.label, regions=(empty,)))], tmp_path)
     assert '"transcription": "###"' in (tmp_path / "det.txt").read_text()
     assert (tmp_path / "rec.txt").read_text() == ""
+
+
+def test_paddleocr_has_no_line_picture_of_a_paragraph_and_its_detector_passes_over_it(tmp_path):
+    write(ExportFormat.PADDLEOCR, [read_by_regions(0), read_without_boxes(1)], tmp_path)
+    ((name, shown),) = (line.split("\t") for line in (tmp_path / "det.txt").read_text().splitlines())
+    assert name.endswith(f"{row(0).key}.jpg")  # nothing of the other page has a place
+    marks = json.loads(shown)
+    assert [m["transcription"] for m in marks] == ["page 0", "###"]
+    assert marks[1]["points"] == [[3, 11], [56, 11], [56, 29], [3, 29]]
+    assert [line.split("\t")[1] for line in (tmp_path / "rec.txt").read_text().splitlines()] == ["page 0"]
+
+
+def test_label_studio_shows_a_region_once_with_all_its_text_where_its_lines_have_no_boxes(tmp_path):
+    write(ExportFormat.LABELSTUDIO, [read_by_regions(0), read_without_boxes(1)], tmp_path)
+    grounded, plain = json.loads((tmp_path / "tasks.json").read_text())
+    texts = [r["value"]["text"] for r in grounded["predictions"][0]["result"] if r["type"] == "textarea"]
+    assert texts == [["page 0"], [f"{TEXT} 0\n{TEXT} 1\n{TEXT} 2"]]
+    (box, text) = plain["predictions"][0]["result"]
+    assert (box["value"]["width"], box["value"]["height"]) == (100, 100)
+    assert text["value"]["text"] == [f"page 1\n\n{TEXT}"]
+
+
+def test_alto_gives_a_place_only_to_lines_that_have_one(tmp_path):
+    write(ExportFormat.ALTO, [read_by_regions(0)], tmp_path)
+    (path,) = tmp_path.rglob("*.xml")
+    lines = ET.parse(path).getroot().findall(".//a:TextLine", {"a": alto.NAMESPACE})
+    assert [[node.get("HPOS") is not None for node in (line, line[0])] for line in lines] == [
+        [True, True],
+        *[[False, False]] * 3,
+    ]
+    blocks = ET.parse(path).getroot().findall(".//a:TextBlock", {"a": alto.NAMESPACE})
+    assert [block.get("VPOS") for block in blocks] == ["3.80", "11.40"]
+
+
+def test_readings_without_boxes_are_in_no_format_said_to_be_grounded(tmp_path):
+    write(ExportFormat.PARQUET, [row(0), read_without_boxes(1)], tmp_path)
+    (path,) = tmp_path.glob("*.parquet")
+    found = parquet.pq.read_table(path)["markup"].to_pylist()
+    assert parse(found[0], 595.0, 842.0).regions
+    assert found[1] is None
 
 
 def test_alto_pages_hold_text_boxes_confidence_and_lineage_in_the_order_of_the_schema(tmp_path):
