@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 from flywheel.document import Box, Kind, Line, Region
 from flywheel.export.picturefile import in_pixels, pixel_size, place_image
 from flywheel.export.rows import ExportedPage
+from flywheel.export.splits import split_name
 from flywheel.markup import own_boxes
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
@@ -24,11 +25,12 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Write images/NNNNN/key.jpg and key.xml beside it."""
+    """Write train/images/NNNNN/key.jpg and key.xml beside it; validation/ and test/ likewise."""
     for number, row in enumerate(rows):
-        image = place_image(row, number, directory)
+        image = place_image(row, number, directory / split_name(row))
         tree = ET.ElementTree(_alto(row, image.name))
-        tree.write(directory / image.with_suffix(".xml"), encoding="utf-8", xml_declaration=True)
+        path = directory / split_name(row) / image.with_suffix(".xml")
+        tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
 def _alto(row: ExportedPage, image: str) -> ET.Element:

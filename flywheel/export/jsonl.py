@@ -14,6 +14,7 @@ from typing import Any
 
 from flywheel.export.picturefile import place_image
 from flywheel.export.rows import ExportedPage
+from flywheel.export.splits import TextFiles, split_name
 from flywheel.markup import coarse, grounded
 
 COARSE_PROMPT = "<image>\nFree OCR."
@@ -21,11 +22,11 @@ FINE_PROMPT = "<image>\n<|grounding|>Convert the document to markdown."
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Write train.jsonl and images/NNNNN/key.jpg."""
-    with (directory / "train.jsonl").open("w", encoding="utf-8") as file:
+    """Write train.jsonl, validation.jsonl and test.jsonl, as far as there are rows, and images/NNNNN/key.jpg."""
+    with TextFiles(directory) as files:
         for number, row in enumerate(rows):
             image = place_image(row, number, directory)
-            file.write(json.dumps(_sample(row, image), ensure_ascii=False) + "\n")
+            files[f"{split_name(row)}.jsonl"].write(json.dumps(_sample(row, image), ensure_ascii=False) + "\n")
 
 
 def _sample(row: ExportedPage, image: Path) -> dict[str, Any]:

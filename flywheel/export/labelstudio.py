@@ -4,6 +4,7 @@
 image paths are relative to the folder that Label Studio serves as local files. Boxes are
 percentages of the image. Of each line there are two results under one id, as its OCR template
 wants: the box with its category, and the text. A region whose lines have no boxes of their own is one such box.
+The split, which a task's data names like all else of its origin, is no matter here: people look at all of them.
 """
 
 from __future__ import annotations

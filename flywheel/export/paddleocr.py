@@ -1,7 +1,8 @@
 """PaddleOCR's training folders: pages with line boxes for the detector, line pictures for the recogniser.
 
-    det.txt              image<TAB>[{"transcription": text, "points": [[x, y] * 4]}, ...]
-    rec.txt              picture of a line<TAB>text
+    det_train.txt        image<TAB>[{"transcription": text, "points": [[x, y] * 4]}, ...]
+    rec_train.txt        picture of a line<TAB>text
+    *_validation.txt, *_test.txt      likewise, of those splits
     images/ lines/       the pictures that they name
     lineage.jsonl        the origin of each image's label
 
@@ -25,25 +26,25 @@ from flywheel.document import Box
 from flywheel.export.marks import Mark, marks
 from flywheel.export.picturefile import in_pixels, pixel_size, place_image
 from flywheel.export.rows import ExportedPage
+from flywheel.export.splits import TextFiles, split_name
 
 JPEG_QUALITY = 90
 IGNORED = "###"
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Write det.txt, rec.txt, lineage.jsonl, images/ and lines/."""
-    with (
-        (directory / "det.txt").open("w", encoding="utf-8") as pages,
-        (directory / "rec.txt").open("w", encoding="utf-8") as lines,
-        (directory / "lineage.jsonl").open("w", encoding="utf-8") as lineage,
-    ):
+    """Write lists of pages and of lines, as far as a split has any, lineage.jsonl, images/ and lines/."""
+    with TextFiles(directory) as files:
+        lineage = files["lineage.jsonl"]
         for number, row in enumerate(rows):
             image = place_image(row, number, directory).as_posix()
             lineage.write(json.dumps({"image": image, **row.origin}, ensure_ascii=False) + "\n")
             found = list(_marks(row))
             if any(mark.is_line for mark, _ in found):
                 shown = [{"transcription": _shown(mark), "points": _corners(box)} for mark, box in found]
+                pages = files[f"det_{split_name(row)}.txt"]
                 pages.write(f"{image}\t{json.dumps(shown, ensure_ascii=False)}\n")
+                lines = files[f"rec_{split_name(row)}.txt"]
                 _write_lines(row, Path("lines") / f"{row.key}", found, directory, lines)
 
 
