@@ -18,6 +18,14 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class Split(StrEnum):
+    """Side of a document: trained on, looked at while training, or examined by."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    HELDOUT = "heldout"
+
+
 class DocumentState(StrEnum):
     """State of a submitted file."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, defer
 
 from flywheel import export as exporting
-from flywheel.database import transaction
+from flywheel.database import array_of, transaction
 from flywheel.database.tables import (
     CheckpointRow,
     CorpusRow,
@@ -22,17 +23,19 @@ from flywheel.database.tables import (
     ExportRow,
     LabelRow,
     PageRow,
+    ReviewRow,
     RoundRow,
 )
-from flywheel.document import Outcome
+from flywheel.document import Kind, Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.export import ExportedPage, ExportFormat, Lineage
 from flywheel.figures import ExportProgress
 from flywheel.labels.standing import current_labels
 from flywheel.labels.storage import load_label
+from flywheel.loop.splits import splits_of
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.settings import settings
-from flywheel.states import RequestStatus
+from flywheel.states import RequestStatus, Split
 from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, scratch, store
@@ -45,13 +48,23 @@ REPORT_ROWS = 25
 Entry = tuple[LabelRow, PageRow, DocumentRow]
 
 
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Facts of an export's rows that stand in other tables: lineages by label, sides by document hash, people by
+    the label that they wrote or accepted."""
+
+    lineages: dict[int, Lineage]
+    splits: dict[str, Split]
+    people: dict[int, str]
+
+
 @stop_task("export")
 def export(attempt: Attempt) -> None:
     with transaction() as session:
         row = session.get_one(ExportRow, attempt.claim.export_id)
         corpus = session.get_one(CorpusRow, row.corpus_id)
         entries = accepted(session, corpus.id)
-        lineages = lineage_of(session, [label for label, _, _ in entries])
+        provenance = provenance_of(session, entries)
 
     def progress(done: int) -> None:
         attempt.check()
@@ -61,7 +74,7 @@ def export(attempt: Attempt) -> None:
                 _set(session, row.id, progress=ExportProgress(rows=done, of=len(entries)))
 
     with scratch("export") as directory:
-        rows = export_rows(attempt, corpus.name, entries, lineages)
+        rows = export_rows(attempt, corpus.name, entries, provenance)
         report = exporting.write(ExportFormat.named(row.format), rows, directory / "out", progress=progress)
         tree_key = store().put_tree(directory / "out")
     with transaction() as session:
@@ -90,6 +103,23 @@ def accepted(session: Session, corpus_id: int) -> list[Entry]:
         .order_by(DocumentRow.id, PageRow.number)
     ).all()
     return [(label, page, document) for label, page, document in rows]
+
+
+def provenance_of(session: Session, entries: Sequence[Entry]) -> Provenance:
+    """Provenance of every row of an export."""
+    labels = [label for label, _, _ in entries]
+    return Provenance(
+        lineages=lineage_of(session, labels),
+        splits=splits_of(session, {document.sha256 for _, _, document in entries}),
+        people=people_of(session, [label.id for label in labels if label.kind is Kind.HUMAN]),
+    )
+
+
+def people_of(session: Session, label_ids: Sequence[int]) -> dict[int, str]:
+    """Label id -> the person whose review made it."""
+    made = ReviewRow.new_label_id == func.any(array_of(label_ids))
+    rows = session.execute(select(ReviewRow.new_label_id, ReviewRow.reviewer).where(made))
+    return {label_id: reviewer for label_id, reviewer in rows if label_id is not None}
 
 
 def lineage_of(session: Session, rows: list[LabelRow]) -> dict[int, Lineage]:
@@ -121,7 +151,7 @@ def _lineage(row: LabelRow, round_id: int | None, dataset_hash: str | None) -> L
 
 
 def export_rows(
-    attempt: Attempt, corpus: str, entries: list[Entry], lineages: dict[int, Lineage]
+    attempt: Attempt, corpus: str, entries: list[Entry], provenance: Provenance
 ) -> Iterator[ExportedPage]:
     """One row a page. A document whose file is gone is logged and left out."""
     for _, group in groupby(entries, key=lambda entry: entry[2].id):
@@ -129,7 +159,7 @@ def export_rows(
         document = of_document[0][2]
         try:
             with document_file(document) as path:
-                yield from pages_of(attempt, corpus, document, of_document, path, lineages)
+                yield from pages_of(attempt, corpus, document, of_document, path, provenance)
         except Rejected as error:
             log.warning("document left out of the export", document=document.id, why=str(error))
 
@@ -140,7 +170,7 @@ def pages_of(
     document: DocumentRow,
     entries: list[Entry],
     path: Path,
-    lineages: dict[int, Lineage],
+    provenance: Provenance,
 ) -> Iterator[ExportedPage]:
     """The pages of one document, images rendered a few pages ahead. A page whose image or label cannot be had
     any more is logged and left out."""
@@ -165,7 +195,11 @@ def pages_of(
                 label=label,
                 verdict=row.verdict,
                 reason=row.reason,
-                lineage=lineages[row.id],
+                lineage=provenance.lineages[row.id],
+                split=provenance.splits[document.sha256],
+                text_origin=row.origin,
+                rights=document.rights,
+                confirmed_by=provenance.people.get(row.id),
             )
 
 

@@ -19,13 +19,12 @@ from sqlalchemy.dialects.postgresql import insert
 from flywheel import markup
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow, RoundRow
-from flywheel.document import Box, Kind, Label
+from flywheel.document import Kind, Label
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.figures import Unit
 from flywheel.labels.storage import load_label
 from flywheel.loop.recipes import recipe_for
 from flywheel.loop.teaching import labels_to_cut
-from flywheel.markup import MarkupError
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
@@ -38,8 +37,6 @@ from tasks.worker.process import document_file, sandbox, scratch, store, subject
 if TYPE_CHECKING:
     from models.lines.patches import Patch
     from models.page_training.dataset import PageSample
-
-WHOLE = 0.99  # of a page's area: one region of that size says nothing of where things are
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +162,10 @@ def page_row(document: DocumentRow, row: LabelRow, label: Label, image: PageImag
         width=image.width,
         height=image.height,
         text=text,
-        markup=grounded(label),
+        markup=markup.grounded(label) or "",
         script=label.script,
         language=document.language or "",
         generation=row.generation,
         label=row.id,
         producer=row.producer,
     )
-
-
-def grounded(label: Label) -> str:
-    """The label as grounded markdown; empty where it does not know where things are."""
-    page = Box(0, 0, label.width, label.height)
-    if len(label.regions) == 1 and label.regions[0].box.intersection(page) >= WHOLE * page.area:
-        return ""
-    try:
-        return unicodedata.normalize("NFC", markup.fine(label))
-    except MarkupError:
-        return ""

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from flywheel import wire
 from flywheel.api.access import CorpusPath, Cursor, Id, LanguageQuery, Limit, Reader, Submitter, store
 from flywheel.api.strict import StrictRoute
-from flywheel.api.uploads import OPENAPI_BODY, NameQuery, Received, handle_upload, upload_responses
+from flywheel.api.uploads import OPENAPI_BODY, NameQuery, Received, RightsQuery, handle_upload, upload_responses
 from flywheel.catalog import corpora
 from flywheel.database import transaction
 from flywheel.errors import Rejected
@@ -45,8 +45,9 @@ async def submit_document(
     corpus: CorpusPath,
     name: NameQuery = None,
     language: LanguageQuery = None,
+    rights: RightsQuery = None,
 ) -> wire.Upload:
-    result = await handle_upload(request, name, language, partial(submit_upload, corpus))
+    result = await handle_upload(request, name, language, partial(submit_upload, corpus), rights=rights)
     response.status_code = 200 if result.duplicate else 201
     return result
 
@@ -66,7 +67,7 @@ def submit_upload(corpus: str, upload: Received) -> wire.Upload:
         files, refused = _unpack(upload)
     else:
         files = [_File(upload.path, upload.name, kind)]
-    documents = [_submit(corpus, file, upload.language) for file in files]
+    documents = [_submit(corpus, file, upload) for file in files]
     return wire.Upload(
         name=upload.name,
         duplicate=all(document.duplicate for document in documents),
@@ -75,7 +76,7 @@ def submit_upload(corpus: str, upload: Received) -> wire.Upload:
     )
 
 
-def _submit(corpus: str, file: _File, language: str | None) -> wire.SubmittedFile:
+def _submit(corpus: str, file: _File, upload: Received) -> wire.SubmittedFile:
     with transaction() as session:
         done = submit(
             session,
@@ -84,7 +85,8 @@ def _submit(corpus: str, file: _File, language: str | None) -> wire.SubmittedFil
             name=file.name,
             path=file.path,
             media_type=file.media_type,
-            language=language,
+            language=upload.language,
+            rights=upload.rights,
         )
     return wire.SubmittedFile(name=file.name, document_id=done.document_id, duplicate=done.duplicate)
 

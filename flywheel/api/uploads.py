@@ -29,10 +29,14 @@ from flywheel.settings import settings
 from flywheel.wire import LANGUAGE, FailureBody
 
 BUFFER = 1 << 20
+RIGHTS = 1000  # characters
 BINARY = {"", "application/octet-stream", "binary/octet-stream", "application/x-zip-compressed", ZIP, *READABLE}
 FORM = "multipart/form-data"
 
 NameQuery = Annotated[str | None, Query(max_length=8192, description="file name, for people; the bytes decide")]
+RightsQuery = Annotated[
+    str | None, Query(max_length=RIGHTS, description="licence or owner of the document, carried into exports")
+]
 Result = TypeVar("Result")
 
 # For OpenAPI: FastAPI cannot see a body that the endpoint streams itself.
@@ -49,6 +53,7 @@ OPENAPI_BODY = {
                         "file": {"type": "string", "format": "binary"},
                         "name": {"type": "string"},
                         "language": {"type": "string"},
+                        "rights": {"type": "string", "maxLength": RIGHTS, "description": "documents only"},
                         "truth": {"type": "string", "description": "trials only: the true text"},
                     },
                 }
@@ -75,18 +80,25 @@ class Received:
     size: int
     fields: dict[str, str] = field(default_factory=dict)
     language: str | None = None
+    rights: str | None = None
 
 
 async def handle_upload(
-    request: Request, name: str | None, language: str | None, work: Callable[[Received], Result]
+    request: Request,
+    name: str | None,
+    language: str | None,
+    work: Callable[[Received], Result],
+    *,
+    rights: str | None = None,
 ) -> Result:
     """Receive the request's file and return what `work` makes of it, in a thread of its own.
 
-    Name and language are those given, else the form's. Raises what `received` and `work` raise.
+    Name, language and rights are those given, else the form's. Raises what `received` and `work` raise.
     """
     async with received(request, name) as upload:
         language = language or _form_language(upload.fields)
-        return await run_in_threadpool(work, replace(upload, language=language))
+        rights = rights or _form_rights(upload.fields)
+        return await run_in_threadpool(work, replace(upload, language=language, rights=rights))
 
 
 @asynccontextmanager
@@ -181,6 +193,16 @@ def _form_language(fields: dict[str, str]) -> str | None:
         if not LANGUAGE.fullmatch(tag):
             raise Unprocessable("invalid_request", "form.language: not a BCP-47 tag")
     return tag
+
+
+def _form_rights(fields: dict[str, str]) -> str | None:
+    """Rights part of a form, checked like the query's."""
+    rights = fields.get("rights") or None
+    if rights is not None:
+        check_text(rights)
+        if len(rights) > RIGHTS:
+            raise Unprocessable("invalid_request", f"form.rights: more than {RIGHTS} characters")
+    return rights
 
 
 def _name(name: str | None) -> str:

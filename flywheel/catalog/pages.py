@@ -70,6 +70,7 @@ def _fields(page: tables.PageRow, document: tables.DocumentRow, corpus: str) -> 
         **columns(page),
         "document": document.name,
         "language": document.language,
+        "rights": document.rights,
         "corpus": corpus,
         "explanation": explanation(page.reason) or None,
     }

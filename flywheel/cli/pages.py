@@ -150,6 +150,7 @@ def _facts(found: PageDetail) -> list[tuple[str, object]]:
         ("state", f"{show.coloured(found.state)}  {show.coloured(found.verdict)}"),
         ("because", show.escaped(said)),
         ("language, script", f"{found.language or '-'}, {found.script or '-'}"),
+        ("rights", show.escaped(found.rights or "-")),
         ("size", f"{size or '-'}, rotated {facts.rotation if facts else 0}"),
         ("ink", show.rate(found.ink)),
         *(_text_layer(facts) if facts else ()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,7 @@ from flywheel.reasons import explanation
 
 if TYPE_CHECKING:
     from flywheel.client import Client
-    from flywheel.wire import Summary
+    from flywheel.wire import Summary, Upload
 
 AT_ONCE = 4  # uploads in flight
 SHOWN = 25  # rows of what simply went in
@@ -49,6 +50,12 @@ def submit(
         str | None,
         typer.Option("--language", "-l", metavar="TAG", help="The text's language, BCP-47: bo, zh, en ..."),
     ] = None,
+    rights: Annotated[
+        str | None,
+        typer.Option(
+            "--rights", metavar="TEXT", help="The documents' licence or owner; every row of an export carries it."
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until no page is pending, then sum up.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -58,7 +65,8 @@ def submit(
     if not files:
         raise typer.BadParameter(f"no {', '.join(sorted(SUFFIXES))} under {', '.join(map(str, paths))}")
     with connect(data_dir) as client:
-        rows = _send(client, files, corpus, language, hidden=as_json)
+        send = partial(client.submit, corpus, language=language, rights=rights)
+        rows = _send(send, files, hidden=as_json)
         if not as_json:
             _show_rows(rows)  # at once, before the waiting
         summary = _wait(client, corpus, hidden=as_json) if wait else None
@@ -80,25 +88,21 @@ def _files(paths: list[Path]) -> Iterator[Path]:
                 yield found
 
 
-def _send(
-    client: Client, files: list[Path], corpus: str, language: str | None, *, hidden: bool
-) -> list[Submission]:
+def _send(send: Callable[..., Upload], files: list[Path], *, hidden: bool) -> list[Submission]:
     """Send the files a few at once. A refused one is a row; when the server fails, the rest is not tried."""
     total = sum(file.stat().st_size for file in files)
     with show.progress("files", hidden=hidden or total < 1 << 20, by_bytes=True) as bar:
         task = bar.add_task(f"sending {len(files)} files" if len(files) > 1 else "sending", total=total)
 
-        def send(file: Path) -> list[Submission]:
-            return _send_one(client, file, corpus, language, lambda sent: bar.advance(task, sent))
+        def send_one(file: Path) -> list[Submission]:
+            return _send_one(send, file, lambda sent: bar.advance(task, sent))
 
-        return [row for rows in in_parallel(send, files, at_once=AT_ONCE) for row in rows]
+        return [row for rows in in_parallel(send_one, files, at_once=AT_ONCE) for row in rows]
 
 
-def _send_one(
-    client: Client, file: Path, corpus: str, language: str | None, advance: Callable[[int], None]
-) -> list[Submission]:
+def _send_one(send: Callable[..., Upload], file: Path, advance: Callable[[int], None]) -> list[Submission]:
     try:
-        upload = client.submit(corpus, file, language=language, on_bytes=advance)
+        upload = send(file, on_bytes=advance)
     except ApiError as error:
         if error.status not in INPUT_AT_FAULT or error.code == "invalid_request":
             raise

@@ -78,11 +78,15 @@ class Client:
         path: Path,
         *,
         language: str | None = None,
+        rights: str | None = None,
         name: str | None = None,
         on_bytes: OnBytes = ignore_bytes,
     ) -> wire.Upload:
-        """Send one file or ZIP; sending it again is harmless. Raises OSError when it cannot be read."""
-        params = {"name": name or path.name, "language": language}
+        """Send one file or ZIP; sending it again is harmless. Raises OSError when it cannot be read.
+
+        `rights`: the documents' licence or owner, which exports carry.
+        """
+        params = {"name": name or path.name, "language": language, "rights": rights}
         url = f"/v1/corpora/{_part(corpus)}/documents"
         return parse(self._http.send_file(url, path, params, on_bytes), wire.Upload)
 

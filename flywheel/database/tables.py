@@ -73,6 +73,7 @@ class DocumentRow(Row):
     size: Mapped[int]
     media_type: Mapped[str]
     language: Mapped[str | None]
+    rights: Mapped[str | None]  # as stated at submission: a licence, an owner; exports carry it
     state: Mapped[DocumentState] = mapped_column(server_default=DocumentState.PENDING)
     reason: Mapped[str | None]
     detail: Mapped[str | None]

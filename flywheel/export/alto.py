@@ -1,8 +1,9 @@
 """ALTO 4.4 (Library of Congress): one XML file a page beside its image, for libraries and for eScriptorium.
 
 Coordinates are pixels of the image. Categories become structure tags; a line is one String,
-since neither Tibetan nor Chinese separates words by spaces. The page's origin is the processing step's settings,
-as JSON; labels written by a person carry the correction status.
+since neither Tibetan nor Chinese separates words by spaces. A line without a box of its own stands in its block
+without a place, which the schema allows: the block's is not the line's. The page's origin is the processing
+step's settings, as JSON; labels written by a person carry the correction status.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ from xml.etree import ElementTree as ET
 from flywheel.document import Box, Kind, Line, Region
 from flywheel.export.picturefile import in_pixels, pixel_size, place_image
 from flywheel.export.rows import ExportedPage
+from flywheel.export.splits import split_name
+from flywheel.markup import own_boxes
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Write images/NNNNN/key.jpg and key.xml beside it."""
+    """Write train/images/NNNNN/key.jpg and key.xml beside it; validation/ and test/ likewise."""
     for number, row in enumerate(rows):
-        image = place_image(row, number, directory)
+        image = place_image(row, number, directory / split_name(row))
         tree = ET.ElementTree(_alto(row, image.name))
-        tree.write(directory / image.with_suffix(".xml"), encoding="utf-8", xml_declaration=True)
+        path = directory / split_name(row) / image.with_suffix(".xml")
+        tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
 def _alto(row: ExportedPage, image: str) -> ET.Element:
@@ -45,8 +49,12 @@ def _alto(row: ExportedPage, image: str) -> ET.Element:
     if row.label.language and re.fullmatch(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", row.label.language):
         page.set("LANG", row.label.language)
     space = ET.SubElement(page, "PrintSpace", {**size, "HPOS": "0", "VPOS": "0"})
+    own = own_boxes(row.label)
     for number, region in enumerate(row.label.regions):
-        _block(space, region, f"block_{number}", row, (width, height))
+        block = _block(space, region, f"block_{number}", row, (width, height))
+        for count, line in enumerate(region.lines):
+            place = _place(line.box, row, (width, height)) if line.box in own else {}
+            _line(block, line, f"block_{number}_line_{count}", place)
     return root
 
 
@@ -63,18 +71,16 @@ def _describe(description: ET.Element, row: ExportedPage, image: str) -> None:
     ET.SubElement(software, "softwareName").text = _clean(row.label.producer)
 
 
-def _block(space: ET.Element, region: Region, name: str, row: ExportedPage, size: tuple[int, int]) -> None:
+def _block(space: ET.Element, region: Region, name: str, row: ExportedPage, size: tuple[int, int]) -> ET.Element:
     kind = "TextBlock" if region.lines or region.category != "picture" else "Illustration"
     attributes = {"ID": name, "TAGREFS": f"tag_{region.category}", **_place(region.box, row, size)}
     block = ET.SubElement(space, kind, attributes)
     if row.label.kind is Kind.HUMAN:
         block.set("CS", "true")
-    for number, line in enumerate(region.lines):
-        _line(block, line, f"{name}_line_{number}", row, size)
+    return block
 
 
-def _line(block: ET.Element, line: Line, name: str, row: ExportedPage, size: tuple[int, int]) -> None:
-    place = _place(line.box, row, size)
+def _line(block: ET.Element, line: Line, name: str, place: dict[str, str]) -> None:
     string = ET.SubElement(
         ET.SubElement(block, "TextLine", {"ID": name, **place}), "String", {"CONTENT": _clean(line.text), **place}
     )

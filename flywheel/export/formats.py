@@ -2,7 +2,8 @@
 
 The format `name` is written by `write_files(rows, directory)` of the module flywheel/export/<name>.py: it draws
 ExportedPages from an iterator and writes files under `directory`, named by `row.key` and each with its row's
-text, image (flywheel/export/picturefile.py places it) and `ExportedPage.origin`. A new format is that module and
+text, image (flywheel/export/picturefile.py places it) and `ExportedPage.origin`, in files or folders of the row's
+split where its loaders tell splits apart (flywheel/export/splits.py). A new format is that module and
 its line here; tests/flywheel/export runs all formats through one contract, and `manifest.json` is written for
 it.
 """
@@ -36,12 +37,12 @@ class ExportFormat(StrEnum):
     WEBDATASET = (
         "webdataset",
         "tar shards: key.jpg, key.json, key.txt",
-        "datasets.load_dataset('webdataset', data_files='{directory}/*.tar')",
+        "datasets.load_dataset('webdataset', data_dir='{directory}')",
     )
     JSONL = (
         "jsonl",
         "DeepSeek-OCR prompts and answers, images beside",
-        "datasets.load_dataset('json', data_files='{directory}/*.jsonl')",
+        "datasets.load_dataset('json', data_dir='{directory}')",
     )
     PADDLEOCR = "paddleocr", "PaddleOCR's lists of pages and of line pictures"
     ALTO = "alto", "ALTO 4.4, one XML file a page"

@@ -3,7 +3,8 @@
 `tasks.json` is what its import takes; `config.xml` is the labelling interface it needs; the
 image paths are relative to the folder that Label Studio serves as local files. Boxes are
 percentages of the image. Of each line there are two results under one id, as its OCR template
-wants: the box with its category, and the text.
+wants: the box with its category, and the text. A region whose lines have no boxes of their own is one such box.
+The split, which a task's data names like all else of its origin, is no matter here: people look at all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from flywheel.document import Kind, Line
+from flywheel.document import Kind
+from flywheel.export.marks import Mark, marks
 from flywheel.export.picturefile import in_pixels, pixel_size, place_image
 from flywheel.export.rows import ExportedPage
 from flywheel.markup import CATEGORIES
@@ -45,9 +47,7 @@ def _config() -> str:
 
 def _task(row: ExportedPage, image: Path) -> dict[str, Any]:
     """Task of a page: a person's label becomes an annotation, a reader's a prediction."""
-    results = [
-        part for number, (category, line) in enumerate(_lines(row)) for part in _pair(row, number, category, line)
-    ]
+    results = [part for number, mark in enumerate(marks(row.label)) for part in _pair(row, number, mark)]
     data = {
         "ocr": SERVED + image.as_posix(),
         "key": row.key,
@@ -64,13 +64,9 @@ def _task(row: ExportedPage, image: Path) -> dict[str, Any]:
     return {"data": data, "predictions": [prediction]}
 
 
-def _lines(row: ExportedPage) -> Iterator[tuple[str, Line]]:
-    return ((region.category, line) for region in row.label.regions for line in region.lines)
-
-
-def _pair(row: ExportedPage, number: int, category: str, line: Line) -> Iterator[dict[str, Any]]:
+def _pair(row: ExportedPage, number: int, mark: Mark) -> Iterator[dict[str, Any]]:
     width, height = size = pixel_size(row)
-    box = in_pixels(line.box, row, size)
+    box = in_pixels(mark.box, row, size)
     place = {
         "x": round(box.x0 / width * 100, 4),
         "y": round(box.y0 / height * 100, 4),
@@ -79,7 +75,7 @@ def _pair(row: ExportedPage, number: int, category: str, line: Line) -> Iterator
         "rotation": 0,
     }
     shared = {
-        "id": f"line{number}",
+        "id": f"mark{number}",
         "to_name": "image",
         "original_width": width,
         "original_height": height,
@@ -89,6 +85,6 @@ def _pair(row: ExportedPage, number: int, category: str, line: Line) -> Iterator
         **shared,
         "from_name": "label",
         "type": "rectanglelabels",
-        "value": {**place, "rectanglelabels": [category]},
+        "value": {**place, "rectanglelabels": [mark.category]},
     }
-    yield {**shared, "from_name": "transcription", "type": "textarea", "value": {**place, "text": [line.text]}}
+    yield {**shared, "from_name": "transcription", "type": "textarea", "value": {**place, "text": [mark.text]}}

@@ -8,7 +8,8 @@ rows; row groups are small, since a reader that wants one image must read its gr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, get_type_hints, is_typeddict
 
@@ -16,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flywheel.export.rows import ExportedPage, Origin
-from flywheel.markup import fine
+from flywheel.export.splits import split_name
+from flywheel.markup import grounded
 
 SHARD_BYTES, SHARD_ROWS, GROUP_ROWS = 500_000_000, 10_000, 100
 
@@ -52,39 +54,59 @@ SCHEMA = pa.schema(
 
 
 def write_files(rows: Iterable[ExportedPage], directory: Path) -> None:
-    """Write train-00000-of-0000N.parquet; without rows, one file with the columns and no row."""
-    groups = _groups(rows)
-    shards, group = 0, next(groups, [])
-    while group or not shards:
-        group = _shard(directory / f"{shards}.parquet", group, groups)
-        shards += 1
-    for number in range(shards):
-        (directory / f"{number}.parquet").rename(directory / f"train-{number:05d}-of-{shards:05d}.parquet")
+    """Write train-00000-of-0000N.parquet, validation-... and test-...; without rows, one file with the columns and
+    no row."""
+    with ExitStack() as stack:
+        shards: dict[str, _Shards] = {}
+        for row in rows:
+            name = split_name(row)
+            if name not in shards:
+                shards[name] = stack.enter_context(closing(_Shards(directory, name)))
+            shards[name].add(_record(row))
+        if not shards:
+            stack.enter_context(closing(_Shards(directory, "train")))
 
 
-def _shard(
-    path: Path, group: list[dict[str, Any]], groups: Iterator[list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
-    """Fill one shard, beginning with `group`; return the group that begins the next, empty at the end."""
-    size = count = 0
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        while group and size < SHARD_BYTES and count < SHARD_ROWS:
-            writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
-            size += sum(len(row["image"]["bytes"]) for row in group)
-            count += len(group)
-            group = next(groups, [])
-    return group
+class _Shards:
+    """Files of one split, one open at a time, with the rows of its unfinished group. `close` them: the number of
+    files is part of their names."""
 
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory = directory
+        self._name = name
+        self._number = 0
+        self._start()
 
-def _groups(rows: Iterable[ExportedPage]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
-    for row in rows:
-        group.append(_record(row))
-        if len(group) == GROUP_ROWS:
-            yield group
-            group = []
-    if group:
-        yield group
+    def add(self, record: dict[str, Any]) -> None:
+        if not self._group and (self._size >= SHARD_BYTES or self._count >= SHARD_ROWS):
+            self._writer.close()
+            self._number += 1
+            self._start()
+        self._group.append(record)
+        if len(self._group) == GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        if self._group:
+            self._flush()
+        self._writer.close()
+        for number in range(self._number + 1):
+            name = f"{self._name}-{number:05d}-of-{self._number + 1:05d}.parquet"
+            self._path(number).rename(self._directory / name)
+
+    def _start(self) -> None:
+        self._writer = pq.ParquetWriter(self._path(self._number), SCHEMA, compression="zstd")
+        self._group: list[dict[str, Any]] = []
+        self._size = self._count = 0
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"{self._name}.{number}"
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.Table.from_pylist(self._group, schema=SCHEMA))
+        self._size += sum(len(record["image"]["bytes"]) for record in self._group)
+        self._count += len(self._group)
+        self._group = []
 
 
 def _record(row: ExportedPage) -> dict[str, Any]:
@@ -93,7 +115,7 @@ def _record(row: ExportedPage) -> dict[str, Any]:
         "key": row.key,
         "image": {"bytes": row.image, "path": f"{row.key}.jpg"},
         "text": label.text,
-        "markup": fine(label),
+        "markup": grounded(label),  # None where the label does not know where things stand
         "regions": [
             {
                 "category": region.category,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from flywheel.document import Label
+from flywheel.document import Label, TextOrigin
+from flywheel.states import Split
 
 
 class Lineage(TypedDict):
@@ -23,14 +24,22 @@ class Lineage(TypedDict):
 
 
 class Origin(TypedDict):
-    """Columns that every row of every format carries: the page in its corpus, its verdict, its lineage."""
+    """Columns that every row of every format carries: the page in its corpus, its verdict, its lineage.
+
+    `split` is the document's side here, `rights` what was stated when it was submitted. `text_origin` is who wrote
+    the words (flywheel.document.TextOrigin), `confirmed_by` the person who wrote or accepted them, if any.
+    """
 
     corpus: str
     document: str
     sha256: str
     page: int
+    split: str
+    rights: str | None
     verdict: str
     reason: str
+    text_origin: str
+    confirmed_by: str | None
     lineage: Lineage
 
 
@@ -48,6 +57,10 @@ class ExportedPage:
     verdict: str
     reason: str
     lineage: Lineage
+    split: Split
+    text_origin: TextOrigin
+    rights: str | None = None
+    confirmed_by: str | None = None
 
     @property
     def key(self) -> str:
@@ -61,8 +74,12 @@ class ExportedPage:
             document=self.document,
             sha256=self.sha256,
             page=self.page,
+            split=self.split.value,
+            rights=self.rights,
             verdict=self.verdict,
             reason=self.reason,
+            text_origin=self.text_origin.value,
+            confirmed_by=self.confirmed_by,
             lineage=self.lineage,
         )
 

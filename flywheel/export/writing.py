@@ -63,7 +63,10 @@ class _Tally:
             self.rows += 1
             for name, value in (
                 ("corpora", row.corpus),
+                ("splits", row.split.value),
+                ("rights", row.rights),
                 ("kinds", row.label.kind.value),
+                ("text_origins", row.text_origin.value),
                 ("checkpoints", row.lineage["checkpoint"]),
                 ("generations", str(row.lineage["generation"])),
             ):

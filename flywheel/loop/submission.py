@@ -42,8 +42,12 @@ def submit(
     path: Path,
     media_type: str,
     language: str | None = None,
+    rights: str | None = None,
 ) -> Submitted:
-    """Take one file into a corpus (made when new). Raises StoreUnavailable before any row is written."""
+    """Take one file into a corpus (made when new). Raises StoreUnavailable before any row is written.
+
+    A file that the corpus holds keeps its rights, and gets these where none were stated before.
+    """
     key = store.put_file(path)
     corpus_id = ensure_corpus(session, corpus)
     sha256 = key.rsplit("/", 1)[-1]
@@ -55,6 +59,7 @@ def submit(
         "size": path.stat().st_size,
         "media_type": media_type,
         "language": canonical(language) if language else None,
+        "rights": rights or None,
     }
     statement = insert(DocumentRow).values(row).on_conflict_do_nothing(index_elements=["corpus_id", "sha256"])
     document_id = session.execute(statement.returning(DocumentRow.id)).scalar_one_or_none()
@@ -63,6 +68,7 @@ def submit(
         return Submitted(document_id, duplicate=False)
     same = (DocumentRow.corpus_id == corpus_id) & (DocumentRow.sha256 == sha256)
     known = session.execute(select(DocumentRow).where(same).with_for_update()).scalar_one()
+    known.rights = known.rights or rights or None
     if known.state is DocumentState.QUARANTINED:
         _try_again(session, known)
     return Submitted(known.id, duplicate=True)

@@ -10,9 +10,11 @@ formula stays as it is. The plain form is the text alone.
     fine(label), coarse(label)             the grounded and the plain form
     parse(markup, width, height)           a Reading: the regions that are sound, and the flaws
     table_rows(text), is_sound_table(text) the cells of HTML tables, and whether they are well formed
+    grounded(label), own_boxes(label)      the grounded form where it holds, and the boxes that are a line's own
 """
 
 from flywheel.markup.form import ALIASES, CATEGORIES, DROPPED, Fault, Flaw, MarkupError, ParsedMarkup, Span
+from flywheel.markup.grounding import grounded, own_boxes
 from flywheel.markup.parsing import parse
 from flywheel.markup.tables import is_sound_table, table_rows
 from flywheel.markup.writing import coarse, fine
@@ -28,7 +30,9 @@ __all__ = (
     "Span",
     "coarse",
     "fine",
+    "grounded",
     "is_sound_table",
+    "own_boxes",
     "parse",
     "table_rows",
 )

@@ -56,6 +56,7 @@ class Document(Response):
     size: int
     media_type: str
     language: str | None
+    rights: str | None = Field(default=None, description="licence or owner, as stated at submission")
     state: DocumentState
     reason: str | None
     detail: str | None

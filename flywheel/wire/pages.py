@@ -27,6 +27,7 @@ class Page(Response):
     explanation: str | None
     detail: str | None
     language: str | None
+    rights: str | None = Field(default=None, description="the document's, as stated at submission")
     script: str | None
     width: float | None
     height: float | None

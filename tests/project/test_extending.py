@@ -72,11 +72,13 @@ def test_an_export_format_is_a_module_and_a_line(project: Copy) -> None:
     )
     assert project.run(
         "from pathlib import Path\n"
-        "from flywheel.document import Kind, Label\n"
+        "from flywheel.document import Kind, Label, TextOrigin\n"
+        "from flywheel.states import Split\n"
         "from flywheel.export import ExportedPage, ExportFormat, Lineage, write\n"
         "label = Label(Kind.COARSE, 'fitz', 100.0, 100.0, ())\n"
         "origin = dict.fromkeys(Lineage.__annotations__)\n"
-        "page = ExportedPage('c', 'd.pdf', 'ab' * 32, 0, b'', label, 'accepted', 'accepted', origin)\n"
+        "page = ExportedPage('c', 'd.pdf', 'ab' * 32, 0, b'', label, 'accepted', 'accepted', origin,"
+        " split=Split.TRAIN, text_origin=TextOrigin.TEXT_LAYER)\n"
         "report = write(ExportFormat.named('lengths'), [page], Path('out'))\n"
         "print(*(file.name for file in report.files), Path('out/lengths.txt').read_text())\n"
         "from flywheel.api import app\n"

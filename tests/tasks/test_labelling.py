@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import time
@@ -21,7 +22,7 @@ from sqlalchemy import select, update
 
 from flywheel.database import transaction
 from flywheel.database.tables import DocumentRow, ExportRow, LabelRow, LeaseRow, PageRow, ShardRow, TrialRow
-from flywheel.document import Box, Label, Line
+from flywheel.document import Box, Kind, Label, Line, TextOrigin
 from flywheel.figures import ExportProgress, Unit
 from flywheel.labels.review import review_page
 from flywheel.labels.standing import current_label
@@ -29,6 +30,7 @@ from flywheel.labels.storage import load_label, store_labels
 from flywheel.local.processes import spawn
 from flywheel.local.programs import PROGRAMS, argv_values
 from flywheel.loop import submission
+from flywheel.loop.splits import splits_of
 from flywheel.pdf import Sandbox
 from flywheel.states import ReviewVerdict
 from flywheel.work import broker, ledger
@@ -375,6 +377,67 @@ def test_a_page_whose_label_is_lost_or_damaged_gives_no_patches_and_says_why(tmp
     assert cut_patches(path, document(document_id), page, row, unit) == PagePatches(
         row, [], Counter({"blob_missing": 1})
     )
+
+
+def test_an_export_says_of_each_page_its_split_its_rights_and_who_wrote_and_confirmed_its_words(
+    tmp_path: Path,
+) -> None:
+    documents = []
+    for seed in (1, 2, 3):
+        draw.latin_pdf(tmp_path / f"{seed}.pdf", 1, seed=seed)
+        documents.append(submit(tmp_path / f"{seed}.pdf"))
+    drain()
+    with transaction() as session:
+        rows = [session.get_one(DocumentRow, number) for number in documents]
+        rows[0].rights = "CC BY 4.0"
+        pages = {page.document_id: page.id for page in session.execute(select(PageRow)).scalars()}
+        review_page(session, store(), pages[documents[1]], action=ReviewVerdict.ACCEPT, reviewer="Tashi")
+        own = load_label(store(), current_label(session, pages[documents[2]]) or pytest.fail("no label"))
+        review_page(
+            session,
+            store(),
+            pages[documents[2]],
+            action=ReviewVerdict.CORRECT,
+            reviewer="Pema",
+            label=corrected(own),
+        )
+        export = ExportRow(corpus_id=rows[0].corpus_id, format="jsonl")
+        session.add(export)
+        session.flush()
+        ledger.enqueue(session, [Work("export", export_id=export.id)])
+        sides = splits_of(session, [row.sha256 for row in rows])
+        hashes = [row.sha256 for row in rows]
+    drain()
+    with transaction() as session:
+        store().fetch_tree(str(session.get_one(ExportRow, export.id).tree_key), tmp_path / "out")
+    written_rows = {}
+    for path in (tmp_path / "out").glob("*.jsonl"):
+        for found in map(json.loads, path.read_text().splitlines()):
+            written_rows[found["sha256"]] = found
+            assert path.stem == {"heldout": "test"}.get(found["split"], found["split"])
+    told = [
+        (
+            found["split"],
+            found["rights"],
+            found["text_origin"],
+            found["confirmed_by"],
+            found["lineage"]["generation"],
+        )
+        for found in (written_rows[sha256] for sha256 in hashes)
+    ]
+    assert told == [
+        (sides[hashes[0]], "CC BY 4.0", "text_layer", None, 0),
+        (sides[hashes[1]], None, "text_layer", "Tashi", 0),
+        (sides[hashes[2]], None, "person", "Pema", 0),
+    ]
+
+
+def corrected(label: Label) -> Label:
+    """The label with a word more, as a person's."""
+    first = label.regions[0]
+    line = replace(first.lines[0], text=f"{first.lines[0].text} indeed")
+    regions = (replace(first, lines=(line, *first.lines[1:])), *label.regions[1:])
+    return replace(label, kind=Kind.HUMAN, origin=TextOrigin.PERSON, regions=regions)
 
 
 @pytest.mark.parametrize("harm", [spoil, lambda key: store().delete(key)], ids=["damaged", "lost"])

@@ -37,7 +37,6 @@ from flywheel.labels.storage import store_labels
 from flywheel.loop import promotion, relabel, rounds
 from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
 from flywheel.settings import settings
-from tasks.patches import grounded
 from tasks.worker import readers
 from tests.flywheel import draw
 from tests.flywheel.rows import store
@@ -281,15 +280,3 @@ def test_a_page_whose_label_says_nothing_teaches_nothing(born: dict[str, str]) -
         }
     assert sets.pop(first) == (0, {"patch_empty": 1})
     assert set(dict(sets.values())) == {1}
-
-
-def test_a_label_is_grounded_where_it_knows_where_things_stand() -> None:
-    def of(box: Box, *more: Box) -> Label:
-        return Label(Kind.FINE, "t", 100, 100, tuple(Region("text", b, (Line("ཀ", b),)) for b in (box, *more)))
-
-    whole, part = Box(0, 0, 100, 100), Box(10, 10, 90, 40)
-    assert grounded(of(whole)) == ""
-    assert grounded(of(part)).startswith("<|ref|>text<|/ref|><|det|>[[100, 100, 900, 400]]")
-    assert grounded(of(whole, part)).count("<|ref|>") == 2
-    unknown = Label(Kind.FINE, "t", 100, 100, (Region("doodle", part),))
-    assert grounded(unknown) == ""

@@ -56,6 +56,28 @@ def test_a_form_carries_the_name_and_the_language_too(http: httpx.Client) -> Non
     assert (found["name"], found["language"], found["media_type"]) == ("leaf.png", "zh-Hant", "image/png")
 
 
+def test_rights_are_kept_with_a_document_and_a_file_sent_again_only_adds_missing_ones(http: httpx.Client) -> None:
+    send(http, a_pdf("plain"), "plain.pdf")
+    send(http, a_pdf("owned"), "owned.pdf", rights="CC BY 4.0")
+    for name in ("plain", "owned"):
+        assert send(http, a_pdf(name), f"{name}.pdf", rights="© the monks").json()["duplicate"]
+    found = http.get("/v1/corpora/books/documents").json()["items"]
+    assert [item["rights"] for item in found] == ["© the monks", "CC BY 4.0"]
+
+
+def test_a_form_carries_rights_which_are_checked_like_the_querys(http: httpx.Client) -> None:
+    def sent(rights: str) -> httpx.Response:
+        files = {"file": ("leaf.png", a_png(), "image/png")}
+        return http.post("/v1/corpora/books/documents", files=files, data={"rights": rights})
+
+    assert code(sent("x" * 1001)) == (422, "invalid_request")
+    assert code(sent("a\x00b")) == (422, "invalid_text")
+    assert code(send(http, a_pdf(), rights="x" * 1001)) == (422, "invalid_request")
+    assert nothing_was_kept()
+    document_id = sent("public domain").json()["documents"][0]["document_id"]
+    assert http.get(f"/v1/documents/{document_id}").json()["rights"] == "public domain"
+
+
 def test_a_zip_becomes_its_members_and_says_what_it_left_out(http: httpx.Client) -> None:
     archive = a_zip(
         {"one/a.pdf": a_pdf("one"), "two/a.pdf": a_pdf("two"), "b.png": a_png(), "notes.txt": b"notes"}

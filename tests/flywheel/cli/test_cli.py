@@ -215,14 +215,18 @@ def test_corpora_and_pages_are_listed_and_explained(run: Run) -> None:
 
 
 def test_one_page_is_shown_with_labels_lineage_text_and_picture(run: Run, tmp_path: Path, client: Client) -> None:
-    upload = client.submit("books", written(tmp_path, "a.pdf", a_pdf()), language="bo")
-    (page_id,) = open_document(upload.documents[0].document_id, facts=make_facts("Jomolhari"))
+    assert (
+        run("submit", written(tmp_path, "a.pdf", a_pdf()), "-c", "books", "-l", "bo", "--rights", "CC0 1.0")[0]
+        == 0
+    )
+    [document] = client.documents("books")
+    (page_id,) = open_document(document.id, facts=make_facts("Jomolhari"))
     make_checkpoint("line-bo-1")
     give_labels((page_id,), Outcome.REJECTED)
     give_labels((page_id,), stop="recognition", checkpoint="line-bo-1")
     status, out, err = run("page", page_id, "--image", tmp_path / "page.png")
     assert status == 0
-    for word in ("Jomolhari", "line-bo-1", "Lineage", "Labels", make_label().text, "a.pdf, page 1"):
+    for word in ("Jomolhari", "CC0 1.0", "line-bo-1", "Lineage", "Labels", make_label().text, "a.pdf, page 1"):
         assert word in out
     assert "page.png" in err
     run("page", page_id, "--image", tmp_path / "page.jpg")

@@ -21,6 +21,7 @@ from flywheel.errors import Conflict
 from flywheel.export import ExportedPage, ExportFormat, alto, parquet, read_manifest, webdataset, write
 from flywheel.export.jsonl import COARSE_PROMPT, FINE_PROMPT
 from flywheel.markup import parse
+from flywheel.states import Split
 
 TEXT = "བཀྲ་ཤིས།"
 
@@ -31,7 +32,9 @@ def jpeg(shade: int) -> bytes:
     return out.getvalue()
 
 
-def row(page: int, kind: Kind = Kind.FINE, name: str = "../odd\u202ename.pdf") -> ExportedPage:
+def row(
+    page: int, kind: Kind = Kind.FINE, name: str = "../odd\u202ename.pdf", split: Split = Split.TRAIN
+) -> ExportedPage:
     body = Region("text", Box(30, 120, 1200, 400), (Line(TEXT, Box(30, 120, 560, 140), 0.5 + page / 100),))
     title = Region("title", Box(30, 40, 560, 80), (Line(f"page {page}", Box(30, 40, 560, 80), 0.9),))
     label = Label(kind, "line", 595.0, 842.0, (title, body), "Tibt", "bo", "ck-1")
@@ -46,11 +49,33 @@ def row(page: int, kind: Kind = Kind.FINE, name: str = "../odd\u202ename.pdf") -
         "generation": 1 if kind is Kind.FINE else 0,
     }
     sha = hashlib.sha256(name.encode()).hexdigest()
-    return ExportedPage("tib", name, sha, page, jpeg(page), label, "accepted", "accepted", lineage)
+    return ExportedPage(
+        *("tib", name, sha, page, jpeg(page), label, "accepted", "accepted", lineage),
+        split=split,
+        text_origin=label.origin,
+        rights="CC BY 4.0",
+        confirmed_by="somebody" if kind is Kind.HUMAN else None,
+    )
 
 
 def rows(count: int) -> list[ExportedPage]:
     return [row(n, Kind.COARSE if n % 2 else Kind.FINE) for n in range(count)]
+
+
+def read_without_boxes(page: int) -> ExportedPage:
+    """What a page reader makes of a page when it gives plain text: one region over all of it."""
+    source = row(page)
+    whole = Box(0, 0, source.label.width, source.label.height)
+    lines = tuple(Line(text, whole) for text in (f"page {page}", "", TEXT))
+    return replace(source, label=replace(source.label, regions=(Region("text", whole, lines),)))
+
+
+def read_by_regions(page: int) -> ExportedPage:
+    """What a page reader makes of a page when it grounds regions: each line has its region's box."""
+    source = row(page)
+    body = Box(30, 120, 560, 300)
+    paragraph = Region("text", body, tuple(Line(f"{TEXT} {n}", body) for n in range(3)))
+    return replace(source, label=replace(source.label, regions=(source.label.regions[0], paragraph)))
 
 
 def test_parquet_loads_with_hugging_face_datasets_offline_with_images_decoded(tmp_path):
@@ -112,8 +137,9 @@ def test_tar_shards_read_back_with_image_label_and_text_side_by_side(tmp_path, m
         assert data["lineage"] == source.lineage
 
 
-def test_jsonl_tells_coarse_from_fine_by_prompt_and_keeps_boxes_in_bins(tmp_path):
-    write(ExportFormat.JSONL, rows(4), tmp_path)
+def test_jsonl_tells_labels_with_places_from_those_without_by_prompt_and_keeps_boxes_in_bins(tmp_path):
+    sources = [read_without_boxes(n) if n % 2 else row(n) for n in range(4)]
+    write(ExportFormat.JSONL, sources, tmp_path)
     samples = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert [s["prompt"] for s in samples] == [FINE_PROMPT, COARSE_PROMPT] * 2
     assert samples[1]["answer"] == f"page 1\n\n{TEXT}"
@@ -122,19 +148,19 @@ def test_jsonl_tells_coarse_from_fine_by_prompt_and_keeps_boxes_in_bins(tmp_path
     assert [r.category for r in reading.regions] == ["title", "text"]
     assert [list(r.box.bins(595.0, 842.0)) for r in reading.regions] == samples[0]["boxes"]
     assert all(0 <= v <= 999 for s in samples for box in s["boxes"] for v in box)
-    for sample, source in zip(samples, rows(4), strict=True):
+    for sample, source in zip(samples, sources, strict=True):
         assert (tmp_path / sample["image"]).read_bytes() == source.image
         assert sample["lineage"] == source.lineage
 
 
 def test_paddleocr_lists_name_pages_and_line_pictures_with_boxes_in_pixels(tmp_path):
     write(ExportFormat.PADDLEOCR, rows(2), tmp_path)
-    pages = [line.split("\t") for line in (tmp_path / "det.txt").read_text().splitlines()]
+    pages = [line.split("\t") for line in (tmp_path / "det_train.txt").read_text().splitlines()]
     assert [(tmp_path / name).read_bytes() for name, _ in pages] == [row.image for row in rows(2)]
     marks = json.loads(pages[0][1])
     assert [m["transcription"] for m in marks] == ["page 0", TEXT]
     assert marks[0]["points"] == [[3, 4], [56, 4], [56, 8], [3, 8]]  # 60 x 80 pixels for 595 x 842 points
-    lines = [line.split("\t") for line in (tmp_path / "rec.txt").read_text().splitlines()]
+    lines = [line.split("\t") for line in (tmp_path / "rec_train.txt").read_text().splitlines()]
     assert [text for _, text in lines] == ["page 0", TEXT, "page 1", TEXT]
     with Image.open(tmp_path / lines[0][0]) as picture:
         assert picture.size == (54, 5)
@@ -148,8 +174,48 @@ def test_a_line_without_text_is_skipped_by_paddleocr_and_has_no_picture(tmp_path
     source = row(0)
     empty = replace(source.label.regions[0], lines=(Line("", Box(30, 40, 560, 80)),))
     write(ExportFormat.PADDLEOCR, [replace(source, label=replace(source.label, regions=(empty,)))], tmp_path)
-    assert '"transcription": "###"' in (tmp_path / "det.txt").read_text()
-    assert (tmp_path / "rec.txt").read_text() == ""
+    assert '"transcription": "###"' in (tmp_path / "det_train.txt").read_text()
+    assert (tmp_path / "rec_train.txt").read_text() == ""
+
+
+def test_paddleocr_has_no_line_picture_of_a_paragraph_and_its_detector_passes_over_it(tmp_path):
+    write(ExportFormat.PADDLEOCR, [read_by_regions(0), read_without_boxes(1)], tmp_path)
+    ((name, shown),) = (line.split("\t") for line in (tmp_path / "det_train.txt").read_text().splitlines())
+    assert name.endswith(f"{row(0).key}.jpg")  # nothing of the other page has a place
+    marks = json.loads(shown)
+    assert [m["transcription"] for m in marks] == ["page 0", "###"]
+    assert marks[1]["points"] == [[3, 11], [56, 11], [56, 29], [3, 29]]
+    assert [line.split("\t")[1] for line in (tmp_path / "rec_train.txt").read_text().splitlines()] == ["page 0"]
+
+
+def test_label_studio_shows_a_region_once_with_all_its_text_where_its_lines_have_no_boxes(tmp_path):
+    write(ExportFormat.LABELSTUDIO, [read_by_regions(0), read_without_boxes(1)], tmp_path)
+    grounded, plain = json.loads((tmp_path / "tasks.json").read_text())
+    texts = [r["value"]["text"] for r in grounded["predictions"][0]["result"] if r["type"] == "textarea"]
+    assert texts == [["page 0"], [f"{TEXT} 0\n{TEXT} 1\n{TEXT} 2"]]
+    (box, text) = plain["predictions"][0]["result"]
+    assert (box["value"]["width"], box["value"]["height"]) == (100, 100)
+    assert text["value"]["text"] == [f"page 1\n\n{TEXT}"]
+
+
+def test_alto_gives_a_place_only_to_lines_that_have_one(tmp_path):
+    write(ExportFormat.ALTO, [read_by_regions(0)], tmp_path)
+    (path,) = tmp_path.rglob("*.xml")
+    lines = ET.parse(path).getroot().findall(".//a:TextLine", {"a": alto.NAMESPACE})
+    assert [[node.get("HPOS") is not None for node in (line, line[0])] for line in lines] == [
+        [True, True],
+        *[[False, False]] * 3,
+    ]
+    blocks = ET.parse(path).getroot().findall(".//a:TextBlock", {"a": alto.NAMESPACE})
+    assert [block.get("VPOS") for block in blocks] == ["3.80", "11.40"]
+
+
+def test_readings_without_boxes_are_in_no_format_said_to_be_grounded(tmp_path):
+    write(ExportFormat.PARQUET, [row(0), read_without_boxes(1)], tmp_path)
+    (path,) = tmp_path.glob("*.parquet")
+    found = parquet.pq.read_table(path)["markup"].to_pylist()
+    assert parse(found[0], 595.0, 842.0).regions
+    assert found[1] is None
 
 
 def test_alto_pages_hold_text_boxes_confidence_and_lineage_in_the_order_of_the_schema(tmp_path):
@@ -193,6 +259,64 @@ def test_label_studio_gets_predictions_from_readers_and_annotations_from_people(
     assert corrected["annotations"][0]["ground_truth"]
     config = ET.parse(tmp_path / "config.xml").getroot()
     assert {node.get("name") for node in config} == {result["from_name"] for result in (box, text)} | {"image"}
+
+
+# Splits
+
+
+def load(builder: str, directory: Path, home: Path) -> dict[str, list[int]]:
+    """The pages by split, as `datasets` loads an export offline."""
+    arguments = [f"'{directory}'"] if builder == "folder" else [f"'{builder}'", f"data_dir='{directory}'"]
+    script = (
+        "import json, datasets\n"
+        f"found = datasets.load_dataset({', '.join(arguments)})\n"
+        "page = lambda row: row['json']['page'] if 'json' in row else row['page']\n"
+        "print(json.dumps({name: [page(row) for row in part] for name, part in found.items()}))\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    env = {**clean, "HF_HUB_OFFLINE": "1", "HF_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[int]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def split_rows() -> list[ExportedPage]:
+    sides = [Split.TRAIN, Split.HELDOUT, Split.VALIDATION, Split.TRAIN, Split.HELDOUT]
+    return [row(n, split=side) for n, side in enumerate(sides)]
+
+
+@pytest.mark.parametrize(
+    ("format", "builder"),
+    [(ExportFormat.PARQUET, "folder"), (ExportFormat.WEBDATASET, "webdataset"), (ExportFormat.JSONL, "json")],
+)
+def test_whoever_loads_an_export_as_it_says_gets_its_splits_apart(format, builder, tmp_path):
+    write(format, split_rows(), tmp_path / "out")
+    call = "'{directory}'" if builder == "folder" else f"'{builder}', data_dir='{{directory}}'"
+    assert format.loads == f"datasets.load_dataset({call})"
+    assert load(builder, tmp_path / "out", tmp_path / "hf") == {"train": [0, 3], "validation": [2], "test": [1, 4]}
+
+
+def test_paddleocr_lists_and_alto_folders_are_one_a_split(tmp_path):
+    write(ExportFormat.PADDLEOCR, split_rows(), tmp_path / "lists")
+    write(ExportFormat.ALTO, split_rows(), tmp_path / "folders")
+    for name, pages in (("train", [0, 3]), ("validation", [2]), ("test", [1, 4])):
+        keys = {row(n).key for n in pages}
+        for stem in ("det", "rec"):
+            listed = (tmp_path / "lists" / f"{stem}_{name}.txt").read_text()
+            assert set(re.findall(r"[0-9a-f]{24}-\d{5}", listed)) == keys
+        assert {path.stem for path in (tmp_path / "folders" / name).rglob("*.xml")} == keys
+
+
+@pytest.mark.parametrize("format", ExportFormat)
+def test_the_manifest_counts_rows_by_split_origin_and_rights(format, tmp_path):
+    write(format, [*split_rows(), row(5, Kind.COARSE), row(6, Kind.HUMAN)], tmp_path)
+    manifest = read_manifest(tmp_path)
+    assert manifest["splits"] == {"heldout": 2, "train": 4, "validation": 1}
+    assert manifest["text_origins"] == {"person": 1, "reader": 5, "text_layer": 1}
+    assert manifest["rights"] == {"CC BY 4.0": 7}
 
 
 # The contract of all formats

@@ -1,0 +1,58 @@
+"""Sides of documents as exports name them."""
+
+from __future__ import annotations
+
+import pytest
+
+from flywheel.database import transaction
+from flywheel.database.tables import DatasetDocumentRow, DatasetRow
+from flywheel.figures import DatasetCounts, SplitCounts, Unit
+from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of, split
+from flywheel.loop.splits import splits_of
+from flywheel.states import Split
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+DOCUMENTS = [f"{n:064x}" for n in range(200)]
+
+
+def frozen(name: str, sides: dict[str, str]) -> None:
+    """A dataset with these documents."""
+    counts = DatasetCounts(
+        unit=Unit.LINE, units=SplitCounts(), pages=SplitCounts(), documents=SplitCounts(), dropped={}
+    )
+    with transaction() as session:
+        row = DatasetRow(hash=name, language="bo", manifest_key="k", counts=counts)
+        session.add(row)
+        session.flush()
+        session.add_all(
+            DatasetDocumentRow(dataset_id=row.id, sha256=document, split=side) for document, side in sides.items()
+        )
+
+
+def sides(*documents: str) -> list[Split]:
+    with transaction() as session:
+        found = splits_of(session, documents)
+    return [found[document] for document in documents]
+
+
+def test_a_document_of_no_dataset_lies_where_its_hash_would_put_it() -> None:
+    found = dict(zip(DOCUMENTS, sides(*DOCUMENTS), strict=True))
+    assert found == {document: Split(side) for document, side in split(DOCUMENTS).items()}
+    assert set(found.values()) == set(Split)
+
+
+def test_what_was_ever_trained_on_is_for_training_and_what_ever_examined_examines() -> None:
+    low = min(DOCUMENTS, key=place_of)
+    high, middle, other = sorted(DOCUMENTS, key=place_of)[-3:]
+    assert place_of(low) < HELD_OUT < HELD_OUT + VALIDATION < place_of(high)
+    frozen("first", {low: "train", high: "heldout", middle: "heldout", other: "validation"})
+    assert sides(low, high, middle, other) == [Split.TRAIN, Split.HELDOUT, Split.HELDOUT, Split.VALIDATION]
+    frozen("second", {low: "heldout", high: "validation", middle: "train", other: "heldout"})
+    assert sides(low, high, middle, other) == [Split.TRAIN, Split.HELDOUT, Split.TRAIN, Split.HELDOUT]
+
+
+def test_a_hundred_thousand_documents_are_asked_for_at_once() -> None:
+    many = [f"{n:064x}" for n in range(100_000)]
+    with transaction() as session:
+        assert len(splits_of(session, many)) == len(many)
