@@ -9,11 +9,15 @@ formula stays as it is. The plain form is the text alone.
 
     fine(label), coarse(label)             the grounded and the plain form
     parse(markup, width, height)           a Reading: the regions that are sound, and the flaws
+    comparable(truth, reading)             both without notation, as they are compared; parts(text): taken apart
     table_rows(text), is_sound_table(text) the cells of HTML tables, and whether they are well formed
 """
 
 from flywheel.markup.form import ALIASES, CATEGORIES, DROPPED, Fault, Flaw, MarkupError, ParsedMarkup, Span
+from flywheel.markup.formulas import symbols, tokens
+from flywheel.markup.notation import Cell, Formula, Grid, Prose, has_notation, parts
 from flywheel.markup.parsing import parse
+from flywheel.markup.reduction import comparable
 from flywheel.markup.tables import is_sound_table, table_rows
 from flywheel.markup.writing import coarse, fine
 
@@ -21,14 +25,23 @@ __all__ = (
     "ALIASES",
     "CATEGORIES",
     "DROPPED",
+    "Cell",
     "Fault",
     "Flaw",
+    "Formula",
+    "Grid",
     "MarkupError",
     "ParsedMarkup",
+    "Prose",
     "Span",
     "coarse",
+    "comparable",
     "fine",
+    "has_notation",
     "is_sound_table",
     "parse",
+    "parts",
+    "symbols",
     "table_rows",
+    "tokens",
 )
