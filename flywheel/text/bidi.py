@@ -78,6 +78,26 @@ def survives(text: str, base: Base = "R") -> bool:
     return to_logical(to_visual(text, base), base) == text
 
 
+def right_to_left_places(text: str) -> set[int]:
+    """Places of a text in visual order whose characters run from right to left."""
+    if not runs_right_to_left(text):
+        return set()
+    read = [_flipped(cluster) for cluster in reversed(_clusters(text))]
+    backward = {len(read) - 1 - i for i, reverse in _order(read, "R") if reverse}
+    starts = accumulate((len(cluster) for cluster in reversed(read)), initial=0)
+    return {start for i, start in enumerate(starts) if i in backward}
+
+
+def is_mark(character: str) -> bool:
+    """True for what has no place of its own in a line: nonspacing marks and joiners."""
+    return len(character) == 1 and _class(character) in _WITHOUT_A_PLACE
+
+
+def is_right_to_left_letter(text: str) -> bool:
+    """True when the text begins with a letter that runs from right to left."""
+    return bool(text) and _class(text[0]) in _STRONG
+
+
 def mirror(text: str) -> str:
     """The text with each bracket, and whatever else has a mirror image, replaced by it."""
     return "".join(MIRRORED.get(c, c) for c in text)
