@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from flywheel.document import Box, Line, Region
 from flywheel.pdf.reading_order import columns, in_reading_order
 from flywheel.pdf.results import PageLayout, PageText
+from flywheel.text.bidi import Base
 
 FULL_PAGE = 0.7  # images cover the page from this share of its area on
 PICTURE_SHARE = 0.01  # smaller images are ornaments, not regions
@@ -20,19 +21,21 @@ def arranged(page: PageText, found: PageLayout) -> PageText:
     """The same page with its lines in the regions the model found; a plain page, or one without any, as it is."""
     if page.plain or not found.regions:
         return page
-    return dataclasses.replace(page, regions=_by_layout(found, page.blocks, page.images), layout=True)
+    return dataclasses.replace(page, regions=_by_layout(found, page), layout=True)
 
 
-def by_blocks(blocks: Sequence[Sequence[Line]], images: Sequence[Box], page_area: float) -> tuple[Region, ...]:
+def by_blocks(
+    blocks: Sequence[Sequence[Line]], images: Sequence[Box], page_area: float, base: Base = "L"
+) -> tuple[Region, ...]:
     """Without a layout: the file's text blocks and its larger images, ordered by where they lie."""
     regions = [Region("text", Box.around(line.box for line in block), tuple(block)) for block in blocks]
     for image in images:
         if PICTURE_SHARE * page_area <= image.area < FULL_PAGE * page_area:
             regions.append(Region("picture", image))
-    return tuple(in_reading_order(regions))
+    return tuple(in_reading_order(regions, base))
 
 
-def _by_layout(found: PageLayout, blocks: Sequence[Sequence[Line]], images: Sequence[Box]) -> tuple[Region, ...]:
+def _by_layout(found: PageLayout, page: PageText) -> tuple[Region, ...]:
     """Give each line to the region that holds most of it; what no region holds stays by block.
 
     The model's own order across columns is not relied on (it mixed two columns of a page
@@ -40,7 +43,7 @@ def _by_layout(found: PageLayout, blocks: Sequence[Sequence[Line]], images: Sequ
     """
     held: list[list[Line]] = [[] for _ in found.regions]
     regions: list[Region] = []
-    for block in blocks:
+    for block in page.blocks:
         left = []
         for line in block:
             shares = [box.intersection(line.box) for box, _ in found.regions]
@@ -53,18 +56,18 @@ def _by_layout(found: PageLayout, blocks: Sequence[Sequence[Line]], images: Sequ
             regions.append(Region("text", Box.around(line.box for line in left), tuple(left)))
     for (box, category), lines in zip(found.regions, held, strict=True):
         if lines or category == "picture":
-            regions.append(_region(box, category, lines, images))
+            regions.append(_region(box, category, lines, page))
     heads = [region for region in regions if region.category == "header"]
     feet = [region for region in regions if region.category == "footer"]
     body = [region for region in regions if region.category not in ("header", "footer")]
-    return (*heads, *in_reading_order(body), *feet)
+    return (*heads, *in_reading_order(body, page.base), *feet)
 
 
-def _region(box: Box, category: str, lines: list[Line], images: Sequence[Box]) -> Region:
-    if category == "picture" and lines and not _pictured(box, images):
+def _region(box: Box, category: str, lines: list[Line], page: PageText) -> Region:
+    if category == "picture" and lines and not _pictured(box, page.images):
         category = "text"  # the model takes dense text for a picture at times
     if category != "table":
-        lines = [line for column in columns(lines) for line in column]
+        lines = [line for column in columns(lines, page.base) for line in column]
     return Region(category, box, tuple(lines))
 
 

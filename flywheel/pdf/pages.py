@@ -18,6 +18,7 @@ from pymupdf import mupdf
 from flywheel.pdf.limits import Limits
 from flywheel.pdf.refusal import Refusal
 from flywheel.reasons import Reason
+from flywheel.text.bidi import runs_right_to_left
 
 # No CID_FOR_UNKNOWN_UNICODE: a glyph without a known character must come out as U+FFFD,
 # which the gate sees, and not as a letter that happens to have the glyph's number.
@@ -53,14 +54,17 @@ def check_image(page: Any, limits: Limits) -> None:
 
 
 def text(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
-    """Head with geometry and images; bodies: MuPDF's text JSON, then the small gray rendering."""
+    """Head with geometry and images; bodies: MuPDF's text JSON, then the small gray rendering, and on a page with
+    letters that run from right to left its characters, for whose order the JSON is no help."""
     del request
     display_list = page.get_displaylist()
     text_page = display_list.get_textpage(FLAGS)
     written = _text_json(text_page)
     images = _image_boxes(text_page, limits) if b'"type":"image"' in written else []
     small, dpi = _gray(display_list, page.rect, INK_DPI, INK_PIXELS)
+    symbols, places = _characters(text_page) if _has_right_to_left(written) else ("", b"")
     head = _head(page) | {
+        "characters": symbols,
         "text_bytes": len(written),
         "scale": JSON_SCALE,
         "images": images,
@@ -69,7 +73,7 @@ def text(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
         "rows": small.height,
         "columns": small.width,
     }
-    return head, written, small.samples
+    return head, written, small.samples, places
 
 
 def layout(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
@@ -84,17 +88,8 @@ def characters(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any,
     """Head with the characters as one string; body: float32 x, y, x0, y0, x1, y1, line for each."""
     del request, limits
     text_page = page.get_displaylist().get_textpage(FLAGS & ~mupdf.FZ_STEXT_PRESERVE_IMAGES)
-    found: list[str] = []
-    table = array("f")
-    line_number = 0
-    for block in pymupdf.TextPage(text_page).extractRAWDICT()["blocks"]:
-        for line in block.get("lines", ()):
-            for span in line["spans"]:
-                for character in span["chars"]:
-                    found.append(character["c"][:1])
-                    table.extend((*character["origin"], *character["bbox"], line_number))
-            line_number += 1
-    return _head(page) | {"text": "".join(found)}, table.tobytes()
+    symbols, places = _characters(text_page)
+    return _head(page) | {"text": symbols}, places
 
 
 def render(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
@@ -130,6 +125,33 @@ def _text_json(text_page: Any) -> bytes:
     output.fz_print_stext_page_as_json(text_page, JSON_SCALE)
     output.fz_close_output()
     return bytes(buffer.fz_buffer_extract())
+
+
+def _characters(text_page: Any) -> tuple[str, bytes]:
+    """The characters, and float32 x, y, x0, y0, x1, y1, line for each.
+
+    MuPDF writes blanks into gaps. Where text runs from right to left it takes for gaps what an ActualText covers;
+    there those blanks are left out, if the page has blanks of its own.
+    """
+    found: list[str] = []
+    table = array("f")
+    lines = [
+        line for block in pymupdf.TextPage(text_page).extractRAWDICT()["blocks"] for line in block.get("lines", ())
+    ]
+    characters = [[c for span in line["spans"] for c in span["chars"]] for line in lines]
+    turned = runs_right_to_left("".join(c["c"][:1] for line in characters for c in line))
+    spaced = turned and any(c["c"] == " " and not c["synthetic"] for line in characters for c in line)
+    for number, line in enumerate(characters):
+        for character in line:
+            if spaced and character["synthetic"]:
+                continue
+            found.append(character["c"][:1])
+            table.extend((*character["origin"], *character["bbox"], number))
+    return "".join(found), table.tobytes()
+
+
+def _has_right_to_left(written: bytes) -> bool:
+    return not written.isascii() and runs_right_to_left(written.decode("utf-8", "replace"))
 
 
 def _image_boxes(text_page: Any, limits: Limits) -> list[list[float]]:

@@ -1,9 +1,8 @@
 """Regions in reading order by recursive cuts: across the page first, then between columns.
 
-The classic X-Y cut, for lines as for regions: where a blank band runs across all of
-them, what is above is read before what is below; where one runs down between columns,
-left before right. Parts that overlap both ways keep the order of the file, which is
-the author's.
+The classic X-Y cut, for lines as for regions: where a blank band runs across all of them, what is above is read
+before what is below; where one runs down between columns, left before right, or right before left on pages that
+run so. Parts that overlap both ways keep the order of the file, which is the author's.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from flywheel.document import Box
+from flywheel.text.bidi import Base
 
 TOLERANCE = 1.0  # points two parts may overlap and still be apart
 DEPTH = 40
@@ -27,25 +27,26 @@ class Placed(Protocol):
 Part = TypeVar("Part", bound=Placed)
 
 
-def in_reading_order(parts: Sequence[Part], depth: int = DEPTH) -> list[Part]:
-    """The same parts, reordered."""
+def in_reading_order(parts: Sequence[Part], base: Base = "L", depth: int = DEPTH) -> list[Part]:
+    """The same parts, reordered. `base` is the direction that the page's text runs in."""
     if len(parts) < 2 or depth == 0:
         return list(parts)
-    down, across = _cut(parts, _x), _cut(parts, _y)
+    down, across = _columns(parts, base), _cut(parts, _y)
     groups = _merged_columns(across)
     if len(groups) == 1 or _are_columns(down):
         groups = down if len(down) > 1 else across
     if len(groups) == 1:
         return list(parts)
-    return [part for group in groups for part in in_reading_order(group, depth - 1)]
+    return [part for group in groups for part in in_reading_order(group, base, depth - 1)]
 
 
-def columns(parts: Sequence[Part]) -> list[list[Part]]:
-    """The parts by column, left to right, when every column has several; else all as one."""
+def columns(parts: Sequence[Part], base: Base = "L", *, any_length: bool = False) -> list[list[Part]]:
+    """The parts by column, in reading order, when every column has several or may have `any_length`; else all as
+    one."""
     if max(part.box.x0 for part in parts) < min(part.box.x1 for part in parts) - TOLERANCE:
         return [list(parts)]  # one upright line crosses all of them, so no cut is possible
-    found = _cut(parts, _x)
-    return found if _are_columns(found) else [list(parts)]
+    found = _columns(parts, base)
+    return found if any_length or _are_columns(found) else [list(parts)]
 
 
 def _x(part: Placed) -> tuple[float, float]:
@@ -68,6 +69,12 @@ def _cut(parts: Sequence[Part], span: Callable[[Placed], tuple[float, float]]) -
         groups[-1].append(k)
         end = max(end, high)
     return [[parts[k] for k in sorted(group)] for group in groups]
+
+
+def _columns(parts: Sequence[Part], base: Base) -> list[list[Part]]:
+    """Groups that a cut down the page parts, in the order they are read."""
+    found = _cut(parts, _x)
+    return found[::-1] if base == "R" else found
 
 
 def _are_columns(groups: list[list[Part]]) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flywheel.document import Box, Line, PageFacts, Region
 from flywheel.reasons import Reason
+from flywheel.text.bidi import Base
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class PageText:
     plain: bool = False  # one column of even print, whose regions need no model
     blocks: tuple[tuple[Line, ...], ...] = ()
     images: tuple[Box, ...] = ()
+    base: Base = "L"  # the direction that most of its letters run in: of the order of columns
 
     @property
     def needs_layout(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
-from flywheel.document import Box, Character, DocumentFacts, PageFacts
+from flywheel.document import Character, DocumentFacts, PageFacts
 from flywheel.errors import Rejected
 from flywheel.intake import IMAGES, JPEG, PDF, PNG, READABLE, SNIFFED, TIFF, media_type, sniff
 from flywheel.pdf.arrangement import arranged
@@ -23,7 +23,8 @@ from flywheel.pdf.limits import Limits
 from flywheel.pdf.messages import ConnectionLost, Message
 from flywheel.pdf.process import PdfChild
 from flywheel.pdf.results import PageFailure, PageImage, PageLayout, PageText
-from flywheel.pdf.structure import page_layout, page_text
+from flywheel.pdf.right_to_left import with_own_lines
+from flywheel.pdf.structure import page_characters, page_layout, page_text
 from flywheel.reasons import Reason
 from flywheel.text.cleaning import clean
 
@@ -290,14 +291,8 @@ def _reason(head: dict[str, Any], otherwise: Reason) -> Reason:
 
 
 def _characters(number: int, message: Message) -> list[Character]:
-    """From `text` (one code point a character) and seven floats each: x, y, box, line."""
     del number
-    text: str = message.head["text"]
-    table = np.frombuffer(message.body, dtype=np.float32).reshape(len(text), 7).tolist()
-    return [
-        Character(text=symbol, x=x, y=y, box=Box(x0, y0, x1, y1), line=int(line))
-        for symbol, (x, y, x0, y0, x1, y1, line) in zip(text, table, strict=True)
-    ]
+    return with_own_lines(page_characters(message.head["text"], message.body))
 
 
 def _page_image(number: int, message: Message) -> PageImage:

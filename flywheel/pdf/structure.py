@@ -7,22 +7,27 @@ ValueError or IndexError, which the sandbox turns into the page's failure.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.document import Box, Line, PageFacts
+from flywheel.document import Box, Character, Line, PageFacts
 from flywheel.markup import CATEGORIES
 from flywheel.pdf.arrangement import FULL_PAGE, by_blocks
 from flywheel.pdf.messages import Message
 from flywheel.pdf.plain import plain_regions
 from flywheel.pdf.reading_order import columns
 from flywheel.pdf.results import InkEvidence, PageLayout, PageText
+from flywheel.pdf.right_to_left import as_drawn, parts
+from flywheel.text.bidi import Base, base_direction, runs_right_to_left
+from flywheel.text.ink_order import line_text
 from flywheel.text.scripts import histogram
 
 INK_CONTRAST = 32  # gray levels between paper and ink, of 255
@@ -30,6 +35,7 @@ SAMPLED_PIXELS = 7  # every seventh pixel tells the paper's level
 SUBSET_PREFIX = re.compile(r"^[A-Z]{6}\+")
 SAME_BASELINE = 0.25  # of the font size
 SAME_LINE_GAP = 1.5  # font sizes between two pieces of one line
+WORD_GAP = 0.18  # font sizes between two pieces of a line from right to left that are words apart
 BLANKS = " \t\n\r\u00a0\u3000"
 _DECODER = json.JSONDecoder(strict=False)  # json.loads would make one a page
 
@@ -46,6 +52,7 @@ class Piece:
     baseline: float
     size: float
     vertical: bool
+    characters: list[Character] = field(default_factory=list)  # of pages that run from right to left
 
     @property
     def line(self) -> Line:
@@ -60,6 +67,7 @@ class _Layer:
     rows: list[tuple[Line, float, float]]
     fonts: set[str]
     vertical: bool
+    base: Base
 
 
 def page_text(number: int, message: Message) -> PageText:
@@ -67,13 +75,15 @@ def page_text(number: int, message: Message) -> PageText:
     head = message.head
     width, height = float(head["width"]), float(head["height"])
     text_bytes = int(head["text_bytes"])
-    layer = _layer(_loads(message.body[:text_bytes]), 1 / float(head["scale"]))
+    ink_bytes = int(head["rows"]) * int(head["columns"])
+    characters = page_characters(head["characters"], message.body[text_bytes + ink_bytes :])
+    layer = _layer(_loads(message.body[:text_bytes]), 1 / float(head["scale"]), characters)
     lines = [line for line, _, _ in layer.rows]
     images = tuple(_box(image) for image in head["images"])
     whole = "".join(line.text for line in lines)
-    characters = len(whole) - sum(map(whole.count, BLANKS))
-    ink_map = _ink_map(message.body[text_bytes:], int(head["rows"]), int(head["columns"]))
-    evidence = _evidence(ink_map, float(head["ink_dpi"]), lines, images, characters)
+    count = len(whole) - sum(map(whole.count, BLANKS))
+    ink_map = _ink_map(message.body[text_bytes : text_bytes + ink_bytes], int(head["rows"]), int(head["columns"]))
+    evidence = _evidence(ink_map, float(head["ink_dpi"]), lines, images, count)
     can_be_plain = not images and len(layer.fonts) == 1 and not layer.vertical
     plain = plain_regions(layer.rows, evidence, width, height) if can_be_plain else ()
     facts = PageFacts(
@@ -82,21 +92,33 @@ def page_text(number: int, message: Message) -> PageText:
         height=height,
         rotation=int(head["rotation"]),
         ink=round(np.count_nonzero(ink_map) / ink_map.size, 6) if ink_map.size else 0.0,
-        has_text=characters > 0,
-        image_only=evidence.image_cover >= FULL_PAGE and not (characters and bool(head["visible_text"])),
-        characters=characters,
+        has_text=count > 0,
+        image_only=evidence.image_cover >= FULL_PAGE and not (count and bool(head["visible_text"])),
+        characters=count,
         fonts=tuple(sorted({SUBSET_PREFIX.sub("", font)[:100] for font in layer.fonts if font})),
         scripts=histogram(whole),
     )
     return PageText(
         facts=facts,
-        regions=plain or by_blocks(layer.blocks, images, width * height),
+        regions=plain or by_blocks(layer.blocks, images, width * height, layer.base),
         ink=evidence,
         layout=False,
         plain=bool(plain),
         blocks=layer.blocks,
         images=images,
+        base=layer.base,
     )
+
+
+def page_characters(symbols: str, table: bytes) -> list[Character]:
+    """From one code point a character, and seven floats each: x, y, box, line. On pages with letters that run from
+    right to left the characters are as drawn."""
+    rows = np.frombuffer(table, dtype=np.float32).reshape(len(symbols), 7).tolist()
+    found = [
+        Character(text=symbol, x=x, y=y, box=Box(x0, y0, x1, y1), line=int(line))
+        for symbol, (x, y, x0, y0, x1, y1, line) in zip(symbols, rows, strict=True)
+    ]
+    return as_drawn(found) if runs_right_to_left(symbols) else found
 
 
 def page_layout(number: int, message: Message) -> PageLayout:
@@ -115,32 +137,68 @@ def _loads(written: bytes) -> Any:
     return _DECODER.decode(text)
 
 
-def _layer(data: Any, scale: float) -> _Layer:
-    """Text blocks as lines, in the order of the file; a block of several columns becomes several."""
+def _layer(data: Any, scale: float, characters: Sequence[Character]) -> _Layer:
+    """Text blocks as lines, in the order of the file; a block of several columns becomes several.
+
+    `characters` are the page's where it has letters that run from right to left, else none.
+    """
+    by_line = _by_line(data, characters)
+    base = base_direction("".join(character.text for character in characters))
     blocks: list[tuple[Line, ...]] = []
     rows: list[tuple[Line, float, float]] = []
     fonts: set[str] = set()
-    vertical = False
+    vertical, number = False, 0
     for block in data["blocks"]:
         if block.get("type") != "text":
             continue
         pieces: list[Piece] = []
+        rows_given = 0
         for row in block["lines"]:
             if not (text := str(row["text"])).strip():
                 continue
+            number += 1
             font, box = row["font"], row["bbox"]
             fonts.add(str(font["name"]))
             x, y = box["x"] * scale, box["y"] * scale
             right, low = x + box["w"] * scale, y + box["h"] * scale
             vertical = vertical or bool(row["wmode"])
-            size = font["size"] * scale
-            pieces.append(Piece(text, x, y, right, low, row["y"] * scale, size, bool(row["wmode"])))
+            size, upright = font["size"] * scale, bool(row["wmode"])
+            whole_row = Piece(text, x, y, right, low, row["y"] * scale, size, upright, by_line.get(number, []))
+            pieces.extend(_parted(whole_row))
+            rows_given += 1
         if pieces:
             whole = _joined(pieces)
+            for piece in whole:
+                piece.text = _ordered_text(piece, base)
             lines = [piece.line for piece in whole]
             rows.extend((line, piece.baseline, piece.size) for line, piece in zip(lines, whole, strict=True))
-            blocks.extend(map(tuple, columns(lines)))
-    return _Layer(tuple(blocks), rows, fonts, vertical)
+            blocks.extend(map(tuple, columns(lines, base, any_length=len(pieces) > rows_given)))
+    return _Layer(tuple(blocks), rows, fonts, vertical, base)
+
+
+def _by_line(data: Any, characters: Sequence[Character]) -> dict[int, list[Character]]:
+    """The characters of each line of text, from 1 on; none where they are not those of the same lines."""
+    held: dict[int, list[Character]] = defaultdict(list)
+    for character in characters:
+        held[character.line].append(character)
+    written = [line for line in held.values() if any(not character.text.isspace() for character in line)]
+    rows = (row for block in data["blocks"] if block.get("type") == "text" for row in block["lines"])
+    if sum(bool(str(row["text"]).strip()) for row in rows) != len(written):
+        return {}
+    return dict(enumerate(written, start=1))
+
+
+def _parted(piece: Piece) -> list[Piece]:
+    """A piece that MuPDF carried on across gutters as one piece a column."""
+    found = parts(piece.characters) if piece.characters else []
+    return [piece] if len(found) < 2 else [_part(piece, part) for part in found]
+
+
+def _part(piece: Piece, characters: list[Character]) -> Piece:
+    box = Box.around(character.box for character in characters if not character.text.isspace())
+    text = "".join(character.text for character in characters)
+    baseline, size, upright = piece.baseline, piece.size, piece.vertical
+    return Piece(text, box.x0, box.y0, box.x1, box.y1, baseline, size, upright, characters)
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
@@ -151,15 +209,32 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
         size = max(1.0, last.size, piece.size)
         gap = piece.x0 - last.x1
         level = abs(piece.baseline - last.baseline) <= SAME_BASELINE * size
-        if level and -0.5 * size <= gap <= SAME_LINE_GAP * size and not (piece.vertical or last.vertical):
+        either_way = bool(last.characters) and runs_right_to_left(last.text + piece.text)
+        apart, least = (_apart(last, piece), -math.inf) if either_way else (gap, -0.5 * size)
+        near = least <= apart <= SAME_LINE_GAP * size
+        if level and near and not (piece.vertical or last.vertical):
             blank = "" if last.text.endswith(" ") or gap < 0.1 * size else " "
             last.text += blank + piece.text
+            last.characters += piece.characters
             last.x0, last.y0 = min(last.x0, piece.x0), min(last.y0, piece.y0)
             last.x1, last.y1 = max(last.x1, piece.x1), max(last.y1, piece.y1)
         else:
             whole.append(piece)
             last = piece
     return whole
+
+
+def _apart(one: Piece, other: Piece) -> float:
+    """Points between two pieces, whichever comes first; negative where they overlap."""
+    return max(other.x0 - one.x1, one.x0 - other.x1)
+
+
+def _ordered_text(piece: Piece, base: Base) -> str:
+    """The piece's text in logical order: as it is, or by the places of its characters."""
+    if not piece.characters or not runs_right_to_left(piece.text) or piece.vertical:
+        return piece.text
+    own = base if base == "R" else base_direction(piece.text)
+    return line_text(piece.characters, WORD_GAP * piece.size, own)
 
 
 def _ink_map(gray: bytes, rows: int, width: int) -> NDArray[np.bool_]:

@@ -20,6 +20,9 @@ _REMOVED = re.compile(
     + "]"
 )
 _HYPHEN_AT_END = re.compile("\u00ad\\s*$")
+# Forms of Arabic and Hebrew letters by their place in a word, and ligatures, as old fonts and encodings name them.
+# Left alone are four that people write as signs of their own: U+FDFA to U+FDFD.
+_PRESENTATION_FORMS = re.compile("[\ufb1d-\ufdcf\ufdf0-\ufdf9\ufe70-\ufefc]")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -30,4 +33,14 @@ def clean(text: str) -> str:
         text = _REMOVED.sub("", text)
         text = _BLANKS.sub(" ", text)
     text = text.strip()
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", fold_presentation_forms(text))
+
+
+def fold_presentation_forms(text: str) -> str:
+    """The text with the letters themselves (NFKC) in place of their presentation forms; other characters stay."""
+    return _PRESENTATION_FORMS.sub(_letters, text) if _PRESENTATION_FORMS.search(text) else text
+
+
+def _letters(form: re.Match[str]) -> str:
+    """NFKC; of a vowel sign drawn alone the sign, without the blank that carries it there."""
+    return unicodedata.normalize("NFKC", form.group()).lstrip()

@@ -3,9 +3,10 @@
     TrainingLines(...).epoch(number, start) -> batches     every line once, in an order of its own
     ValidationLines(...).read(recogniser) -> (clean scores, degraded scores)
 
-All randomness comes from (seed, epoch, place in the epoch), so a resumed run sees what the killed one
-would have seen. Lines of like width share a batch. Decoded lines are kept, at the network's height,
-as long as they fit into the recipe's cache.
+Targets stand in visual order (flywheel/text/bidi.py), since CTC aligns them with the image from left to right;
+true texts stay logical, for drawing and for scores. All randomness comes from (seed, epoch, place in the
+epoch), so a resumed run sees what the killed one would have seen. Lines of like width share a batch. Decoded
+lines are kept, at the network's height, as long as they fit into the recipe's cache.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from flywheel.figures import Scores
 from flywheel.recipes import LineRecipe
+from flywheel.text.bidi import to_visual
 from models.line_training.dataset import LineSamples
 from models.line_training.drawn import DrawnLines, can_draw
 from models.recognition.line import batch_of, batches_by_width, prepare
@@ -52,7 +54,7 @@ class TrainingLines:
         self._lines, self._recipe, self._height, self._seed = lines, recipe, height, seed
         ids = {symbol: i + 1 for i, symbol in enumerate(charset)}
         self._texts = [normalise(text) for text in lines.texts]
-        self._targets = [[ids[c] for c in text if c in ids] for text in self._texts]
+        self._targets = [[ids[c] for c in target_of(text) if c in ids] for text in self._texts]
         self._widths = [max(1, round(w * height / max(1, h))) for w, h in lines.sizes]
         self._usable = [
             i for i, target in enumerate(self._targets) if target and SLACK * len(target) <= self._widths[i] / 4
@@ -116,6 +118,11 @@ class TrainingLines:
                 self._cache_left -= cached.nbytes
                 self._cache[index] = cached
         return cached
+
+
+def target_of(text: str) -> str:
+    """The characters that the network is to write for a line, from left to right as their ink stands."""
+    return to_visual(normalise(text))
 
 
 class ValidationLines:

@@ -27,12 +27,11 @@ from flywheel.figures import CurvePoint, Unit
 from flywheel.reasons import Reason
 from flywheel.recipes import LineRecipe
 from models.checkpoint import Manifest, load, save
-from models.line_training.batches import LineBatch, TrainingLines, ValidationLines
+from models.line_training.batches import LineBatch, TrainingLines, ValidationLines, target_of
 from models.line_training.dataset import LineDataset
 from models.line_training.resume import LineTrainingState, newest_state, restore_random, save_state
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
-from models.scores import normalise
 from models.training.job import Progress, TrainingJob, TrainingResult
 from models.training.schedule import schedule
 
@@ -67,7 +66,7 @@ class LineTrainer:
         name = fingerprint(job, recipe, self.dataset_hash)
         state = newest_state(job.resume, name)
         self.charset, self.network = _network(
-            job, recipe, sorted(set("".join(map(normalise, lines.texts)))), state
+            job, recipe, sorted(set("".join(map(target_of, lines.texts)))), state
         )
         self.network.to(job.device)  # before the optimiser is made: its moments lie beside the weights
         height = self.network.config.height

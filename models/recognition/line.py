@@ -4,7 +4,8 @@
     prepare(image, height), batch_of(prepared)            shared with training, so both see alike
 
 Lines are read sorted by width in batches of bounded area, greedily. A character's confidence is the
-highest probability among its frames.
+highest probability among its frames. The network writes from left to right as the ink stands; readings are in
+logical order (flywheel/text/bidi.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
 from flywheel.recipes import NetworkConfig
+from flywheel.text.bidi import logical_places, to_logical
 from models.checkpoint import LoadedCheckpoint, load
 from models.recognition.network import ARCHITECTURE, LineNetwork, frames
 from models.recognition.protocol import Transcription, transcription_of
@@ -100,7 +102,14 @@ class LineRecogniser:
         starts = np.flatnonzero(np.diff(symbols, prepend=-1))  # where a run of one symbol begins
         peaks = np.maximum.reduceat(scores, starts)
         written = [(self._charset[s - 1], p) for s, p in zip(symbols[starts], peaks, strict=True) if s != BLANK]
-        return transcription_of([s for s, _ in written], [float(p) for _, p in written])
+        return transcription_of(*_in_logical_order([s for s, _ in written], [float(p) for _, p in written]))
+
+
+def _in_logical_order(symbols: Sequence[str], probabilities: Sequence[float]) -> tuple[str, list[float]]:
+    """The text that stands so from left to right, and the probability of each of its code points."""
+    shown = "".join(symbols)
+    known = [p for symbol, p in zip(symbols, probabilities, strict=True) for _ in symbol]
+    return to_logical(shown), [known[place] for place in logical_places(shown)]
 
 
 def network_of(checkpoint: LoadedCheckpoint) -> LineNetwork:
