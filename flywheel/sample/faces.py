@@ -70,6 +70,11 @@ def write_faces(directory: Path, names: Iterable[str] = tuple(CUTS)) -> dict[str
     return out
 
 
+def cut_face(data: bytes, name: str) -> bytes:
+    """Another face with CFF outlines, such as the wheel's, cut as `CUTS` says. Raises KeyError for others."""
+    return _Outlines(data).cut(name, CUTS[name])
+
+
 def wheel_font(script: int) -> bytes:
     """The font file that PyMuPDF carries for a script."""
     import pymupdf
