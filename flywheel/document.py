@@ -123,6 +123,8 @@ class TextOrigin(StrEnum):
     PERSON = "person"
 
 
+# Of the characters of a text layer: one that hides more of them was read off the page's image by some program.
+MAINLY_HIDDEN = 0.5
 # Origins whose words were not made by a reader: exams are of these alone.
 TRUE_ORIGINS = frozenset({TextOrigin.TEXT_LAYER, TextOrigin.PERSON})
 _ORIGIN_BY_KIND = {
@@ -234,7 +236,10 @@ class PageFacts:
 
     `width`, `height` in points as shown; `rotation` in degrees (0, 90, 180, 270);
     `ink` the share of dark pixels, 0..1; `image_only` when images cover the page and
-    no visible text is drawn; `fonts` the names used; `scripts` characters by ISO 15924 code.
+    hardly any visible text is drawn; `fonts` the names used; `scripts` characters by ISO 15924 code.
+    `characters` are those that the page shows; or all, where the layer is mainly hidden. `hidden_share`: of all
+    of the layer's characters, those that leave no trace on the page. `turned`: characters that are shown upside
+    down or mirrored. `drawn`: share of the ink that is neither text nor image.
     """
 
     number: int  # 0-based
@@ -247,6 +252,13 @@ class PageFacts:
     characters: int
     fonts: tuple[str, ...] = ()
     scripts: dict[str, int] = dataclasses.field(default_factory=dict)
+    hidden_share: float = 0.0
+    turned: int = 0
+    drawn: float = 0.0
+
+    @property
+    def mainly_hidden(self) -> bool:
+        return self.hidden_share >= MAINLY_HIDDEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +270,7 @@ class Character:
     y: float
     box: Box
     line: int  # index of the text-layer line it came from
+    upright: bool = True  # False for text that stands sideways, upside down or mirrored as the page is shown
 
 
 def encode(label: Label) -> dict[str, Any]:

@@ -36,7 +36,8 @@ class Reason(StrEnum):
 
     # Text layers (the gate)
     NO_TEXT_LAYER = "no_text_layer", "no text layer; the page must be read from its image"
-    IMAGE_WITH_TEXT = "image_with_text", "the page is one image under a text layer of unknown origin"
+    IMAGE_WITH_TEXT = "image_with_text", "an image under a hidden text layer, which some program read off it"
+    TURNED_TEXT = "turned_text", "text that is shown upside down or mirrored"
     GARBLED_CHARACTERS = (
         "garbled_characters",
         "private-use, control or replacement characters in the text layer",

@@ -44,7 +44,8 @@ class Gate:
         return _first(
             lambda: self._blank(page),
             lambda: self._no_text(page),
-            lambda: self._image_with_text(page, raw_counts),
+            lambda: self._hidden(page, raw_counts),
+            lambda: self._turned(page),
             lambda: self._garbled(raw_counts),
             lambda: self._text_without_ink(page, raw_counts),
             lambda: self._too_much_text(page),
@@ -87,12 +88,28 @@ class Gate:
             return _reject(Reason.GARBLED_CHARACTERS, "nothing is left of the text layer once it is cleaned")
         return _reject(Reason.NO_TEXT_LAYER, f"{page.facts.ink:.1%} of the page is ink, no text")
 
-    def _image_with_text(self, page: JudgedPage, counts: RawCounts) -> Verdict | None:
-        if not page.facts.image_only:
-            return None
-        return _reject(
-            Reason.IMAGE_WITH_TEXT, f"{counts.characters} characters, none of them drawn, over an image"
+    def _hidden(self, page: JudgedPage, counts: RawCounts) -> Verdict | None:
+        """A layer that is not to be seen, wholly or in part: read off an image by some program, or never shown."""
+        share = page.facts.hidden_share
+        hidden = share * counts.characters
+        if not page.facts.mainly_hidden:
+            hidden /= 1 - share  # what is counted is the rest
+            if hidden < self._t.bare_count or share < self._t.bare_share:
+                return None
+        pictured = counts.ink is not None and counts.ink.image_cover >= self._t.picture_cover
+        detail = (
+            f"{hidden:.0f} characters ({share:.0%}) stand where there is no ink of theirs: not drawn, covered,"
+            f" or in the colour of the paper; {page.facts.ink:.3%} of the page is ink"
         )
+        return _reject(Reason.IMAGE_WITH_TEXT if pictured else Reason.TEXT_WITHOUT_INK, detail)
+
+    def _turned(self, page: JudgedPage) -> Verdict | None:
+        turned, characters = page.facts.turned, page.facts.characters
+        if turned < self._t.turned_share * characters or not turned:
+            return None
+        if turned < self._t.turned_count and 2 * turned < characters:
+            return None
+        return _reject(Reason.TURNED_TEXT, f"{turned} of {characters} characters are upside down or mirrored")
 
     def _garbled(self, counts: RawCounts) -> Verdict | None:
         share = counts.garbage / counts.characters if counts.characters else 0.0

@@ -13,8 +13,11 @@ class Thresholds:
     speck_per_character: float = 2.0  # unless each character of its text has this much
     garbage_share: float = 0.01
     garbage_count: int = 3
-    bare_share: float = 0.1  # characters on lines without any ink
+    bare_share: float = 0.1  # characters that are hidden, or on lines without any ink
     bare_count: int = 8
+    picture_cover: float = 0.05  # a hidden layer was read off an image that covers this much of the page
+    turned_share: float = 0.1  # characters upside down or mirrored
+    turned_count: int = 3
     ink_per_character: float = 0.35  # a 3-point letter covers about one
     expected_share: float = 0.5  # letters in a script of the declared language
     few_letters: int = 8  # fewer are a page number ("xii") or an initial, whatever the language,

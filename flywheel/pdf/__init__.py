@@ -6,7 +6,7 @@ messages    between the two
 structure   a page's answer -> lines, ink evidence, facts
 arrangement lines -> regions in reading order; plain: pages whose regions need no model
 results     facts, text, images and failures
-child, documents, pages, layout, refusal      run inside the child, and nowhere else
+child, documents, pages, glyphs, suspicion, layout, refusal      run inside the child, and nowhere else
 """
 
 from flywheel.pdf.arrangement import arranged

@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
-from flywheel.document import Kind, Label, Line, Region
+from flywheel.document import Kind, Label, Line, Region, TextOrigin
 from flywheel.pdf.results import InkEvidence, PageText
 from flywheel.text.cleaning import clean
 from flywheel.text.scripts import PRIVATE, UNKNOWN, script_of, script_of_counts
@@ -53,6 +53,7 @@ def label(page: PageText, language: str | None = None) -> tuple[Label, RawCounts
         regions=tuple(region for region in regions if region.lines or region.category == "picture"),
         script=script_of_counts(page.facts.scripts, language),
         language=language,
+        origin=TextOrigin.OCR_LAYER if page.facts.mainly_hidden else TextOrigin.TEXT_LAYER,
     )
     return made, count(page)
 

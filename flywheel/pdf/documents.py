@@ -1,7 +1,7 @@
 """Documents inside the child: opened, checked, and recovered as far as they are damaged.
 
-The only modules that import pymupdf are this one, pages.py and layout.py, and they run
-in the child alone.
+The only modules that import pymupdf are this one, pages.py, glyphs.py, suspicion.py and
+layout.py, and they run in the child alone.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any
 
 HEADER = struct.Struct("!II")
 REQUEST_BYTES = 16 << 20
+_LAYER = json.JSONDecoder(strict=False)  # json.loads would make one a page
 
 
 class ConnectionLost(Exception):
@@ -54,6 +55,15 @@ def receive(wire: socket.socket, deadline: float | None = None, limit: int = REQ
     if not isinstance(head, dict):
         raise ConnectionLost("a message that is no object")
     return Message(head, bytes(_exactly(wire, body_length, deadline)))
+
+
+def parsed(written: bytes) -> Any:
+    """The text layer as MuPDF writes it in JSON; its strings may hold lone surrogates and controls."""
+    try:
+        text = written.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        text = written.decode("utf-8", "replace")
+    return _LAYER.decode(text)
 
 
 def _exactly(wire: socket.socket, size: int, deadline: float | None) -> bytearray:

@@ -8,14 +8,18 @@ the interpretation itself.)
 
 from __future__ import annotations
 
-from array import array
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pymupdf
 from pymupdf import mupdf
 
+from flywheel.pdf import glyphs, suspicion
 from flywheel.pdf.limits import Limits
+from flywheel.pdf.messages import parsed
 from flywheel.pdf.refusal import Refusal
 from flywheel.reasons import Reason
 from flywheel.text.bidi import runs_right_to_left
@@ -55,25 +59,66 @@ def check_image(page: Any, limits: Limits) -> None:
 
 def text(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
     """Head with geometry and images; bodies: MuPDF's text JSON, then the small gray rendering, and on a page with
-    letters that run from right to left its characters, for whose order the JSON is no help."""
+    letters that run from right to left its characters, for whose order the JSON is no help.
+
+    The text is what is seen, each character once (`flywheel.pdf.glyphs`). `hidden_share` is that of the characters
+    which are not seen; of a layer that is mainly hidden all is kept. `turned` characters stand upside down.
+    """
     del request
+    layer = _layer(page, limits)
+    written = layer.written
+    if layer.kept is not None:
+        masked = glyphs.as_layer(layer.glyphs(), layer.kept.mask, JSON_SCALE)
+        written = json.dumps(masked, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    symbols, places = _characters(layer) if _has_right_to_left(written) else ("", b"")
+    head = _head(page) | {
+        "characters": symbols,
+        "text_bytes": len(written),
+        "scale": JSON_SCALE,
+        "images": layer.images,
+        "hidden_share": layer.kept.hidden / max(layer.kept.total, 1) if layer.kept else 0.0,
+        "turned": layer.kept.turned if layer.kept else 0,
+        "ink_dpi": layer.dpi,
+        "rows": layer.small.height,
+        "columns": layer.small.width,
+    }
+    return head, written, layer.small.samples, places
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A page's text as MuPDF tells it, its images, and a small gray rendering of the page.
+
+    `kept` says which of the `glyphs` the label is made of; None where it is all of them.
+    """
+
+    text_page: Any
+    written: bytes
+    images: list[list[float]]
+    small: Any
+    dpi: float
+    taken_apart: glyphs.Glyphs | None
+    kept: glyphs.Kept | None
+
+    def glyphs(self) -> glyphs.Glyphs:
+        return self.taken_apart or glyphs.read(self.text_page)
+
+
+def _layer(page: Any, limits: Limits) -> _Layer:
     display_list = page.get_displaylist()
     text_page = display_list.get_textpage(FLAGS)
     written = _text_json(text_page)
     images = _image_boxes(text_page, limits) if b'"type":"image"' in written else []
     small, dpi = _gray(display_list, page.rect, INK_DPI, INK_PIXELS)
-    symbols, places = _characters(text_page) if _has_right_to_left(written) else ("", b"")
-    head = _head(page) | {
-        "characters": symbols,
-        "text_bytes": len(written),
-        "scale": JSON_SCALE,
-        "images": images,
-        "visible_text": not images or _draws_text(page),
-        "ink_dpi": dpi,
-        "rows": small.height,
-        "columns": small.width,
-    }
-    return head, written, small.samples, places
+    rows = [row for block in parsed(written)["blocks"] for row in block.get("lines", ()) if row["text"].strip()]
+    found = what = None
+    if rows:
+        bare = glyphs.without_text(display_list, pymupdf.Matrix(dpi / 72, dpi / 72), small)
+        pictures = small.samples, bare, small.height, dpi
+        if suspicion.is_suspect(rows, JSON_SCALE, images, *pictures) or suspicion.colour_changes(text_page):
+            found = glyphs.read(text_page)
+            what = glyphs.kept(found, display_list, page.rect)
+    return _Layer(text_page, written, images, small, dpi, found, what)
 
 
 def layout(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
@@ -85,10 +130,10 @@ def layout(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...
 
 
 def characters(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
-    """Head with the characters as one string; body: float32 x, y, x0, y0, x1, y1, line for each."""
-    del request, limits
-    text_page = page.get_displaylist().get_textpage(FLAGS & ~mupdf.FZ_STEXT_PRESERVE_IMAGES)
-    symbols, places = _characters(text_page)
+    """Head with the characters that `text` keeps as one string; body: float32 x, y, x0, y0, x1, y1, line, upright
+    for each."""
+    del request
+    symbols, places = _characters(_layer(page, limits))
     return _head(page) | {"text": symbols}, places
 
 
@@ -127,27 +172,22 @@ def _text_json(text_page: Any) -> bytes:
     return bytes(buffer.fz_buffer_extract())
 
 
-def _characters(text_page: Any) -> tuple[str, bytes]:
-    """The characters, and float32 x, y, x0, y0, x1, y1, line for each.
+def _characters(layer: _Layer) -> tuple[str, bytes]:
+    """The characters, and float32 x, y, x0, y0, x1, y1, line, upright for each.
 
     MuPDF writes blanks into gaps. Where text runs from right to left it takes for gaps what an ActualText covers;
     there those blanks are left out, if the page has blanks of its own.
     """
-    found: list[str] = []
-    table = array("f")
-    lines = [
-        line for block in pymupdf.TextPage(text_page).extractRAWDICT()["blocks"] for line in block.get("lines", ())
-    ]
-    characters = [[c for span in line["spans"] for c in span["chars"]] for line in lines]
-    turned = runs_right_to_left("".join(c["c"][:1] for line in characters for c in line))
-    spaced = turned and any(c["c"] == " " and not c["synthetic"] for line in characters for c in line)
-    for number, line in enumerate(characters):
-        for character in line:
-            if spaced and character["synthetic"]:
-                continue
-            found.append(character["c"][:1])
-            table.extend((*character["origin"], *character["bbox"], number))
-    return "".join(found), table.tobytes()
+    found = layer.glyphs()
+    mask = np.ones(len(found.symbols), dtype=bool) if layer.kept is None else layer.kept.mask
+    own_blanks = any(
+        s == " " and not made for s, made in zip(found.symbols, found.synthetic.tolist(), strict=True)
+    )
+    if own_blanks and runs_right_to_left("".join(found.symbols)):
+        mask = mask & ~found.synthetic
+    columns = (found.origins, found.boxes, found.lines[:, None], found.upright[:, None])
+    table = np.hstack([column[mask] for column in columns]).astype(np.float32)
+    return "".join(s for s, wanted in zip(found.symbols, mask.tolist(), strict=True) if wanted), table.tobytes()
 
 
 def _has_right_to_left(written: bytes) -> bool:
@@ -162,11 +202,6 @@ def _image_boxes(text_page: Any, limits: Limits) -> list[list[float]]:
             raise Refusal(Reason.IMAGE_LIMIT, f"an image of {info['width']} x {info['height']} pixels")
         boxes.append([round(float(v), 2) for v in info["bbox"]])
     return boxes
-
-
-def _draws_text(page: Any) -> bool:
-    """True when any text is painted; a recognised scan's text layer is there to be searched, not seen."""
-    return any(kind in ("fill-text", "stroke-text") for kind, *_ in page.get_bboxlog())
 
 
 def _gray(display_list: Any, rect: Any, dpi: float, pixels: int) -> tuple[Any, float]:

@@ -113,7 +113,9 @@ class Sandbox:
             yield message if isinstance(message, PageFailure) else _decoded(page_layout, number, message)
 
     def characters(self, path: Path, number: int) -> list[Character]:
-        """Each character of the page's text layer with its origin on the baseline, as shown.
+        """Each character of the page's text layer that is seen, once, with its origin on the baseline, as shown.
+
+        Of a layer that is mainly hidden all characters, as its label has them.
 
         Raises Rejected with the page's reason when the page cannot be read.
         """

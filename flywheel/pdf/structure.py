@@ -6,7 +6,6 @@ ValueError or IndexError, which the sandbox turns into the page's failure.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -18,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.document import Box, Character, Line, PageFacts
+from flywheel.document import MAINLY_HIDDEN, Box, Character, Line, PageFacts
 from flywheel.markup import CATEGORIES
 from flywheel.pdf.arrangement import FULL_PAGE, by_blocks
-from flywheel.pdf.messages import Message
+from flywheel.pdf.messages import Message, parsed
 from flywheel.pdf.plain import plain_regions
 from flywheel.pdf.reading_order import columns
 from flywheel.pdf.results import InkEvidence, PageLayout, PageText
@@ -37,7 +36,6 @@ SAME_BASELINE = 0.25  # of the font size
 SAME_LINE_GAP = 1.5  # font sizes between two pieces of one line
 WORD_GAP = 0.18  # font sizes between two pieces of a line from right to left that are words apart
 BLANKS = " \t\n\r\u00a0\u3000"
-_DECODER = json.JSONDecoder(strict=False)  # json.loads would make one a page
 
 
 @dataclass(slots=True)
@@ -77,13 +75,14 @@ def page_text(number: int, message: Message) -> PageText:
     text_bytes = int(head["text_bytes"])
     ink_bytes = int(head["rows"]) * int(head["columns"])
     characters = page_characters(head["characters"], message.body[text_bytes + ink_bytes :])
-    layer = _layer(_loads(message.body[:text_bytes]), 1 / float(head["scale"]), characters)
+    layer = _layer(parsed(message.body[:text_bytes]), 1 / float(head["scale"]), characters)
     lines = [line for line, _, _ in layer.rows]
     images = tuple(_box(image) for image in head["images"])
     whole = "".join(line.text for line in lines)
     count = len(whole) - sum(map(whole.count, BLANKS))
     ink_map = _ink_map(message.body[text_bytes : text_bytes + ink_bytes], int(head["rows"]), int(head["columns"]))
     evidence = _evidence(ink_map, float(head["ink_dpi"]), lines, images, count)
+    hidden_share = float(head["hidden_share"])
     can_be_plain = not images and len(layer.fonts) == 1 and not layer.vertical
     plain = plain_regions(layer.rows, evidence, width, height) if can_be_plain else ()
     facts = PageFacts(
@@ -93,8 +92,11 @@ def page_text(number: int, message: Message) -> PageText:
         rotation=int(head["rotation"]),
         ink=round(np.count_nonzero(ink_map) / ink_map.size, 6) if ink_map.size else 0.0,
         has_text=count > 0,
-        image_only=evidence.image_cover >= FULL_PAGE and not (count and bool(head["visible_text"])),
+        image_only=evidence.image_cover >= FULL_PAGE and (not count or hidden_share >= MAINLY_HIDDEN),
         characters=count,
+        hidden_share=hidden_share,
+        turned=int(head["turned"]),
+        drawn=round(max(0.0, 1 - evidence.in_text - evidence.in_images), 4) if ink_map.any() else 0.0,
         fonts=tuple(sorted({SUBSET_PREFIX.sub("", font)[:100] for font in layer.fonts if font})),
         scripts=histogram(whole),
     )
@@ -111,12 +113,12 @@ def page_text(number: int, message: Message) -> PageText:
 
 
 def page_characters(symbols: str, table: bytes) -> list[Character]:
-    """From one code point a character, and seven floats each: x, y, box, line. On pages with letters that run from
+    """From one code point a character, and eight floats each: x, y, box, line, upright. On pages with letters that run from
     right to left the characters are as drawn."""
-    rows = np.frombuffer(table, dtype=np.float32).reshape(len(symbols), 7).tolist()
+    rows = np.frombuffer(table, dtype=np.float32).reshape(len(symbols), 8).tolist()
     found = [
-        Character(text=symbol, x=x, y=y, box=Box(x0, y0, x1, y1), line=int(line))
-        for symbol, (x, y, x0, y0, x1, y1, line) in zip(symbols, rows, strict=True)
+        Character(text=symbol, x=x, y=y, box=Box(x0, y0, x1, y1), line=int(line), upright=upright > 0)
+        for symbol, (x, y, x0, y0, x1, y1, line, upright) in zip(symbols, rows, strict=True)
     ]
     return as_drawn(found) if runs_right_to_left(symbols) else found
 
@@ -127,14 +129,6 @@ def page_layout(number: int, message: Message) -> PageLayout:
     if unknown := {category for _, category in regions} - CATEGORIES:
         raise ValueError(f"no such category: {unknown}")
     return PageLayout(number, regions)
-
-
-def _loads(written: bytes) -> Any:
-    try:
-        text = written.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        text = written.decode("utf-8", "replace")
-    return _DECODER.decode(text)
 
 
 def _layer(data: Any, scale: float, characters: Sequence[Character]) -> _Layer:

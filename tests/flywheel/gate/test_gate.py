@@ -99,7 +99,46 @@ def test_a_scan_under_an_invisible_text_layer_is_an_image_with_text(sandbox: San
             draw.write_lines(book, [draw.latin_line(random.Random(k)) for k in range(20)], y=66, pitch=34)
 
     path = draw.book_of(tmp_path / "a.pdf", recognised)
-    expect(verdict(sandbox, path), Reason.IMAGE_WITH_TEXT, "none of them drawn")
+    expect(verdict(sandbox, path), Reason.IMAGE_WITH_TEXT, "(100%) stand where there is no ink of theirs")
+
+
+def test_a_stamp_makes_no_text_layer_of_a_hidden_one(sandbox: Sandbox, tmp_path: Path) -> None:
+    def recognised(book: draw.FPDF) -> None:
+        draw.write_lines(book, LINES)
+        book.image(draw.scan(), 0, 0, *draw.A4)
+        book.text(200, 830, "Scanned by the library of paper")
+
+    path = draw.book_of(tmp_path / "a.pdf", recognised)
+    expect(verdict(sandbox, path), Reason.IMAGE_WITH_TEXT, "stand where there is no ink of theirs")
+
+
+def test_a_few_hidden_characters_are_left_out_of_a_sound_page(sandbox: Sandbox, tmp_path: Path) -> None:
+    def sound(book: draw.FPDF) -> None:
+        draw.write_lines(book, LINES)
+        with draw.invisible(book):
+            book.text(60, 700, "page 17 of a scan")
+
+    assert verdict(sandbox, draw.book_of(tmp_path / "a.pdf", sound)).accepted
+
+
+@pytest.mark.parametrize("matrix", ["-1 0 0 -1 550 800", "1 0 0 -1 50 800", "-1 0 0 1 550 100"])
+def test_a_page_that_is_shown_upside_down_or_mirrored_is_no_label(
+    sandbox: Sandbox, tmp_path: Path, matrix: str
+) -> None:
+    shown = "".join(f"({line}) Tj 0 -16 Td " for line in LINES)
+    content = f"q {matrix} cm BT /F 10 Tf 10 380 Td {shown} ET Q".encode()
+    path = tmp_path / "a.pdf"
+    path.write_bytes(draw.small_pdf(content, box=b"0 0 600 900"))
+    expect(verdict(sandbox, path), Reason.TURNED_TEXT, "upside down or mirrored")
+
+
+def test_an_answer_printed_upside_down_does_not_condemn_its_page(sandbox: Sandbox, tmp_path: Path) -> None:
+    def puzzle(book: draw.FPDF) -> None:
+        draw.write_lines(book, LINES)
+        with book.rotation(180, 300, 700):
+            book.text(300, 700, "the answer is seven")
+
+    assert verdict(sandbox, draw.book_of(tmp_path / "a.pdf", puzzle)).accepted
 
 
 def test_a_stamp_on_a_scan_is_no_label_of_it(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""Signs, cheap to see, that a page's text layer needs a closer look, inside the child.
+
+Looked at are MuPDF's own lines, a small rendering of the page with its text and without, and where colours change.
+A page of black text on paper gives no sign. One that does is taken apart by character (`flywheel.pdf.glyphs`),
+which decides; a sign alone means nothing.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pymupdf import mupdf
+
+from flywheel.pdf.glyphs import difference
+
+TRACE = 6  # gray levels by which a line's ink must show in the small rendering, of 255
+GAP = 1.3  # font sizes without a trace inside a line
+GAP_PIXELS = 2
+OVERLAP = 0.2  # of the smaller of two lines' boxes
+DOUBLED = 0.3  # of the characters that are as the one before them
+AT_END = 0.25  # of a line's box: a line begins at its left and stands on its lower edge
+SPAN = re.compile(rb'<span style="([^"]*)">(.*?)</span>')  # bold and italic stand inside
+LINES = 600  # pages of more are looked at closely: to compare each with each would take as long
+
+Rows = list[dict[str, Any]]
+
+
+def is_suspect(
+    rows: Rows, scale: float, images: list[list[float]], whole: bytes, bare: bytes, height: int, dpi: float
+) -> bool:
+    """True when characters may be hidden, drawn twice or turned.
+
+    `rows` are the lines that are not blank, in integers of `scale` a point; `whole` and `bare` gray renderings of
+    `height` rows with the text and without.
+    """
+    if not rows:
+        return False
+    if len(rows) > LINES:
+        return True
+    table = np.array(
+        [
+            (
+                *map(row["bbox"].__getitem__, ("x", "y", "w", "h")),
+                row["x"],
+                row["y"],
+                row["font"]["size"],
+                row["wmode"],
+            )
+            for row in rows
+        ],
+        dtype=np.float64,
+    )
+    table[:, :7] /= scale
+    boxes = np.column_stack((table[:, :2], table[:, :2] + table[:, 2:4]))
+    return bool(
+        _any_turned(table)
+        or _any_overlap(boxes)
+        or _any_overlap(boxes, np.array(images, dtype=np.float64).reshape(-1, 4))
+        or _any_untraced(boxes, table[:, 6], difference(whole, bare, height), dpi)
+        or _is_doubled("".join(row["text"] for row in rows))
+    )
+
+
+def colour_changes(text_page: Any) -> bool:
+    """True when colour or opacity change within a line."""
+    buffer = mupdf.fz_new_buffer(1 << 14)
+    output = mupdf.FzOutput(buffer)
+    output.fz_print_stext_page_as_html(text_page, 0)
+    output.fz_close_output()
+    for line in bytes(buffer.fz_buffer_extract()).split(b"\n"):
+        if line.count(b"<span") > 1 and _changes(SPAN.findall(line)):
+            return True
+    return False
+
+
+def _changes(spans: list[tuple[bytes, bytes]]) -> bool:
+    """True when text, blanks aside, is of two colours; or of one style in two spans: opacity differs."""
+    inked = [bool(text.strip()) for _, text in spans]
+    colours = {style.partition(b"color:")[2] for (style, _), ink in zip(spans, inked, strict=True) if ink}
+    styles = [style for style, _ in spans]
+    return len(colours) > 1 or any(
+        one == other and one_inked and other_inked
+        for (one, other), (one_inked, other_inked) in zip(pairwise(styles), pairwise(inked), strict=True)
+    )
+
+
+def _any_turned(table: NDArray[np.float64]) -> bool:
+    """A line that begins at its right end, stands on its upper edge, or is set upwards or downwards."""
+    x, y, width, height, first, baseline, size, vertical = table.T
+    backwards = (width > size) & (first > x + (1 - AT_END) * width)
+    upside_down = baseline < y + AT_END * height
+    sideways = (height > 2 * width) & (height > 2 * size)
+    return bool(((backwards | upside_down | sideways) & (vertical == 0)).any())
+
+
+def _any_overlap(boxes: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> bool:
+    """Boxes that share much of their area with one another, or any with `others`."""
+    second = boxes if others is None else others
+    if not len(second):
+        return False
+    low = np.maximum(boxes[:, None, :2], second[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], second[None, :, 2:])
+    side = (high - low).clip(min=0)
+    shared = side[:, :, 0] * side[:, :, 1]
+    if others is not None:
+        return bool((shared > 0).any())
+    areas = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-6)
+    shared[np.diag_indices(len(boxes))] = 0
+    return bool((shared > OVERLAP * np.minimum(areas[:, None], areas[None, :])).any())
+
+
+def _any_untraced(
+    boxes: NDArray[np.float64], sizes: NDArray[np.float64], trace: NDArray[np.uint8], dpi: float
+) -> bool:
+    """A line that has no ink of its own for a stretch of more than a letter."""
+    inked = trace >= TRACE
+    scale = dpi / 72
+    bounds = np.column_stack((np.floor(boxes[:, :2] * scale), np.ceil(boxes[:, 2:] * scale)))
+    bounds = bounds.clip(0, [trace.shape[1], trace.shape[0]] * 2).astype(np.int64)
+    for (x0, y0, x1, y1), size in zip(bounds.tolist(), (sizes * scale).tolist(), strict=True):
+        columns = inked[y0:y1, x0:x1].any(axis=0).tobytes()
+        if not any(columns) or b"\0" * (int(GAP * size) + GAP_PIXELS) in columns:
+            return True
+    return False
+
+
+def _is_doubled(text: str) -> bool:
+    return bool(sum(map(operator.eq, text, text[1:])) > DOUBLED * len(text))
