@@ -42,6 +42,10 @@ class Reason(StrEnum):
         "garbled_characters",
         "private-use, control or replacement characters in the text layer",
     )
+    LEGACY_ENCODING = (
+        "legacy_encoding",
+        "Latin letters and signs in place of another script, from a font with an encoding of its own",
+    )
     WRONG_SCRIPT = "wrong_script", "the text is in another script than the declared language uses"
     FOREIGN_LETTERS = "foreign_letters", "letters of another script stand inside words"
     TEXT_WITHOUT_INK = "text_without_ink", "text where the page shows no ink"

@@ -9,7 +9,7 @@ label is judged anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flywheel.document import Label, Outcome, PageFacts, PageReading, Verdict
 from flywheel.gate.letters import can_mix, mixed_words
@@ -20,7 +20,8 @@ from flywheel.markup import DROPPED, Fault
 from flywheel.pdf.coarse import RawCounts
 from flywheel.pdf.results import InkEvidence
 from flywheel.reasons import Reason
-from flywheel.text.orthography import check
+from flywheel.text.legacy import legacy_words
+from flywheel.text.orthography import check, missing_signs
 from flywheel.text.scripts import expected
 
 Check = Callable[[], Verdict | None]
@@ -52,6 +53,7 @@ class Gate:
             lambda: self._uncovered_image(ink),
             lambda: self._wrong_script(page, language),
             lambda: self._foreign_letters(page),
+            lambda: self._legacy_encoding(page),
             lambda: self._bad_orthography(page),
             lambda: self._drawn(page, ink),
         )
@@ -113,11 +115,17 @@ class Gate:
 
     def _garbled(self, counts: RawCounts) -> Verdict | None:
         share = counts.garbage / counts.characters if counts.characters else 0.0
-        if counts.garbage < self._t.garbage_count or share < self._t.garbage_share:
+        if not self._is_garbled(counts.garbage, counts.characters):
             return None
         kinds = ("private_use", "control", "replacement", "surrogate", "unassigned")
         seen = ", ".join(f"{getattr(counts, k)} {k.replace('_', '-')}" for k in kinds if getattr(counts, k))
         return _reject(Reason.GARBLED_CHARACTERS, f"{seen} of {counts.characters} characters ({share:.1%})")
+
+    def _is_garbled(self, garbage: int, characters: int) -> bool:
+        """By share; on a page of few characters a single odd one is forgiven, unless it is all there is."""
+        if garbage >= self._t.garbage_count and garbage >= self._t.garbage_share * characters:
+            return True
+        return garbage > 0 and (2 * garbage > characters or garbage - 1 > self._t.odd_share * characters)
 
     def _text_without_ink(self, page: JudgedPage, counts: RawCounts) -> Verdict | None:
         if (from_nothing := self._read_from_nothing(page)) is not None:
@@ -171,6 +179,20 @@ class Gate:
         """Too few letters to tell a language by, and nothing else on the page that they stand for."""
         return letters < self._t.few_letters and page.ink_area <= self._t.few_ink * page.characters
 
+    def _legacy_encoding(self, page: JudgedPage) -> Verdict | None:
+        """Latin letters and signs that a font of another script, or the wrong code page, left in the layer."""
+        if "Latn" not in page.scripts:
+            return None
+        found = legacy_words(page.text)
+        strange = len(found.strange)
+        many = strange >= self._t.strange_count and strange >= self._t.strange_share * found.words
+        if many or (strange and 2 * strange >= found.words):
+            return _legacy(found.words, found.strange)
+        capitals = len(found.capitals)
+        if capitals >= self._t.capitals_count and capitals >= self._t.capitals_share * found.words:
+            return _legacy(found.words, found.capitals)
+        return None
+
     def _foreign_letters(self, page: JudgedPage) -> Verdict | None:
         if not can_mix(page.scripts):
             return None
@@ -185,6 +207,9 @@ class Gate:
             found = check(page.text, script)
             if found.wrong >= self._t.wrong_count and found.rate >= self._t.wrong_share:
                 detail = f"{found.wrong} of {found.units} letter groups: {' '.join(found.examples)}"
+                return _reject(Reason.BAD_ORTHOGRAPHY, detail)
+            if lost := missing_signs(page.text, script):
+                detail = f"{lost.count} of the signs {' '.join(lost.signs)} on {lost.letters} letters, far too few"
                 return _reject(Reason.BAD_ORTHOGRAPHY, detail)
         return None
 
@@ -277,6 +302,11 @@ class Gate:
         low = confidence < self._t.low_confidence
         outcome = Outcome.REJECTED if low else Outcome.REVIEW
         return Verdict(outcome, Reason.LOW_CONFIDENCE, f"mean confidence {confidence:.2f}")
+
+
+def _legacy(words: int, strange: Sequence[str]) -> Verdict:
+    examples = " ".join(word[:30] for word in strange[:3])
+    return _reject(Reason.LEGACY_ENCODING, f"{len(strange)} of {words} words are no language's: {examples}")
 
 
 def _first(*checks: Check) -> Verdict:

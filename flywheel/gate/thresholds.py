@@ -13,6 +13,7 @@ class Thresholds:
     speck_per_character: float = 2.0  # unless each character of its text has this much
     garbage_share: float = 0.01
     garbage_count: int = 3
+    odd_share: float = 0.1  # of a few characters, those beyond the first that are garbage
     bare_share: float = 0.1  # characters that are hidden, or on lines without any ink
     bare_count: int = 8
     picture_cover: float = 0.05  # a hidden layer was read off an image that covers this much of the page
@@ -22,6 +23,10 @@ class Thresholds:
     expected_share: float = 0.5  # letters in a script of the declared language
     few_letters: int = 8  # fewer are a page number ("xii") or an initial, whatever the language,
     few_ink: float = 100.0  # where the page shows no more ink than this for each
+    strange_share: float = 0.1  # words of letters and signs that no language sets together
+    strange_count: int = 3
+    capitals_share: float = 0.25  # words with a capital after a small letter
+    capitals_count: int = 6
     foreign_share: float = 0.01  # words that mix scripts
     foreign_count: int = 3
     wrong_share: float = 0.005  # impossible letter combinations

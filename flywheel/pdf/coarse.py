@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flywheel.document import Kind, Label, Line, Region, TextOrigin
@@ -19,14 +20,16 @@ from flywheel.text.scripts import PRIVATE, UNKNOWN, script_of, script_of_counts
 PRODUCER = "fitz"
 BULLETS_START = 0xF000  # symbol fonts map their glyphs to U+F000-F0FF
 BULLETS_END = 0xF0FF
+BULLET_KINDS = 3  # different bullets on a page; more are letters
+BULLET_SHARE = 0.1  # of the characters
 
 
 @dataclass(frozen=True, slots=True)
 class RawCounts:
     """Characters of the uncleaned text layer, blanks left out, and how text and ink lie together.
 
-    `private_use` leaves out symbol-font bullets that stand alone at the start of a line:
-    a readable text may have those.
+    `private_use` leaves out symbol-font bullets that stand alone at the start of a line, as long as they are of
+    few kinds and the text behind them is much longer: a readable text may have those.
     """
 
     characters: int
@@ -68,7 +71,7 @@ def count(page: PageText) -> RawCounts:
         kinds[_kind(symbol)] += number
     return RawCounts(
         characters=kinds.total() - kinds["blank"],
-        private_use=kinds["private_use"] - sum(_is_bullet(line) for line in lines),
+        private_use=kinds["private_use"] - _bullets(lines, kinds.total() - kinds["blank"]),
         control=kinds["control"],
         replacement=kinds["replacement"],
         surrogate=kinds["surrogate"],
@@ -86,6 +89,13 @@ def _kind(symbol: str) -> str:
     if symbol == "\ufffd":
         return "replacement"
     return _KINDS.get(unicodedata.category(symbol)) or ("unassigned" if script_of(symbol) == UNKNOWN else "text")
+
+
+def _bullets(lines: Sequence[str], characters: int) -> int:
+    """The number of bullets on the page; 0 where they are too many, or of too many kinds, to be any."""
+    found = [line[0] for line in lines if _is_bullet(line)]
+    sound = len(set(found)) <= BULLET_KINDS and len(found) <= BULLET_SHARE * characters
+    return len(found) if sound else 0
 
 
 def _is_bullet(line: str) -> bool:

@@ -180,6 +180,18 @@ def test_controls_are_garbage_too_and_one_stray_character_is_not() -> None:
     assert GATE.judge_coarse(good, FACTS, coarse.RawCounts(characters=2000, private_use=9), "en").accepted
 
 
+@pytest.mark.parametrize(
+    ("garbage", "characters", "garbled"),
+    [(1, 1, True), (2, 2, True), (1, 3, False), (2, 5, True), (1, 10, False), (2, 20, False), (2, 12, False)],
+)
+def test_a_label_of_little_but_garbage_is_garbled_and_a_single_odd_character_is_not(
+    garbage: int, characters: int, garbled: bool
+) -> None:
+    counts = coarse.RawCounts(characters=characters, replacement=garbage)
+    found = GATE.judge_coarse(reading(LINES, None).label, FACTS, counts, "en")
+    assert (found.reason is Reason.GARBLED_CHARACTERS) == garbled
+
+
 def test_text_in_another_script_than_the_language_is_wrong(sandbox: Sandbox, tmp_path: Path) -> None:
     draw.latin_pdf(tmp_path / "a.pdf")
     expect(verdict(sandbox, tmp_path / "a.pdf", "bo"), Reason.WRONG_SCRIPT, "0 of", "Tibt", "Latn")

@@ -54,8 +54,22 @@ def test_garbage_is_counted_before_it_is_cleaned_away() -> None:
 
 
 def test_a_bullet_from_a_symbol_font_is_no_garbage() -> None:
-    _, counts = label(page("\uf0b7 first", "\uf0b7 second", "\uf0b7", "wo\uf0b7rd"))
+    _, counts = label(page("\uf0b7 first of all things", "\uf0b7 second of all things", "\uf0b7", "wo\uf0b7rd"))
     assert counts.private_use == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "garbage"),
+    [
+        (["\uf0b7 first thing", "\uf0b7 second thing", "a line of text"], 0),
+        ([f"{chr(0xF041 + k)} b" for k in range(6)], 6),  # letters of an alphabet, one a line
+        (["\uf0b7 a"] * 40, 40),  # as many bullets as text
+        (["\uf041 and"] + ["so it goes on"] * 9, 0),
+    ],
+)
+def test_bullets_are_few_of_few_kinds_before_much_text(lines: list[str], garbage: int) -> None:
+    _, counts = label(page(*lines))
+    assert counts.private_use == garbage
 
 
 def test_lines_of_which_nothing_is_left_are_dropped_and_pictures_stay() -> None:
