@@ -306,7 +306,7 @@ def _letters(draft: Draft) -> list[str]:
 
 
 def _marks(draft: Draft) -> set[str]:
-    """What hangs on letters; of scripts that have none, the most frequent vowel."""
+    """Marks that hang on letters; of scripts that have none, the most frequent letter."""
     seen = {c for page in draft.shown for line in page for c in line if unicodedata.category(c)[0] == "M"}
     return seen or set(_letters(draft)[:1])
 

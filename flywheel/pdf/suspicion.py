@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pymupdf import mupdf
 
 from flywheel.pdf.glyphs import difference
+from flywheel.text.bidi import runs_right_to_left
 
 TRACE = 6  # gray levels by which a line's ink must show in the small rendering, of 255
 GAP = 1.3  # font sizes without a trace inside a line
@@ -56,13 +57,15 @@ def is_suspect(
         dtype=np.float64,
     )
     table[:, :7] /= scale
+    whole_text = "".join(row["text"] for row in rows)
     boxes = np.column_stack((table[:, :2], table[:, :2] + table[:, 2:4]))
     return bool(
         _any_turned(table)
         or _any_overlap(boxes)
         or _any_overlap(boxes, np.array(images, dtype=np.float64).reshape(-1, 4))
         or _any_untraced(boxes, table[:, 6], difference(whole, bare, height), dpi)
-        or _is_doubled("".join(row["text"] for row in rows))
+        or _is_doubled(whole_text)
+        or runs_right_to_left(whole_text)  # by where a line begins nobody can tell whether it is mirrored
     )
 
 
