@@ -122,11 +122,10 @@ class ValidationLines:
     """At most `most` lines spread over a split, each as it is and once degraded, always alike."""
 
     def __init__(self, lines: LineSamples, most: int, seed: int) -> None:
-        step = max(1, -(-len(lines) // max(1, most)))
-        indices = range(0, len(lines), step)
-        self._texts = [lines.texts[i] for i in indices]
-        self._clean = [lines.image(i) for i in indices]
-        generators = (np.random.default_rng((seed, i)) for i in indices)
+        lines = lines.subset(most)
+        self._texts = lines.texts
+        self._clean = [lines.image(i) for i in range(len(lines))]
+        generators = (np.random.default_rng((seed, i)) for i in range(len(lines)))
         self._degraded = [degrade(image, g) for image, g in zip(self._clean, generators, strict=True)]
 
     def read(self, recogniser: Recogniser) -> tuple[Scores, Scores]:

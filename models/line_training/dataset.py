@@ -2,6 +2,7 @@
 
     write_patches(path, rows) -> (rows, sha256)       one work shard's patches, one Parquet file
     LineDataset.open(directory)                       verified; .lines("train") -> LineSamples
+                                                      .training_lines() -> those to learn from and to watch by
 
 Images stay encoded until they are asked for.
 """
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from models.checkpoint import sha256_of
 from models.training.images import decode_image, encode_image
-from models.training.manifest import FrozenDataset, Split
+from models.training.manifest import FrozenDataset, Selection, Split
 
 SCHEMA = pa.schema(
     [
@@ -56,6 +57,7 @@ class LineSamples:
     """The lines of one split: texts at once, images decoded when asked for."""
 
     def __init__(self, table: pa.Table) -> None:
+        self._table = table
         self._images = table.column("image")
         self.texts: list[str] = table.column("text").to_pylist()
         self.documents: list[str] = table.column("document").to_pylist()
@@ -70,13 +72,33 @@ class LineSamples:
         """Gray H x W, uint8. Raises Rejected(IMAGE_UNREADABLE) when the bytes are no image."""
         return decode_image(self._images[index], f"line {index} of {self.documents[index]}")
 
+    def subset(self, most: int) -> LineSamples:
+        """At most `most` of the lines, spread over all of them."""
+        step = max(1, -(-len(self) // max(1, most)))
+        return LineSamples(self._table.take(list(range(0, len(self), step))))
+
+    def true(self) -> LineSamples:
+        """The lines of generation 0."""
+        return LineSamples(self._table.take([i for i, n in enumerate(self.generations) if n == 0]))
+
 
 class LineDataset(FrozenDataset):
     """A frozen dataset that holds lines."""
 
     def lines(self, split: Split, *, most_generation: int | None = None) -> LineSamples:
         """Lines of a split; pseudo-labels beyond `most_generation` left out."""
-        return LineSamples(self.table(SCHEMA, self.documents(split), most_generation))
+        [table] = self.tables(SCHEMA, [Selection(self.documents(split), most_generation)])
+        return LineSamples(table)
+
+    def training_lines(self, generations: int) -> tuple[LineSamples, LineSamples]:
+        """Lines to learn from, with pseudo-labels up to `generations`, and lines to watch the training by: true
+        validation lines, else true training lines, else the lines that are learned from."""
+        learned = Selection(self.documents("train"), generations)
+        watched = Selection(self.documents("validation"), 0)
+        lines, validation = map(LineSamples, self.tables(SCHEMA, [learned, watched]))
+        if not len(validation):
+            validation = lines.true() if 0 in lines.generations else lines
+        return lines, validation
 
 
 def write_patches(path: Path, rows: Iterable[LineSample], *, jpeg_quality: int | None = None) -> tuple[int, str]:

@@ -2,8 +2,9 @@
 
     save_state(directory, state) -> path      directory/step-00001234, complete or absent
     newest_state(directory) -> state | None   the furthest one that verifies; broken ones are passed over
+    restore_random(state, device)             the last thing before the next step
 
-safetensors for the tensors (network, best network so far, optimiser moments, torch's random state),
+safetensors for the tensors (network, best network so far, optimiser moments, torch's random states),
 JSON for the rest, written last with the tensors' hash, the whole renamed into place. A directory
 that was itself such a checkpoint (as a store hands it back) counts, too.
 """
@@ -46,6 +47,8 @@ class LineTrainingState:
     seconds: float = 0.0
     curve: list[CurvePoint] = field(default_factory=list)
     job: str = ""  # what the run is of; a state of another job is not resumed
+    loss: float | None = None  # the running mean that is reported
+    random: dict[str, Tensor] = field(default_factory=dict)  # torch's generators, by device
 
 
 def save_state(directory: Path, state: LineTrainingState) -> Path:
@@ -57,7 +60,7 @@ def save_state(directory: Path, state: LineTrainingState) -> Path:
     tensors, scalars = flatten(state.optimiser)
     tensors |= {f"network.{k}": v for k, v in state.network.items()}
     tensors |= {f"best.{k}": v for k, v in state.best.items()}
-    tensors["random.torch"] = torch.get_rng_state()
+    tensors |= {f"random.{k}": v for k, v in random_states().items()}
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, staging / TENSORS)
     body = {name: to_json(getattr(state, name)) for name in _PLAIN}
     manifest = {**body, "optimiser": scalars, "sha256": sha256_of(staging / TENSORS)}
@@ -70,17 +73,27 @@ def save_state(directory: Path, state: LineTrainingState) -> Path:
 
 
 def newest_state(directory: Path, job: str = "") -> LineTrainingState | None:
-    """The furthest complete state under `directory` that belongs to `job`; None when there is none.
-
-    Restores torch's random state as well.
-    """
+    """The furthest complete state under `directory` that belongs to `job`; None when there is none."""
     found = [_read(path, job) for path in (directory, *directory.glob("step-*"))]
-    states = [pair for pair in found if pair is not None]
-    if not states:
-        return None
-    state, random = max(states, key=lambda pair: pair[0].step)
-    torch.set_rng_state(random)
-    return state
+    return max((state for state in found if state is not None), key=lambda state: state.step, default=None)
+
+
+def random_states() -> dict[str, Tensor]:
+    """States of torch's generators: "cpu", and "cuda" of the current device where one is in use."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore_random(state: LineTrainingState, device: str) -> None:
+    """Set torch's generators to where `state` left them.
+
+    Do it last: networks draw their weights when they are made, also those that are loaded over afterwards.
+    """
+    torch.set_rng_state(state.random["cpu"])
+    if device.startswith("cuda") and "cuda" in state.random:
+        torch.cuda.set_rng_state(state.random["cuda"], device)
 
 
 def flatten(optimiser: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -102,10 +115,10 @@ def unflatten(tensors: dict[str, Tensor], scalars: dict[str, Any]) -> dict[str, 
     return {"state": state, "param_groups": scalars["param_groups"]}
 
 
-_PLAIN = ("charset", "best_cer", "step", "epoch", "position", "lines", "seconds", "curve", "job")
+_PLAIN = ("charset", "best_cer", "step", "epoch", "position", "lines", "seconds", "curve", "job", "loss")
 
 
-def _read(path: Path, job: str) -> tuple[LineTrainingState, Tensor] | None:
+def _read(path: Path, job: str) -> LineTrainingState | None:
     try:
         data = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         tensors = verified_tensors(path / TENSORS, data["sha256"])
@@ -115,13 +128,13 @@ def _read(path: Path, job: str) -> tuple[LineTrainingState, Tensor] | None:
         return None  # incomplete or damaged: an older one, or the start, is as good
     if job and data["job"] != job:
         return None
-    state = LineTrainingState(
+    return LineTrainingState(
         **{**plain, "charset": tuple(plain["charset"]), "curve": curve},
         network=_part(tensors, "network."),
         best=_part(tensors, "best."),
         optimiser=unflatten(tensors, data["optimiser"]),
+        random=_part(tensors, "random."),
     )
-    return state, tensors["random.torch"]
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -28,8 +28,8 @@ from flywheel.reasons import Reason
 from flywheel.recipes import LineRecipe
 from models.checkpoint import Manifest, load, save
 from models.line_training.batches import LineBatch, TrainingLines, ValidationLines
-from models.line_training.dataset import LineDataset, LineSamples
-from models.line_training.resume import LineTrainingState, newest_state, save_state
+from models.line_training.dataset import LineDataset
+from models.line_training.resume import LineTrainingState, newest_state, restore_random, save_state
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.scores import normalise
@@ -59,7 +59,7 @@ class LineTrainer:
 
     def __init__(self, job: TrainingJob, recipe: LineRecipe, dataset: LineDataset) -> None:
         self.job, self.recipe = job, recipe
-        lines = dataset.lines("train", most_generation=self.recipe.generations)
+        lines, watched = dataset.training_lines(self.recipe.generations)
         if not len(lines):
             raise Rejected(Reason.NO_LINES, "the dataset has no line to train on")
         self.dataset_hash = job.dataset_hash or dataset.hash
@@ -74,9 +74,7 @@ class LineTrainer:
         self.lines = TrainingLines(lines, self.charset, self.recipe, height, job.seed)
         if not len(self.lines):
             raise Rejected(Reason.NO_LINES, f"none of {len(lines)} lines is wide enough for its text")
-        self.validation = ValidationLines(
-            _validation_lines(dataset, lines), self.recipe.validation_lines, job.seed
-        )
+        self.validation = ValidationLines(watched, self.recipe.validation_lines, job.seed)
         self.peak = self.recipe.fine_tune_rate if job.parent else self.recipe.learning_rate
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
@@ -85,10 +83,11 @@ class LineTrainer:
         self.state = state or LineTrainingState(self.charset, {}, {}, job=name)
         if state is not None:
             self.optimiser.load_state_dict(state.optimiser)
-        self.loss: float | None = None
         self.validated_at = self.saved_at = self.state.seconds
         self.saved_step = self.state.step
         self.since = time.monotonic() - self.state.seconds
+        if state is not None:  # last of all: what is made above draws numbers
+            restore_random(state, job.device)
 
     @property
     def seconds(self) -> float:
@@ -152,7 +151,8 @@ class LineTrainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimiser.step()
         value = float(loss.detach())
-        self.loss = value if self.loss is None else LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * value
+        mean = self.state.loss
+        self.state.loss = value if mean is None else LOSS_MEMORY * mean + (1 - LOSS_MEMORY) * value
         self.state.step += 1
         self.state.lines += len(batch.lengths)
 
@@ -165,7 +165,7 @@ class LineTrainer:
             step=self.state.step,
             seconds=round(self.seconds, 2),
             units=self.state.lines,
-            loss=round(self.loss or 0.0, 5),
+            loss=round(self.state.loss or 0.0, 5),
             cer=round(degraded.cer, 5),
             cer_clean=round(clean.cer, 5),
         )
@@ -203,7 +203,7 @@ class LineTrainer:
             seconds=round(self.seconds, 2),
             share=self.share,
             units=self.state.lines,
-            loss=self.loss or 0.0,
+            loss=self.state.loss or 0.0,
             learning_rate=self.optimiser.param_groups[0]["lr"],
             cer=self.state.curve[-1].cer if self.state.curve else None,
             curve=tuple(self.state.curve),
@@ -246,12 +246,6 @@ def planned_steps(recipe: LineRecipe, steps_per_epoch: float) -> int:
     if not recipe.epochs:
         return recipe.steps
     return min(recipe.steps, max(recipe.least_steps, math.ceil(recipe.epochs * steps_per_epoch)))
-
-
-def _validation_lines(dataset: LineDataset, lines: LineSamples) -> LineSamples:
-    """True validation lines, else true training lines, else the lines that are learned from."""
-    true = (dataset.lines(split, most_generation=0) for split in ("validation", "train"))
-    return next((found for found in true if len(found)), lines)
 
 
 def _network(

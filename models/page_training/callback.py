@@ -37,12 +37,13 @@ ANSWER_FACTOR = 1.25  # of the longest truth's tokens that an answer may have: b
 
 @dataclass(slots=True)
 class PageTrainingState:
-    """State that the Trainer does not keep: seconds of training, pages seen, the curve."""
+    """State that the Trainer does not keep: seconds of training, pages seen, the curve, the running loss."""
 
     job: str  # what the run is of; a checkpoint of another job is not resumed
     seconds: float = 0.0
     pages: int = 0
     curve: list[CurvePoint] = field(default_factory=list)
+    loss: float | None = None
 
 
 def newest_state(directory: Path, job: str) -> tuple[Path, PageTrainingState] | None:
@@ -70,7 +71,7 @@ class TrainingCallback(TrainerCallback):
         trainable: TrainableReader,
         recipe: PageRecipe,
         samples: TrainingSamples,
-        pages: tuple[PageSamples, list[int]],
+        pages: PageSamples,
         state: PageTrainingState,
         *,
         steps: int,
@@ -80,13 +81,12 @@ class TrainingCallback(TrainerCallback):
         saved: Callable[[Path], None],
     ) -> None:
         self._trainable, self._recipe, self._samples, self._state = trainable, recipe, samples, state
-        self._pages, self._places = pages
+        self._pages = pages
         self._steps, self._first = steps, first
         self._progress, self._should_stop, self._saved = progress, should_stop, saved
         self._since = time.monotonic() - state.seconds
         self._validated_at = self._saved_at = state.seconds
         self._saved_step = -1
-        self.loss: float | None = None
         self.rate = 0.0
         self.share = 0.0
         self.cancelled = False
@@ -99,7 +99,8 @@ class TrainingCallback(TrainerCallback):
     def record_loss(self, loss: torch.Tensor) -> None:
         """Add the loss of one pass to the running mean."""
         value = float(loss.detach())
-        self.loss = value if self.loss is None else LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * value
+        mean = self._state.loss
+        self._state.loss = value if mean is None else LOSS_MEMORY * mean + (1 - LOSS_MEMORY) * value
 
     def on_train_begin(
         self,
@@ -183,19 +184,18 @@ class TrainingCallback(TrainerCallback):
 
     def validate(self, state: TrainerState) -> None:
         """Read the validation pages, and put a point on the curve."""
-        texts = [self._pages.texts[place] for place in self._places]
-        answers = [self._answer(place) for place in self._places]
+        answers = [self._answer(place) for place in range(len(self._pages))]
         limit = round(ANSWER_FACTOR * max(map(self._trainable.tokens, answers), default=1)) + 8
-        reader = self._trainable.reader(limit=limit, batch=len(self._places))
-        read, _ = texts_of(reader, PageSubset(self._pages, self._places))
+        reader = self._trainable.reader(limit=limit, batch=len(self._pages))
+        read, _ = texts_of(reader, self._pages)
         self._trainable.network.train()
         self._validated_at = self.seconds
         point = CurvePoint(
             step=state.global_step,
             seconds=round(self.seconds, 2),
             units=self._state.pages,
-            loss=round(self.loss or 0.0, 5),
-            cer=round(score(texts, read).cer, 5),
+            loss=round(self._state.loss or 0.0, 5),
+            cer=round(score(self._pages.texts, read).cer, 5),
         )
         self._state.curve.append(point)
 
@@ -215,21 +215,8 @@ class TrainingCallback(TrainerCallback):
             seconds=round(self.seconds, 2),
             share=self.share,
             units=self._state.pages,
-            loss=self.loss or 0.0,
+            loss=self._state.loss or 0.0,
             learning_rate=self.rate,
             cer=curve[-1].cer if curve else None,
             curve=tuple(curve),
         )
-
-
-class PageSubset(PageSamples):
-    """Some pages of a split."""
-
-    def __init__(self, pages: PageSamples, places: list[int]) -> None:
-        self._pages, self._places = pages, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def input(self, index: int) -> Any:
-        return self._pages.input(self._places[index])

@@ -2,6 +2,7 @@
 
     write_pages(path, rows) -> (rows, sha256)      one work shard's pages, one Parquet file
     PageDataset.open(directory)                    verified; .pages("train") -> PageSamples
+                                                   .training_pages() -> those to learn from and to watch by
 
 A row is a page's image, its text (what is learned of a coarse label) and its grounded markdown (of a fine one;
 empty where no layout is known). Images are gray JPEG of quality 90: a page of 1240 x 1754 pixels takes 300 kB
@@ -11,7 +12,7 @@ other languages: they are trained on, never judged by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from models.checkpoint import sha256_of
 from models.readers.protocol import PageInput
 from models.training.images import decode_image, encode_image
-from models.training.manifest import FrozenDataset, Split
+from models.training.manifest import FrozenDataset, Selection, Split
 
 JPEG_QUALITY = 90
 SCHEMA = pa.schema(
@@ -70,12 +71,15 @@ class PageSamples:
     """The pages of one split: texts at once, images decoded when asked for."""
 
     def __init__(self, table: pa.Table) -> None:
+        self._table = table
         self._images = table.column("image")
         columns = {name: table.column(name).to_pylist() for name in SCHEMA.names if name != "image"}
         self.texts: list[str] = columns["text"]
         self.markups: list[str] = columns["markup"]
         self.documents: list[str] = columns["document"]
         self.languages: list[str] = columns["language"]
+        self.generations: list[int] = columns["generation"]
+        self.dpis: list[float] = columns["dpi"]
         self._sizes = list(zip(columns["dpi"], columns["width"], columns["height"], strict=True))
 
     def __len__(self) -> int:
@@ -90,6 +94,20 @@ class PageSamples:
         dpi, width, height = self._sizes[index]
         return PageInput(self.image(index), dpi, width, height, self.languages[index] or None)
 
+    def subset(self, places: Sequence[int]) -> PageSamples:
+        """The pages at these places."""
+        return PageSamples(self._table.take(list(places)))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPages:
+    """Pages of a training: the language's `own` to learn from, those of other languages to learn again, and
+    those to watch the training by."""
+
+    own: PageSamples
+    replay: PageSamples
+    validation: PageSamples
+
 
 class PageDataset(FrozenDataset):
     """A frozen dataset that holds pages."""
@@ -97,11 +115,26 @@ class PageDataset(FrozenDataset):
     def pages(self, split: Split, *, most_generation: int | None = None, replay: bool = False) -> PageSamples:
         """Pages of a split; pseudo-labels beyond `most_generation` left out. Of other languages there are those
         to be learned again (`replay`), and only then."""
+        [table] = self.tables(SCHEMA, [self._selection(split, most_generation, replay=replay)])
+        return PageSamples(table)
+
+    def training_pages(self, generations: int) -> TrainingPages:
+        """Pages to learn from, with pseudo-labels up to `generations`, and pages to watch the training by: true
+        validation pages, else true training pages, else the pages that are learned from."""
+        selections = [
+            self._selection("train", generations),
+            self._selection("train", 0, replay=True),
+            self._selection("validation", 0),
+        ]
+        own, replay, validation = map(PageSamples, self.tables(SCHEMA, selections))
+        if not len(validation):
+            true = [place for place, generation in enumerate(own.generations) if generation == 0]
+            validation = own.subset(true) if true else own
+        return TrainingPages(own, replay, validation)
+
+    def _selection(self, split: Split, most_generation: int | None, *, replay: bool = False) -> Selection:
         chosen = {d for d in self.documents(split) if (d in self.replay) == replay}
-        table = self.table(SCHEMA, chosen, most_generation)
-        return PageSamples(
-            table.filter(pa.array([bool(text) for text in table.column("text").to_pylist()], pa.bool_()))
-        )
+        return Selection(chosen, most_generation, filled="text")
 
 
 def write_pages(path: Path, rows: Iterable[PageSample]) -> tuple[int, str]:

@@ -1,8 +1,8 @@
 """Training samples of a page reader: pages with an answer, as plain text or as grounded markdown.
 
 A page whose layout is known is sometimes the one, sometimes the other, told apart by the prompt
-(DeepSeek-OCR, section 3.4.1); which one, and how the image is degraded, follows from seed, epoch and place, so
-a resumed run sees what an unbroken one would have seen.
+(DeepSeek-OCR, section 3.4.1); which one, how the image is degraded, and what of the answer is hidden, follows
+from seed, epoch and place, so a resumed run sees what an unbroken one would have seen.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from torch.utils.data import Dataset
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
 from flywheel.recipes import PageRecipe
-from models.page_training.dataset import PageDataset, PageSamples
+from models.page_training.dataset import PageSamples, TrainingPages
 from models.training.augment import degrade_page
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
-    """A page's image (gray H x W uint8) and the answer to learn; `fine`: in grounded markdown."""
+    """A page's image (gray H x W uint8) and the answer to learn; `fine`: in grounded markdown. `seed` decides
+    what of the answer is hidden."""
 
     image: NDArray[np.uint8]
     answer: str
     fine: bool
+    seed: int = 0
 
 
 class TrainingSamples(Dataset[TrainingSample]):
@@ -36,11 +38,10 @@ class TrainingSamples(Dataset[TrainingSample]):
     Raises Rejected(NO_LINES) when there is no page to learn from.
     """
 
-    def __init__(self, dataset: PageDataset, recipe: PageRecipe, seed: int) -> None:
-        self._own = dataset.pages("train", most_generation=recipe.generations)
+    def __init__(self, pages: TrainingPages, recipe: PageRecipe, seed: int) -> None:
+        self._own, self._replay = pages.own, pages.replay
         if not len(self._own):
             raise Rejected(Reason.NO_LINES, "the dataset has no page to train on")
-        self._replay = dataset.pages("train", most_generation=0, replay=True)
         self._replayed = min(len(self._replay), math.ceil(recipe.replay_share * len(self._own)))
         self._recipe, self._seed = recipe, seed
         self.epoch = 0  # set by the callback: a data loader does not always pass it on
@@ -57,14 +58,11 @@ class TrainingSamples(Dataset[TrainingSample]):
         image = pages.image(index)
         if generator.random() < self._recipe.degrade:
             image = degrade_page(image, generator, move=not fine)  # the boxes would stay where they were
-        return TrainingSample(image, pages.markups[index] if fine else pages.texts[index], fine)
+        seed = int(generator.integers(2**63))
+        return TrainingSample(image, pages.markups[index] if fine else pages.texts[index], fine, seed)
 
 
-def validation_pages(dataset: PageDataset, most: int) -> tuple[PageSamples, list[int]]:
-    """True validation pages, else true training pages, and the indices of at most `most` of them."""
-    pages = next(
-        (found for split in ("validation", "train") if len(found := dataset.pages(split, most_generation=0))),
-        dataset.pages("train"),
-    )
-    step = max(1, len(pages) // max(1, most))
-    return pages, list(range(0, len(pages), step))[:most]
+def validation_pages(pages: TrainingPages, most: int) -> PageSamples:
+    """At most `most` of the pages to watch the training by, spread over all of them."""
+    step = max(1, len(pages.validation) // max(1, most))
+    return pages.validation.subset(range(0, len(pages.validation), step)[:most])

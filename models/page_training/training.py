@@ -14,7 +14,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ def train_in_process(
     _silence_libraries()
     dataset = PageDataset.open(job.dataset)
     transformers.set_seed(job.seed)  # adapters are drawn before the Trainer begins
-    samples = TrainingSamples(dataset, recipe, job.seed)
+    pages = dataset.training_pages(recipe.generations)
+    samples = TrainingSamples(pages, recipe, job.seed)
     trainable = trainable_reader(recipe, _initial_weights(job))
     dataset_hash = job.dataset_hash or dataset.hash
     name = fingerprint(job, recipe, dataset_hash)
@@ -65,7 +66,7 @@ def train_in_process(
         trainable,
         recipe,
         samples,
-        validation_pages(dataset, recipe.validation_pages),
+        validation_pages(pages, recipe.validation_pages),
         state,
         steps=arguments.max_steps,
         first=arguments.process_index == 0,
@@ -102,7 +103,9 @@ class PageTrainer(Trainer):
     ) -> None:
         self._recipe, self._callback = recipe, callback
         super().__init__(
-            data_collator=lambda rows: blinded(trainable.batch(rows, recipe.length), recipe.blind),
+            data_collator=lambda rows: blinded(
+                trainable.batch(rows, recipe.length), recipe.blind, [row.seed for row in rows]
+            ),
             callbacks=[callback],
             **kwargs,
         )
@@ -128,14 +131,17 @@ class PageTrainer(Trainer):
         return self.optimizer
 
 
-def blinded(batch: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+def blinded(batch: dict[str, Tensor], share: float, seeds: Sequence[int]) -> dict[str, Tensor]:
     """A batch with some of the answers' tokens hidden from the decoder, each by its first token's (the begin).
 
     A decoder that knows a text by heart after three letters has no reason to look; few pages are soon known by
-    heart. The labels stay.
+    heart. The labels stay. Each row's seed decides, not torch's generator, which is dropout's: batches are made
+    ahead of the steps that they are for, and a resumed run would go on with other numbers.
     """
     if share:
-        hidden = (torch.rand(batch["labels"].shape) < share) & (batch["labels"] != MASKED)
+        width = batch["labels"].shape[1]
+        drawn = torch.stack([torch.rand(width, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+        hidden = (drawn < share) & (batch["labels"] != MASKED)
         batch["input_ids"] = torch.where(hidden, batch["input_ids"][:, :1], batch["input_ids"])
     return batch
 

@@ -1,7 +1,7 @@
 """Manifest that freezes a dataset: Parquet files by their hash, and the split of every document.
 
     write_manifest(directory, splits, ...) -> hash      document -> split, files with hashes
-    FrozenDataset.open(directory)                       verified; .table(schema, documents, ...) -> rows
+    FrozenDataset.open(directory)                       verified; .tables(schema, selections) -> rows of each
 
 A directory holds `manifest.json` and its Parquet files. The manifest maps each document to one split
 ("train", "validation" or "heldout"), so a document's rows never stand on both sides. Rows of
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.dataset as pads
 
 from flywheel.errors import Rejected
 from flywheel.reasons import Reason
@@ -27,6 +27,17 @@ from models.checkpoint import sha256_of, write_json
 
 Split = Literal["train", "validation", "heldout"]
 MANIFEST = "manifest.json"
+ROWS_AT_ONCE = 64  # of a file in memory beside what is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows of a dataset: of these documents, without pseudo-labels beyond `most_generation`, and where `filled`
+    names a column of text, only those that have one."""
+
+    documents: Set[str]
+    most_generation: int | None = None
+    filled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +85,34 @@ class FrozenDataset:
         """The documents of a split."""
         return {document for document, side in self.splits.items() if side == split}
 
-    def table(self, schema: pa.Schema, documents: Set[str], most_generation: int | None) -> pa.Table:
-        """The rows of these documents with a listed label; pseudo-labels beyond `most_generation` left out."""
-        tables = [schema.empty_table()]
+    def tables(self, schema: pa.Schema, selections: Sequence[Selection]) -> list[pa.Table]:
+        """The rows with a listed label of each selection.
+
+        The files are read once for all of them, a few rows at a time: images are most of what they hold, and
+        what no selection wants is never held.
+        """
+        found: list[list[pa.RecordBatch]] = [[] for _ in selections]
         for name in self.files:
-            table = pq.read_table(self.directory / name, schema=schema)
-            keys = (table.column(c).to_pylist() for c in ("document", "label", "generation"))
-            keep = [
-                document in documents
-                and (self.labels is None or label in self.labels)
-                and (most_generation is None or generation <= most_generation)
-                for document, label, generation in zip(*keys, strict=True)
-            ]
-            tables.append(table.filter(pa.array(keep, pa.bool_())))
-        return pa.concat_tables(tables)
+            for batch in pads.dataset(self.directory / name, schema=schema, format="parquet").to_batches(
+                batch_size=ROWS_AT_ONCE, batch_readahead=1, fragment_readahead=1
+            ):
+                for chosen, selection in zip(found, selections, strict=True):
+                    wanted = self._wanted(batch, selection)
+                    if any(wanted):
+                        chosen.append(batch.filter(pa.array(wanted, pa.bool_())))
+        return [pa.Table.from_batches(batches, schema) for batches in found]
+
+    def _wanted(self, batch: pa.RecordBatch, selection: Selection) -> list[bool]:
+        columns = ("document", "label", "generation", selection.filled or "document")
+        return [
+            document in selection.documents
+            and (self.labels is None or label in self.labels)
+            and (selection.most_generation is None or generation <= selection.most_generation)
+            and bool(text)
+            for document, label, generation, text in zip(
+                *(batch.column(name).to_pylist() for name in columns), strict=True
+            )
+        ]
 
 
 def write_manifest(

@@ -289,3 +289,18 @@ def test_epochs_decide_how_long_a_run_is_within_its_bounds(
 ) -> None:
     recipe = load_recipe("line").with_overrides({"epochs": epochs, "least_steps": 300, "steps": 1000})
     assert planned_steps(recipe, steps_per_epoch) == expected
+
+
+def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one_dropout_and_all(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", lines=24, words=2)
+    shaky = {**SMALL["network"], "dropout": 0.3}
+    asked = job(tmp_path, steps=6, network=shaky, degrade=0.5)
+    taken = iter([False, False, False, True])
+    with pytest.raises(Cancelled, match="step 3"):
+        train(asked, should_stop=lambda: next(taken))
+    resumed = train(asked)
+    unbroken = train(dataclasses.replace(asked, out=tmp_path / "unbroken", resume=tmp_path / "fresh"))
+    assert resumed.progress.step == unbroken.progress.step == 6
+    assert resumed.progress.loss == unbroken.progress.loss
+    ours, theirs = load(resumed.directory).weights, load(unbroken.directory).weights
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -8,7 +8,14 @@ from pathlib import Path
 import torch
 
 from flywheel.figures import CurvePoint
-from models.line_training.resume import MANIFEST, TENSORS, LineTrainingState, newest_state, save_state
+from models.line_training.resume import (
+    MANIFEST,
+    TENSORS,
+    LineTrainingState,
+    newest_state,
+    restore_random,
+    save_state,
+)
 
 
 def trained(steps: int) -> tuple[torch.nn.Linear, torch.optim.AdamW]:
@@ -59,7 +66,9 @@ def test_torchs_random_state_goes_on_where_it_was(tmp_path: Path) -> None:
     save_state(tmp_path, state)
     expected = torch.rand(3)
     torch.manual_seed(99)
-    newest_state(tmp_path, "job")
+    back = newest_state(tmp_path, "job")
+    assert back is not None
+    restore_random(back, "cpu")
     assert torch.equal(torch.rand(3), expected)
 
 

@@ -11,6 +11,7 @@ from flywheel.errors import Rejected
 from flywheel.recipes import PageRecipe
 from models.page_training.dataset import PageDataset, write_pages
 from models.page_training.samples import TrainingSamples, validation_pages
+from models.training import manifest
 from tests.models.page_training.datasets import dataset, row
 
 
@@ -45,17 +46,19 @@ def test_pages_of_other_languages_are_learned_again_up_to_the_share_and_never_ju
     opened = PageDataset.open(directory)
     assert set(opened.pages("train").texts) == {"བཀྲ་ཤིས།"}
     assert opened.pages("train", replay=True).texts == ["中文"] * 4
-    samples = TrainingSamples(opened, PageRecipe(replay_share=0.5, degrade=0.0), seed=1)
+    samples = TrainingSamples(opened.training_pages(1), PageRecipe(replay_share=0.5, degrade=0.0), seed=1)
     assert [samples[place].answer for place in range(len(samples))] == ["བཀྲ་ཤིས།"] * 4 + ["中文"] * 2
-    pages, places = validation_pages(opened, most=2)
-    assert [pages.texts[place] for place in places] == ["བཀྲ་ཤིས།"] * 2
+    assert validation_pages(opened.training_pages(1), most=2).texts == ["བཀྲ་ཤིས།"] * 2
 
 
 def test_a_sample_follows_from_seed_epoch_and_place_alone(tmp_path: Path) -> None:
     rows = [row(n, "a", markup="markup") for n in range(8)]
     opened = PageDataset.open(dataset(tmp_path / "d", rows, {"a": "train"}))
     recipe = PageRecipe(fine_share=0.5, degrade=1.0)
-    one, other = TrainingSamples(opened, recipe, seed=1), TrainingSamples(opened, recipe, seed=1)
+    one, other = (
+        TrainingSamples(opened.training_pages(1), recipe, seed=1),
+        TrainingSamples(opened.training_pages(1), recipe, seed=1),
+    )
     assert [one[n].fine for n in range(8)] == [other[n].fine for n in range(8)]
     assert np.array_equal(one[5].image, other[5].image)
     assert {one[n].fine for n in range(8)} == {True, False}
@@ -68,8 +71,8 @@ def test_a_page_with_boxes_to_learn_is_not_moved(tmp_path: Path) -> None:
     rows = [row(n, "a", markup="markup") for n in range(6)]
     opened = PageDataset.open(dataset(tmp_path / "d", rows, {"a": "train"}))
     ink = [opened.pages("train").image(n) < 128 for n in range(6)]
-    still = TrainingSamples(opened, PageRecipe(fine_share=1.0, degrade=1.0), seed=1)
-    moved = TrainingSamples(opened, PageRecipe(fine_share=0.0, degrade=1.0), seed=1)
+    still = TrainingSamples(opened.training_pages(1), PageRecipe(fine_share=1.0, degrade=1.0), seed=1)
+    moved = TrainingSamples(opened.training_pages(1), PageRecipe(fine_share=0.0, degrade=1.0), seed=1)
 
     def shift(samples: TrainingSamples, n: int) -> float:
         """Distance that the darkest pixels' middle went, in pixels."""
@@ -83,4 +86,30 @@ def test_a_page_with_boxes_to_learn_is_not_moved(tmp_path: Path) -> None:
 def test_no_page_to_learn_from_is_a_rejection(tmp_path: Path) -> None:
     opened = PageDataset.open(dataset(tmp_path / "d", [row(0, "a")], {"a": "heldout"}))
     with pytest.raises(Rejected, match="no page to train on"):
-        TrainingSamples(opened, PageRecipe(), seed=1)
+        TrainingSamples(opened.training_pages(1), PageRecipe(), seed=1)
+
+
+def test_the_files_are_read_once_for_all_that_a_training_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = {"a": "train", "b": "validation", "c": "heldout", "zh": "train"}
+    rows = [row(n, document) for n, document in enumerate(["a", "b", "c", "zh", "a"])]
+    opened = PageDataset.open(dataset(tmp_path / "d", rows, sides, replay={"zh": "zh"}))
+    read: list[str] = []
+    whole = manifest.pads.dataset
+    monkeypatch.setattr(
+        manifest.pads, "dataset", lambda path, **rest: read.append(path.name) or whole(path, **rest)
+    )
+    pages = opened.training_pages(1)
+    assert read == ["pages.parquet"]
+    assert [p.documents for p in (pages.own, pages.replay, pages.validation)] == [["a", "a"], ["zh"], ["b"]]
+
+
+def test_without_validation_pages_the_true_training_pages_are_watched_and_else_whatever_is_learned(
+    tmp_path: Path,
+) -> None:
+    rows = [row(0, "a", generation=1), row(1, "a")]
+    opened = PageDataset.open(dataset(tmp_path / "d", rows, {"a": "train"}))
+    assert opened.training_pages(1).validation.generations == [0]
+    only = PageDataset.open(dataset(tmp_path / "e", rows[:1], {"a": "train"}))
+    assert only.training_pages(1).validation.generations == [1]
