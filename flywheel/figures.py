@@ -92,7 +92,8 @@ class Scores:
     documents, None where they are too few for one (fewer than six).
 
     `units` lines or pages were read. `calibration_error` is the ECE of their confidence (0..1), None when no
-    confidences were given.
+    confidences were given. Beside the words: `teds` is the mean similarity (0..1) of the truth's `tables`,
+    `formula_error` the edits of the tokens of its `formulas`; None where the truth knows none.
     """
 
     cer: float
@@ -106,6 +107,10 @@ class Scores:
     word_edits: int = 0
     documents: int = 0
     calibration_error: float | None = None
+    tables: int = 0
+    teds: float | None = None
+    formulas: int = 0
+    formula_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +318,11 @@ class ExportProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrialScores:
-    """Error rates of one file against its true text, with the counts they are made of: files can be summed."""
+    """Error rates of one file against its true text, with the counts they are made of: files can be summed.
+
+    `teds` is the mean similarity (0..1) of the truth's `tables`, `formula_error` the edits of the tokens of its
+    `formulas`; None where the truth has none.
+    """
 
     cer: float
     wer: float
@@ -322,6 +331,10 @@ class TrialScores:
     word_edits: int | None = None
     words: int | None = None
     truth_tokens: int | None = None  # of the true text, by the reader's own tokenizer
+    tables: int = 0
+    teds: float | None = None
+    formulas: int = 0
+    formula_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

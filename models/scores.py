@@ -3,6 +3,10 @@
     score(truths, readings, documents) -> Scores
     line_edits(truths, readings) -> edits, sizes
 
+Notation is no text: tables, formulas and marks of headings, lists and emphasis are brought to the same plain
+words on both sides first (flywheel/markup/reduction.py). Where the truth has tables or formulas, these are scored
+beside (models/structure.py).
+
 Normalisation, documented because it changes the numbers: both texts are NFC, every run of white
 space becomes one space, the ends are stripped, and the non-breaking tsheg (U+0F0C) is a tsheg
 (U+0F0B), for both are drawn alike. Nothing else: a missing tsheg is an error.
@@ -22,7 +26,9 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from flywheel.figures import Scores
+from flywheel.markup import comparable
 from models.resampling import interval, totals
+from models.structure import structure_of
 
 WORD_BREAK = re.compile(r"[\s\u0F0B-\u0F14]+")
 SPACE = re.compile(r"\s+")
@@ -42,6 +48,7 @@ def score(
     """
     edits, sizes = line_edits(truths, readings)
     word_edits, words = _word_edits(truths, readings)
+    structure = structure_of(truths, readings)
     found = interval(totals(edits, documents), totals(sizes, documents)) if documents is not None else None
     low, high = found or (None, None)
     return Scores(
@@ -56,6 +63,10 @@ def score(
         word_edits=word_edits,
         documents=len(set(documents)) if documents is not None else 0,
         calibration_error=calibration_error(edits, sizes, confidences) if confidences is not None else None,
+        tables=structure.tables,
+        teds=structure.teds,
+        formulas=structure.formulas,
+        formula_error=structure.formula_error,
     )
 
 
@@ -70,10 +81,10 @@ def words_of(text: str) -> list[str]:
 
 
 def line_edits(truths: Sequence[str], readings: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Edits and true code points of each line."""
+    """Edits and true code points of each line, or page."""
     if len(truths) != len(readings):
         raise ValueError(f"{len(truths)} truths for {len(readings)} readings")
-    pairs = [(normalise(t), normalise(r)) for t, r in zip(truths, readings, strict=True)]
+    pairs = [_comparable(truth, reading) for truth, reading in zip(truths, readings, strict=True)]
     edits = np.array([Levenshtein.distance(t, r) for t, r in pairs], dtype=np.int64)
     return edits, np.array([len(t) for t, _ in pairs], dtype=np.int64)
 
@@ -97,11 +108,17 @@ def calibration_error(
     return float(sum(gaps) / len(edits))
 
 
+def _comparable(truth: str, reading: str) -> tuple[str, str]:
+    true_text, read_text = comparable(truth, reading)
+    return normalise(true_text), normalise(read_text)
+
+
 def _word_edits(truths: Sequence[str], readings: Sequence[str]) -> tuple[int, int]:
     edits = words = 0
     for truth, reading in zip(truths, readings, strict=True):
-        wanted = words_of(truth)
-        edits += Levenshtein.distance(wanted, words_of(reading))
+        true_text, read_text = comparable(truth, reading)
+        wanted = words_of(true_text)
+        edits += Levenshtein.distance(wanted, words_of(read_text))
         words += len(wanted)
     return edits, words
 

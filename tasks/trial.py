@@ -131,6 +131,10 @@ def scores(row: TrialRow, pages: list[TrialPage], checkpoint: str | None) -> Tri
         word_edits=found.word_edits,
         words=found.words,
         truth_tokens=count_tokens(checkpoint, truth),
+        tables=found.tables,
+        teds=found.teds,
+        formulas=found.formulas,
+        formula_error=found.formula_error,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flywheel.wire import Trial
 
 IN_FLIGHT = 4
+STRUCTURE = (("tables", "teds"), ("formulas", "formula_error"))  # scored beside the text, where the truth has some
 
 Checkpoint = Annotated[
     str | None,
@@ -155,7 +157,7 @@ def _read_all(
 
 
 def _row(page: Path, trial: Trial) -> dict[str, Any]:
-    names = ("cer", "wer", "edits", "characters", "word_edits", "words")
+    names = ("cer", "wer", "edits", "characters", "word_edits", "words", *chain(*STRUCTURE))
     failed = next((part for part in trial.pages if part.label is None), None)
     reason = trial.reason or (failed.reason if failed else None)
     return {"file": page.name, **{name: getattr(trial.scores, name, None) for name in names}, "reason": reason}
@@ -173,26 +175,38 @@ def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
         total["wer"] = sum(row["word_edits"] for row in scored) / sum(row["words"] for row in scored)
     elif characters:
         total["wer"] = sum(row["wer"] * row["characters"] for row in scored) / characters
-    return {**total, "edits": edits, "characters": characters}
+    total |= {"edits": edits, "characters": characters}
+    for count, rate in STRUCTURE:
+        total |= {count: sum(row[count] or 0 for row in scored), rate: _mean(scored, rate, count)}
+    return total
+
+
+def _mean(rows: list[dict[str, Any]], rate: str, count: str) -> float | None:
+    """Mean over the files that have some, weighted by how many."""
+    known = [(row[rate], row[count]) for row in rows if row[rate] is not None]
+    weight = sum(number for _, number in known)
+    return sum(value * number for value, number in known) / weight if weight else None
 
 
 def _show_scores(rows: list[dict[str, Any]], total: dict[str, Any], checkpoint: str) -> None:
-    made = show.table("file", ">CER", ">WER", ">edits", ">characters", "*", title=f"Read with {checkpoint}")
+    shown = [pair for pair in STRUCTURE if total[pair[0]]]
+    named = {"teds": ">TEDS", "formula_error": ">formula error"}
+    columns = [column for count, rate in shown for column in (f">{count}", named[rate])]
+    made = show.table(
+        "file", ">CER", ">WER", ">edits", ">characters", *columns, "*", title=f"Read with {checkpoint}"
+    )
     for row in rows:
         made.add_row(
             show.escaped(row["file"]),
-            show.rate(row["cer"]),
-            show.rate(row["wer"]),
-            show.count(row["edits"]),
-            show.count(row["characters"]),
+            *_figures(row, shown),
             f"[red]{row['reason']}[/]" if row["reason"] else "",
         )
     made.add_section()
-    made.add_row(
-        f"[bold]in all {total['files']}[/]",
-        f"[bold]{show.rate(total['cer'])}[/]",
-        show.rate(total["wer"]),
-        show.count(total["edits"]),
-        show.count(total["characters"]),
-    )
+    name, cer, *others = (f"[bold]in all {total['files']}[/]", *_figures(total, shown))
+    made.add_row(name, f"[bold]{cer}[/]", *others)
     show.echo(made)
+
+
+def _figures(row: dict[str, Any], shown: list[tuple[str, str]]) -> list[str]:
+    text = [show.rate(row["cer"]), show.rate(row["wer"]), show.count(row["edits"]), show.count(row["characters"])]
+    return text + [cell for count, rate in shown for cell in (show.count(row[count]), show.rate(row[rate]))]

@@ -63,3 +63,25 @@ def test_truths_and_readings_of_unequal_number_are_refused() -> None:
 def test_no_lines_score_zero_with_no_characters() -> None:
     scores = score([], [])
     assert (scores.cer, scores.characters, scores.units) == (0, 0, 0)
+
+
+def test_a_flawless_reader_that_writes_tables_beats_one_with_errors_that_writes_none() -> None:
+    cells = [[f"cell {row}.{column}" for column in range(4)] for row in range(6)]
+    inside = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
+    flawless = f"# Title\n\n<table>{inside}</table>\n\nSo \\(E = mc^2\\)."
+    plain = "Title\n" + "\n".join(" ".join(row) for row in cells) + "\nSo E = mc2."
+    wrong = plain.replace("cell 3.1", "cell 3.7")
+    assert score([plain] * 9, [flawless] * 9).edits == 0
+    difference = compare([wrong] * 9, [flawless] * 9, [plain] * 9)
+    assert difference.worse
+    assert difference.cer > 0
+
+
+def test_tables_and_formulas_are_scored_beside_the_text_where_the_truth_has_them() -> None:
+    truth = "<table><tr><td>a</td><td>b</td></tr></table> and \\(x^2\\)"
+    scores = score([truth, "plain"], [truth, "plain"])
+    assert (scores.tables, scores.teds, scores.formulas, scores.formula_error, scores.cer) == (1, 1.0, 1, 0.0, 0.0)
+    flat = score([truth], ["a b and x2"])
+    assert (flat.edits, flat.teds, flat.formula_error) == (0, 0.0, 1.0)
+    none = score(["a b"], [truth])
+    assert (none.tables, none.teds, none.formulas, none.formula_error) == (0, None, 0, None)
