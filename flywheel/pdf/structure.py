@@ -113,8 +113,8 @@ def page_text(number: int, message: Message) -> PageText:
 
 
 def page_characters(symbols: str, table: bytes) -> list[Character]:
-    """From one code point a character, and eight floats each: x, y, box, line, upright. On pages with letters that run
-    from right to left the characters are as drawn."""
+    """From one code point a character, and eight floats each: x, y, box, line, upright. On pages with letters
+    that run from right to left the characters are as drawn."""
     rows = np.frombuffer(table, dtype=np.float32).reshape(len(symbols), 8).tolist()
     found = [
         Character(text=symbol, x=x, y=y, box=Box(x0, y0, x1, y1), line=int(line), upright=upright > 0)

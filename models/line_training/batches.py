@@ -54,7 +54,7 @@ class TrainingLines:
         self._lines, self._recipe, self._height, self._seed = lines, recipe, height, seed
         ids = {symbol: i + 1 for i, symbol in enumerate(charset)}
         self._texts = [normalise(text) for text in lines.texts]
-        self._targets = [[ids[c] for c in target_of(text) if c in ids] for text in self._texts]
+        self._targets = [[ids[c] for c in target_text(text) if c in ids] for text in self._texts]
         self._widths = [max(1, round(w * height / max(1, h))) for w, h in lines.sizes]
         self._usable = [
             i for i, target in enumerate(self._targets) if target and SLACK * len(target) <= self._widths[i] / 4
@@ -120,7 +120,7 @@ class TrainingLines:
         return cached
 
 
-def target_of(text: str) -> str:
+def target_text(text: str) -> str:
     """The characters that the network is to write for a line, from left to right as their ink stands."""
     return to_visual(normalise(text))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.scores import normalise, score, words_of
+from models.scores import line_edits, normalise, score, words_of
 
 
 def test_a_perfect_reading_scores_zero_with_an_empty_interval() -> None:
@@ -71,8 +71,11 @@ def test_a_flawless_reader_that_writes_tables_beats_one_with_errors_that_writes_
     flawless = f"# Title\n\n<table>{inside}</table>\n\nSo \\(E = mc^2\\)."
     plain = "Title\n" + "\n".join(" ".join(row) for row in cells) + "\nSo E = mc2."
     wrong = plain.replace("cell 3.1", "cell 3.7")
-    assert score([plain] * 9, [flawless] * 9).edits == 0
-    assert score([plain] * 9, [wrong] * 9).edits == 9
+    ours, sizes = line_edits([plain], [flawless])
+    theirs, others = line_edits([plain], [wrong])
+    assert (ours[0], theirs[0]) == (0, 1)
+    assert sizes[0] == others[0]
+    assert score([plain], [flawless]).wer == 0
 
 
 def test_tables_and_formulas_are_scored_beside_the_text_where_the_truth_has_them() -> None:
