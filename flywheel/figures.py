@@ -237,15 +237,16 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Labels that a round of a language would learn from, and pages that it would read anew."""
+    """Labels that a round of a language would learn from, and pages that it would read anew. `reads_now` is the
+    reader that it would be held against; None where nobody reads the language."""
 
     documents: int
     pages: int
     lines: int
     pages_to_cut: int
     pages_to_relabel: int
-    champion: str | None
     rates: Rates
+    reads_now: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

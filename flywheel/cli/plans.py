@@ -56,7 +56,7 @@ def _show(found: RoundDetail) -> None:
             f"of {count(outlook.documents)} documents",
         ),
         ("begins with", base),
-        ("to be held against", outlook.champion or "no champion yet"),
+        ("to be held against", outlook.reads_now or "nobody: the bar decides"),
         ("reads anew", f"{count(outlook.pages_to_relabel)} pages"),
     )
     show.echo(show.facts_table(rows, title=f"A round for {found.language} with {found.recipe}"))

@@ -66,8 +66,8 @@ def outlook(session: Session, row: RoundRow) -> Outlook:
         lines=int(session.execute(total).scalar_one()),
         pages_to_cut=len(pages) - len(cut),
         pages_to_relabel=relabel.count(session, row.language),
-        champion=promotion.champion(session, row.language),
         rates=rates(session, row.recipe),
+        reads_now=promotion.reader_for(session, row.language),
     )
 
 

@@ -43,7 +43,7 @@ def test_a_round_of_pages_is_told_with_what_its_tokenizer_makes_of_the_texts(
     told = found.plan
     assert told is not None
     outlook = told.outlook
-    assert (told.unit, told.parent, outlook.champion) == (Unit.PAGE, None, None)
+    assert (told.unit, told.parent, outlook.reads_now) == (Unit.PAGE, None, None)
     assert (outlook.documents, outlook.pages, outlook.pages_to_cut, outlook.pages_to_relabel) == (4, 4, 4, 1)
     characters = sum(len("".join(text.split())) for text in born.values())
     assert told.tokens.texts == 4
@@ -81,7 +81,7 @@ def test_a_champion_of_the_recipes_kind_is_what_the_round_would_begin_with(born:
         session.flush()
         promotion.promote(session, "got-1", actor="a person")
     told = planned("deepseek-ocr-full")
-    assert (told.parent, told.outlook.champion) == (None, "got-1")
+    assert (told.parent, told.outlook.reads_now) == (None, "got-1")
 
 
 def test_a_plan_without_weights_fails_and_says_what_to_set(

@@ -30,7 +30,7 @@ PLAN = Plan(
         lines=900,
         pages_to_cut=40,
         pages_to_relabel=1200,
-        champion="line-bo-3",
+        reads_now="line-bo-3",
         rates=Rates(cutting=4.0, relabelling=2.0),
     ),
     parent=None,
@@ -227,7 +227,7 @@ def test_rejected_labels_are_what_the_plan_compares_with(client: Client) -> None
         outlook = planning.outlook(session, row)
         teaching, others = planning.sample(session, row)
         assert (outlook.pages, outlook.lines, outlook.documents) == (2, 2, 1)
-        assert (outlook.pages_to_cut, outlook.pages_to_relabel, outlook.champion) == (2, 1, None)
+        assert (outlook.pages_to_cut, outlook.pages_to_relabel, outlook.reads_now) == (2, 1, None)
         assert ({label.page_id for label in teaching}, [label.page_id for label in others]) == (
             set(pages[:2]),
             [pages[2]],
