@@ -212,8 +212,12 @@ class SplitCounts:
 
 @dataclass(frozen=True, slots=True)
 class DatasetCounts:
-    """Contents of a frozen dataset in its language. `dropped` patches by reason; `replay` is pages of other
-    languages, by language, which are trained on beside it."""
+    """Contents of a frozen dataset in its language; of what is not trained on, what examines. `dropped` patches by
+    reason; `replay` is pages of other languages, by language, which are trained on beside it.
+
+    `groups` counts near-equal documents once (None: not told); `near_training` pages were left out of the exam, as
+    they are near-equal to pages learned from; `advice` says what would make a small exam larger.
+    """
 
     unit: Unit
     units: SplitCounts
@@ -221,6 +225,9 @@ class DatasetCounts:
     documents: SplitCounts
     dropped: Mapping[str, int] = field(default_factory=dict)
     replay: Mapping[str, int] = field(default_factory=dict)
+    groups: SplitCounts | None = None
+    near_training: int = 0
+    advice: str = ""
 
 
 # Plans

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from flywheel.document import Kind, Label
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.figures import Unit
 from flywheel.labels.storage import load_label
+from flywheel.loop.likeness import signature
 from flywheel.loop.recipes import recipe_for
 from flywheel.loop.teaching import labels_to_cut
 from flywheel.pdf import PageFailure, PageImage
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PagePatches:
-    """Samples from one page's label, as rows of a Parquet file, and the number dropped, by reason."""
+    """Samples from one page's label, as rows of a Parquet file, and the number dropped, by reason. `likeness` is
+    the page's signature (flywheel/loop/likeness.py)."""
 
     label: LabelRow
     rows: list[Any]
     dropped: Counter[str]
+    likeness: bytes | None = None
 
 
 @stop_task("patches")
@@ -73,8 +76,14 @@ def patches(attempt: Attempt) -> None:
 
 def values(given: PagePatches, unit: Unit, key: str) -> dict[str, Any]:
     """Values of a patch set's row."""
-    units, dropped = len(given.rows), dict(given.dropped)
-    return {"label_id": given.label.id, "unit": unit, "blob_key": key, "units": units, "dropped": dropped}
+    return {
+        "label_id": given.label.id,
+        "unit": unit,
+        "blob_key": key,
+        "units": len(given.rows),
+        "dropped": dict(given.dropped),
+        "likeness": given.likeness,
+    }
 
 
 def store_rows(unit: Unit, rows: list[Any]) -> str:
@@ -102,12 +111,21 @@ def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow,
     [image] = sandbox().render(path, [page.number], settings().render_dpi)
     if isinstance(image, PageFailure):
         return PagePatches(row, [], Counter({image.reason.value: 1}))
+    likeness = signature_of(label, image)
     if unit is Unit.LINE:
-        return lines_of(path, document, row, label, image)
+        return replace(lines_of(path, document, row, label, image), likeness=likeness)
     taken = page_row(document, row, label, image)
     return PagePatches(
-        row, [taken] if taken else [], Counter() if taken else Counter({Reason.PATCH_EMPTY.value: 1})
+        row, [taken] if taken else [], Counter() if taken else Counter({Reason.PATCH_EMPTY.value: 1}), likeness
     )
+
+
+def signature_of(label: Label, image: PageImage) -> bytes:
+    """Signature by which the page is known again in another document."""
+    from models.training.appearance import appearance
+
+    seen = appearance(image.image)
+    return signature(label.text, seen.bits, seen.known)
 
 
 def lines_of(path: Path, document: DocumentRow, row: LabelRow, label: Label, image: PageImage) -> PagePatches:

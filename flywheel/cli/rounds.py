@@ -202,7 +202,13 @@ def _dataset(counts: DatasetCounts) -> Iterator[tuple[str, object]]:
     """Rows that tell of the round's dataset."""
     # Where pages are the unit they are told once.
     splits = {counts.unit.plural: counts.units, "pages": counts.pages, "documents": counts.documents}
+    if counts.groups is not None and counts.groups != counts.documents:
+        splits["different documents"] = counts.groups
     yield "dataset", "\n".join(f"{name} {_splits(split)}" for name, split in splits.items())
+    if counts.near_training:
+        yield "not examined by", f"{show.count(counts.near_training)} pages near-equal to some learned from"
+    if counts.advice:
+        yield "exam", counts.advice
     if counts.replay:
         yield "pages of others", _by_name(counts.replay)
     yield f"dropped {counts.unit.plural}", _by_name(counts.dropped)

@@ -1,18 +1,27 @@
-"""Reviews: a person accepts, rejects or corrects a page's label, and that speaks for the page from then on."""
+"""Reviews: a person accepts, rejects or corrects a page's label, and that speaks for the page from then on.
+
+The origin of the words stays with them: a person who accepts a reading, or sends the same words as a correction,
+vouches for what a reader wrote. It teaches from then on, and examines nobody.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import LabelRow, PageRow, ReviewRow
 from flywheel.document import Kind, Label, Outcome, TextOrigin, Verdict
-from flywheel.errors import Conflict, NotFound
+from flywheel.errors import BlobCorrupt, BlobMissing, Conflict, NotFound
 from flywheel.labels.recording import settings_hash
 from flywheel.labels.standing import current_label, follow_labels
 from flywheel.labels.storage import Frame, load_label, store_labels
 from flywheel.reasons import Reason
 from flywheel.states import ReviewVerdict
 from flywheel.store import Store
+from flywheel.text.cleaning import clean
 
 
 def review_page(
@@ -34,13 +43,15 @@ def review_page(
         raise NotFound(f"no page {page_id}")
     parent = current_label(session, page_id)
     if label is not None:
+        label = replace(label, origin=origin_of(session, store, page_id, label, parent))
         [frame] = store_labels(store, [label])
+        origin = label.origin
     elif parent is not None:
         label, frame = load_label(store, parent), Frame(parent.blob_key, parent.blob_offset, parent.blob_length)
+        origin = parent.origin
     else:
         raise Conflict(f"page {page_id} has no label to {action}; send a correction")
     refused = action is ReviewVerdict.REJECT
-    origin = parent.origin if parent is not None and action is not ReviewVerdict.CORRECT else TextOrigin.PERSON
     verdict = (
         Verdict(Outcome.REJECTED, Reason.REFUSED, note)
         if refused
@@ -61,6 +72,24 @@ def review_page(
     )
     follow_labels(session, [page_id])
     return row.id
+
+
+def origin_of(session: Session, store: Store, page_id: int, label: Label, parent: LabelRow | None) -> TextOrigin:
+    """Origin of the words of a person's own label: their own, unless a label of the page says the same already.
+    Then it is that label's, the `parent` before the others."""
+    query = select(LabelRow).where(LabelRow.page_id == page_id).order_by(LabelRow.id.desc())
+    earlier = sorted(session.execute(query).scalars(), key=lambda row: parent is None or row.id != parent.id)
+    said = words_of(label)
+    for row in earlier:
+        with suppress(BlobMissing, BlobCorrupt):
+            if words_of(load_label(store, row)) == said:
+                return row.origin
+    return TextOrigin.PERSON
+
+
+def words_of(label: Label) -> str:
+    """The label's text without regard to blanks and line breaks, in NFC."""
+    return clean("".join("".join(line.text.split()) for line in label.lines))
 
 
 def _human_label(

@@ -1,9 +1,10 @@
 """Frozen datasets: the patches or pages that a round learns from, and those it is judged by.
 
-A dataset is a manifest: the files (each a content-addressed Parquet blob) and the
-split of every document, chosen by the document's own hash so that what was
-trained on never becomes part of an exam. Its hash is the manifest's. Where pages are learned,
-a share of them is of other languages: they are trained on, and are in no exam.
+A dataset is a manifest: the files (each a content-addressed Parquet blob), the side of every document
+(flywheel/loop/sides.py) and the labels that may examine. Its hash is the manifest's. Only text layers and
+people examine: a reading that a person confirmed teaches, but its words are still a reader's. A page of an exam
+that is also among the pages learned from, a form or a licence, is left out of it. Where pages are learned, a share
+of them is of other languages: they are trained on, and are in no exam.
 """
 
 from __future__ import annotations
@@ -11,29 +12,34 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, Text, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
-from flywheel.database.tables import DocumentRow, LabelRow, PageRow, PatchSetRow
-from flywheel.document import Outcome
+from flywheel.database.tables import DatasetDocumentRow, DocumentRow, LabelRow, PageRow, PatchSetRow
+from flywheel.document import TRUE_ORIGINS, Outcome, TextOrigin
 from flywheel.encoding import JsonValue, to_json
 from flywheel.errors import Rejected
 from flywheel.figures import DatasetCounts, SplitCounts, Unit
-from flywheel.labels.standing import current_labels
 from flywheel.loop.languages import in_language
-from flywheel.loop.teaching import patches_of, spread, teaching_labels
+from flywheel.loop.likeness import LikePages
+from flywheel.loop.sides import ENOUGH, History, split
+from flywheel.loop.teaching import labels_that_teach, may_replay, patches_of, spread, teaching_labels
 from flywheel.reasons import Reason
+from flywheel.states import Split
 
-HELD_OUT, VALIDATION = 0.12, 0.08  # shares of the documents; the rest is for training
+FEWEST = 3  # groups of documents: one to learn from, one to watch, one to be examined by
+UNLIKE = LikePages.of((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
 class PatchSource:
     """The patches of one page, or the page itself: its document's hash, the label that is carried, and the
-    blob it lies in. `units` is how many there are, 0 or 1 of a page; `language` the document's."""
+    blob it lies in. `units` is how many there are, 0 or 1 of a page; `language` the document's; `origin` of the
+    label's words."""
 
     document: str
     page_id: int
@@ -43,6 +49,12 @@ class PatchSource:
     units: int
     dropped: dict[str, int]
     language: str = ""
+    origin: TextOrigin = TextOrigin.TEXT_LAYER
+
+    @property
+    def true_units(self) -> int:
+        """Units that may examine: no reader wrote their text."""
+        return self.units if self.origin in TRUE_ORIGINS else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +68,10 @@ class DatasetFile:
 
 @dataclass(frozen=True, slots=True)
 class DatasetManifest:
-    """Content of a dataset. `splits` names the split of every document by its hash, `replay` the language of those
-    of other languages; `generation` is the highest of the `labels` (ids)."""
+    """Content of a dataset. `splits` names the side of every document by its hash, `groups` the group of
+    near-equal documents that it is in (named after one of them), `replay` the language of those
+    of other languages; `generation` is the highest of the `labels` (ids), and `exam_labels` those among them whose
+    text may examine, on whichever side they stand."""
 
     language: str
     unit: Unit
@@ -66,7 +80,9 @@ class DatasetManifest:
     generation: int
     splits: dict[str, str]
     replay: dict[str, str]
-    version: int = 1
+    exam_labels: tuple[int, ...] = ()
+    groups: dict[str, str] = field(default_factory=dict)
+    version: int = 2
 
     @property
     def hash(self) -> str:
@@ -103,15 +119,41 @@ def replay(session: Session, language: str, count: int, *, unit: Unit) -> list[P
     """Up to `count` patch sets of other languages, of each as many, the newest: from text layers and people,
     and of no document that an exam of its own language could hold."""
     cut = select(PatchSetRow.label_id).where(patches_of(unit), PatchSetRow.units > 0)
-    labels = current_labels(generations=0).where(
-        DocumentRow.language.is_not(None), ~in_language(language), LabelRow.page_id.in_(_pages_of(cut))
+    labels = labels_that_teach(0).where(
+        DocumentRow.language.is_not(None),
+        ~in_language(language),
+        may_replay(),
+        LabelRow.page_id.in_(_pages_of(cut)),
     )
     found: dict[str, list[PatchSource]] = {}
     newest_first = sorted(_sources(session, labels, unit), key=lambda s: (s.language, -s.label_id))
     for source in newest_first:
-        if source.units and place_of(source.document) >= HELD_OUT + VALIDATION:
+        if source.units:
             found.setdefault(source.language, []).append(source)
     return spread(found, count)
+
+
+def like_pages(session: Session, hashes: Collection[str]) -> LikePages:
+    """Signatures of all the pages of these documents (by hash) that ever became patches."""
+    known = func.any(bindparam(None, sorted(hashes), type_=ARRAY(Text), unique=True))
+    rows = session.execute(
+        select(DocumentRow.sha256, PageRow.id, PatchSetRow.likeness)
+        .join(PageRow, PageRow.document_id == DocumentRow.id)
+        .join(LabelRow, LabelRow.page_id == PageRow.id)
+        .join(PatchSetRow, PatchSetRow.label_id == LabelRow.id)
+        .where(DocumentRow.sha256 == known, PatchSetRow.likeness.is_not(None))
+        .distinct()
+        .order_by(DocumentRow.sha256, PageRow.id, PatchSetRow.likeness)
+    ).all()
+    documents, page_ids, signatures = zip(*rows, strict=True) if rows else ((), (), ())
+    return LikePages.of(documents, page_ids, signatures)
+
+
+def list_documents(session: Session, dataset_id: int, splits: Mapping[str, str]) -> None:
+    """Write down the side of every document of a dataset, for the rounds to come. Once is enough."""
+    rows = [{"dataset_id": dataset_id, "sha256": sha256, "split": str(side)} for sha256, side in splits.items()]
+    if rows:
+        session.execute(insert(DatasetDocumentRow).on_conflict_do_nothing(), rows)
 
 
 def _pages_of(labels: Select[int]) -> Select[int]:
@@ -130,6 +172,7 @@ def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Pat
             PatchSetRow.units,
             PatchSetRow.dropped,
             DocumentRow.language,
+            current.c.origin,
         )
         .join(PatchSetRow, (PatchSetRow.label_id == current.c.id) & patches_of(unit))
         .join(PageRow, PageRow.id == current.c.page_id)
@@ -141,84 +184,145 @@ def _sources(session: Session, labels: Select[LabelRow], unit: Unit) -> list[Pat
 
 
 def freeze(
-    language: str, found: Sequence[PatchSource], *, unit: Unit, replayed: Sequence[PatchSource] = ()
+    language: str,
+    found: Sequence[PatchSource],
+    *,
+    unit: Unit,
+    replayed: Sequence[PatchSource] = (),
+    past: History | None = None,
+    pages: LikePages = UNLIKE,
 ) -> Frozen:
-    """The dataset of these sources. Raises Rejected when there is too little to split by document.
+    """The dataset of these sources, after the `past` of the checkpoints it is to be judged beside.
 
-    Only text layers and people make an exam: documents that have nothing but a reader's labels are
-    trained on. So are the `replayed`, of other languages; a document of both counts as the language's own.
+    `pages` are the signatures of the sources and of what these checkpoints learned from. Documents that have
+    nothing but a reader's labels are trained on. So are the `replayed`, of other languages, but for
+    near-equals of documents that are not; a document of both counts as the language's own.
+
+    Raises Rejected(NO_LINES) when there is too little to split by document, or nothing left to examine by or to
+    learn from.
     """
-    units, exam = Counter[str](), Counter[str]()
+    past = past or History()
+    groups, units = pages.groups(), Counter[str]()
     for source in found:
-        units[source.document] += source.units
-        exam[source.document] += source.units * (source.generation == 0)
-    examined = [document for document, count in exam.items() if count]
-    if len(examined) < 3:
-        raise Rejected(
-            Reason.NO_LINES,
-            f"{len(examined)} documents have usable {unit.plural}; a round needs at least 3, to hold some out",
-        )
-    splits = split(examined) | {d: "train" for d, count in units.items() if count and not exam[d]}
-    foreign = [source for source in replayed if source.units and source.document not in units]
-    used = [source for source in (*found, *foreign) if source.units]
+        if source.units:
+            units[source.document] += source.true_units
+    _check_size(units, groups, unit)
+    splits = split(units, groups, past)
+    used = [source for source in found if source.units]
+    kept = {groups.get(d, d) for d, side in splits.items() if side != Split.TRAIN}
+    foreign = [s for s in replayed if s.units and s.document not in units]
+    foreign = [s for s in foreign if groups.get(s.document, s.document) not in kept]
+    every = splits | {source.document: Split.TRAIN for source in foreign}
+    exam = _exam_labels(used, every, past, pages)
+    _check_sides(used, splits, exam, past, unit)
     manifest = DatasetManifest(
         language=language,
         unit=unit,
-        files=tuple(map(_file, sorted({source.blob_key for source in used}))),
-        labels=tuple(sorted(source.label_id for source in used)),
-        generation=max(source.generation for source in used),
-        splits=dict(sorted((splits | {source.document: "train" for source in foreign}).items())),
+        files=tuple(map(_file, sorted({source.blob_key for source in (*used, *foreign)}))),
+        labels=tuple(sorted({source.label_id for source in (*used, *foreign)})),
+        generation=max(source.generation for source in (*used, *foreign)),
+        splits={document: str(side) for document, side in sorted(every.items())},
         replay={source.document: source.language for source in foreign},
+        exam_labels=tuple(sorted(exam)),
+        groups={document: groups.get(document, document) for document in sorted(every)},
     )
-    return Frozen(manifest, _counts(found, splits, unit, foreign))
+    return Frozen(manifest, _counts(found, manifest, past, foreign))
 
 
 def _file(key: str) -> DatasetFile:
     return DatasetFile(f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet", key, key[-64:])
 
 
-def split(documents: Iterable[str]) -> dict[str, str]:
-    """Document hash -> train | validation | heldout, by a hash of the document's own.
-
-    The sides are shares of the hashes' range, so about shares of the documents; where a share is empty
-    the lowest hash stands in. A document that was trained on therefore never becomes part of an exam as
-    others join: its hash is above the shares and not the lowest. (Unless all there were lay within the
-    shares: then the highest is trained on, as something must be.)
-    """
-    place = {d: place_of(d) for d in documents}
-    order = sorted(place, key=lambda d: place[d])
-    heldout = [d for d in order if place[d] < HELD_OUT] or order[:1]
-    rest = order[len(heldout) :]
-    validation = [d for d in rest if place[d] < HELD_OUT + VALIDATION] or rest[:1]
-    sides = (
-        dict.fromkeys(order, "train") | dict.fromkeys(heldout, "heldout") | dict.fromkeys(validation, "validation")
-    )
-    if "train" not in sides.values():
-        sides[order[-1]] = "train"
-    return dict(sorted(sides.items()))
+def _exam_labels(
+    used: Sequence[PatchSource], splits: Mapping[str, Split], past: History, pages: LikePages
+) -> set[int]:
+    """The labels that may examine: true ones, but held out none whose page is near-equal to one that was
+    learned from, or by which weights were chosen, and in validation none that is learned from now."""
+    trained = {document for document, side in splits.items() if side == Split.TRAIN}
+    watched = {document for document, side in splits.items() if side == Split.VALIDATION}
+    barred = {
+        Split.TRAIN: set[int](),
+        Split.VALIDATION: pages.like(trained | past.trained),
+        Split.HELDOUT: pages.like(trained | watched | past.learned),
+    }
+    return {s.label_id for s in used if s.true_units and s.page_id not in barred[splits[s.document]]}
 
 
-def place_of(document: str) -> float:
-    """Place of a document's hash in the range of hashes, 0..1."""
-    return int(hashlib.sha256(f"split {document}".encode()).hexdigest(), 16) / 2**256
+def _check_size(units: Mapping[str, int], groups: Mapping[str, str], unit: Unit) -> None:
+    """Raises Rejected(NO_LINES) when there are too few documents of true text, copies counted once."""
+    true = [document for document, count in units.items() if count]
+    different = len({groups.get(document, document) for document in true})
+    if different < FEWEST:
+        copies = f" ({different} of them different: the others are near-equal)" if different < len(true) else ""
+        raise Rejected(
+            Reason.NO_LINES,
+            f"{len(true)} documents have usable {unit.plural}{copies}; a round needs at least {FEWEST}, "
+            "to hold some out",
+        )
+
+
+def _check_sides(
+    used: Sequence[PatchSource], splits: Mapping[str, Split], exam: Collection[int], past: History, unit: Unit
+) -> None:
+    """Raises Rejected(NO_LINES) when nothing is left to examine by, or to learn from."""
+    if not any(splits[s.document] == Split.HELDOUT and s.label_id in exam for s in used):
+        learned = len(past.learned & {source.document for source in used})
+        raise Rejected(
+            Reason.NO_LINES,
+            f"no {unit} is left to examine by: earlier checkpoints learned from {learned} of {len(splits)} "
+            "documents, or from near-equals of the rest; add documents that none has seen",
+        )
+    if Split.TRAIN not in splits.values():
+        raise Rejected(Reason.NO_LINES, f"no {unit} is left to learn from: every document is one that examines")
 
 
 def _counts(
-    found: Sequence[PatchSource], splits: Mapping[str, str], unit: Unit, foreign: Sequence[PatchSource]
+    found: Sequence[PatchSource], manifest: DatasetManifest, past: History, foreign: Sequence[PatchSource]
 ) -> DatasetCounts:
+    """Counts for people; of the sides that are not trained on, what examines."""
     units, pages, dropped = Counter[str](), Counter[str](), Counter[str]()
+    exam, near = set(manifest.exam_labels), 0
     for source in found:
         dropped.update(source.dropped)
-        if source.units:
-            units[splits[source.document]] += source.units
-            pages[splits[source.document]] += 1
+        side = manifest.splits.get(source.document)
+        if source.units and side is not None and (side == Split.TRAIN or source.label_id in exam):
+            units[side] += source.units
+            pages[side] += 1
+        elif source.true_units:
+            near += 1
+    own = {document: side for document, side in manifest.splits.items() if document not in manifest.replay}
+    groups = {manifest.groups[document]: side for document, side in own.items()}
     return DatasetCounts(
-        unit=unit,
+        unit=manifest.unit,
         units=SplitCounts(**units),
         pages=SplitCounts(**pages),
-        documents=SplitCounts(**Counter(splits.values())),
+        documents=SplitCounts(**Counter(own.values())),
         dropped=dropped,
         replay=Counter(source.language for source in foreign),
+        groups=SplitCounts(**Counter(groups.values())),
+        near_training=near,
+        advice=_advice(found, manifest, past),
+    )
+
+
+def _advice(found: Sequence[PatchSource], manifest: DatasetManifest, past: History) -> str:
+    """Sentence on an exam too small to decide: its size, the reasons, what would make it larger. Else empty."""
+    exam = set(manifest.exam_labels)
+    true: dict[str, bool] = {}
+    for source in found:
+        if source.true_units:
+            group = manifest.groups[source.document]
+            examines = manifest.splits[source.document] == Split.HELDOUT and source.label_id in exam
+            true[group] = true.get(group, False) or examines
+    size = sum(true.values())
+    if size >= ENOUGH:
+        return ""
+    learned = {manifest.groups[d] for d in past.learned if d in manifest.groups} & set(true)
+    taken = f"earlier checkpoints learned from {len(learned)} of {len(true)}, " if learned else ""
+    more = max(3 * ENOUGH - len(true), ENOUGH - size)
+    return (
+        f"the exam is of {size} different {'document' if size == 1 else 'documents'}; {taken}"
+        f"{more} more that no checkpoint has seen would make it {ENOUGH}"
     )
 
 

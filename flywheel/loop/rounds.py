@@ -18,7 +18,7 @@ from flywheel.encoding import JsonValue
 from flywheel.errors import Conflict, NotFound
 from flywheel.loop.recipes import recipe_for
 from flywheel.loop.round_machine import enter, open_round
-from flywheel.loop.teaching import patch_works, replayable, trainable
+from flywheel.loop.teaching import patch_works, replayable, teaches, trainable
 from flywheel.settings import Settings
 from flywheel.states import PLANNED_ROUNDS, RUNNING_ROUNDS, RoundStatus
 from flywheel.text.tags import canonical
@@ -96,6 +96,7 @@ def languages_to_train(session: Session, config: Settings) -> list[str]:
             DocumentRow.language.is_not(None),
             LabelRow.verdict == Outcome.ACCEPTED,
             LabelRow.generation == 0,
+            teaches(),
             ~running,
         )
         .group_by(DocumentRow.language)

@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Text, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from flywheel.database.tables import DatasetDocumentRow
-from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
+from flywheel.loop.sides import HELD_OUT, VALIDATION, place_of
 from flywheel.states import Split
 
 

@@ -1,7 +1,8 @@
 """Selection of the labels that teach a round, and the work of cutting them into patches.
 
 The accepted labels of a language's pages teach, up to a generation from a text layer or a person; a round of pages
-also replays some of other languages, from text layers and people alone, against forgetting.
+also replays some of other languages, from text layers and people alone, against forgetting. OCR layers
+teach nothing that no person confirmed: somebody else's reader wrote them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,21 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from flywheel.database import array_of
-from flywheel.database.tables import PATCH_CUTTER, CorpusRow, DocumentRow, LabelRow, PageRow, PatchSetRow
-from flywheel.document import Outcome
+from flywheel.database.tables import (
+    PATCH_CUTTER,
+    CorpusRow,
+    DatasetDocumentRow,
+    DocumentRow,
+    LabelRow,
+    PageRow,
+    PatchSetRow,
+)
+from flywheel.document import Outcome, TextOrigin
 from flywheel.figures import Unit
-from flywheel.labels.standing import current_labels
+from flywheel.labels.standing import BY_A_PERSON, current_labels
 from flywheel.loop.languages import in_language
 from flywheel.loop.submission import shards
-from flywheel.states import PageState
+from flywheel.states import PageState, Split
 from flywheel.work.ledger import Work
 from flywheel.work.route import ROUTE
 
@@ -28,10 +37,31 @@ T = TypeVar("T")
 
 def teaching_labels(language: str, corpora: Sequence[str], generations: int) -> Select[LabelRow]:
     """The labels that speak for a language's pages, none beyond `generations` from a text layer or a person."""
-    labels = current_labels(generations=generations).where(in_language(language))
+    labels = labels_that_teach(generations).where(in_language(language))
     if corpora:
         labels = labels.join(CorpusRow, CorpusRow.id == DocumentRow.corpus_id).where(CorpusRow.name.in_(corpora))
     return labels
+
+
+def labels_that_teach(generations: int) -> Select[LabelRow]:
+    """The label of each page that may teach, if it is accepted: see `current_labels`."""
+    return current_labels(generations=generations).where(teaches())
+
+
+def teaches() -> ColumnElement[bool]:
+    """Condition on LabelRow: its words are no OCR layer's, or a person vouched for them."""
+    return (LabelRow.origin != TextOrigin.OCR_LAYER) | BY_A_PERSON
+
+
+def may_replay() -> ColumnElement[bool]:
+    """Condition on DocumentRow: other languages may learn from it, as no exam of its own holds it or could.
+
+    Documents whose place (`sides.place_of`) is in the upper half are in none: exams take the lowest third at most.
+    """
+    place = func.sha256(func.convert_to("split " + DocumentRow.sha256, "UTF8"))
+    listed = select(DatasetDocumentRow.sha256).where(DatasetDocumentRow.sha256 == DocumentRow.sha256)
+    kept = listed.where(DatasetDocumentRow.split != Split.TRAIN).correlate(DocumentRow).exists()
+    return ~kept & (func.get_byte(place, 0) >= 128)
 
 
 def trainable(session: Session, language: str, corpora: Sequence[str], generations: int) -> list[tuple[int, int]]:
@@ -52,7 +82,7 @@ def replayable(session: Session, language: str, count: int) -> list[tuple[int, i
 
 def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]]:
     """(page id, document id) of the newest pages of exactly this language that people or text layers told."""
-    told = (LabelRow.generation == 0) & (LabelRow.verdict == Outcome.ACCEPTED) & (LabelRow.lines > 0)
+    told = (LabelRow.generation == 0) & (LabelRow.verdict == Outcome.ACCEPTED) & (LabelRow.lines > 0) & teaches()
     accepted = (
         select(PageRow.id)
         .join(DocumentRow, DocumentRow.id == PageRow.document_id)
@@ -60,12 +90,13 @@ def _newest(session: Session, language: str, count: int) -> list[tuple[int, int]
             DocumentRow.language == language,
             PageRow.state == PageState.LABELLED,
             PageRow.verdict == Outcome.ACCEPTED,
+            may_replay(),
         )
         .where(select(LabelRow.id).where(LabelRow.page_id == PageRow.id, told).exists())
         .order_by(PageRow.id.desc())
         .limit(count)
     )
-    labels = current_labels(generations=0).where(LabelRow.page_id.in_(accepted))
+    labels = labels_that_teach(0).where(LabelRow.page_id.in_(accepted))
     return sorted(_pages_to_learn_from(session, labels), reverse=True)
 
 
@@ -106,7 +137,7 @@ def patch_works(
 def labels_to_cut(session: Session, page_ids: Sequence[int], generations: int, unit: Unit) -> dict[int, LabelRow]:
     """Page id -> the accepted label that teaches, of pages that were not cut before."""
     mine = LabelRow.page_id == func.any(array_of(page_ids))
-    rows = session.execute(current_labels(generations=generations).where(mine)).scalars()
+    rows = session.execute(labels_that_teach(generations).where(mine)).scalars()
     accepted = {row.page_id: row for row in rows if row.verdict is Outcome.ACCEPTED}
     cut = cut_already(session, list(accepted), generations, unit)
     return {page_id: row for page_id, row in accepted.items() if page_id not in cut}
@@ -120,6 +151,6 @@ def patches_of(unit: Unit) -> ColumnElement[bool]:
 def cut_already(session: Session, page_ids: Sequence[int], generations: int, unit: Unit) -> set[int]:
     """The pages among these that have their patches already."""
     mine = LabelRow.page_id == func.any(array_of(page_ids))
-    current = current_labels(generations=generations).where(mine).subquery()
+    current = labels_that_teach(generations).where(mine).subquery()
     cut = (PatchSetRow.label_id == current.c.id) & patches_of(unit)
     return set(session.execute(select(current.c.page_id).join(PatchSetRow, cut)).scalars())

@@ -60,7 +60,7 @@ def compare_lines(
 
 
 def _true_lines(dataset: LineDataset, split: Split) -> LineSamples:
-    return dataset.lines(split, most_generation=0)
+    return dataset.lines(split, exam=True)
 
 
 def _loaded(recogniser: Recogniser | Path, device: str) -> Recogniser:

@@ -9,7 +9,7 @@ Images stay encoded until they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class LineSamples:
         self.texts: list[str] = table.column("text").to_pylist()
         self.documents: list[str] = table.column("document").to_pylist()
         self.generations: list[int] = table.column("generation").to_pylist()
+        self.labels: list[int] = table.column("label").to_pylist()
         widths, heights = table.column("width").to_pylist(), table.column("height").to_pylist()
         self.sizes: list[tuple[int, int]] = list(zip(widths, heights, strict=True))  # pixels
 
@@ -77,27 +78,30 @@ class LineSamples:
         step = max(1, -(-len(self) // max(1, most)))
         return LineSamples(self._table.take(list(range(0, len(self), step))))
 
-    def true(self) -> LineSamples:
-        """The lines of generation 0."""
-        return LineSamples(self._table.take([i for i, n in enumerate(self.generations) if n == 0]))
+    def at(self, places: Sequence[int]) -> LineSamples:
+        """The lines at these places."""
+        return LineSamples(self._table.take(list(places)))
 
 
 class LineDataset(FrozenDataset):
     """A frozen dataset that holds lines."""
 
-    def lines(self, split: Split, *, most_generation: int | None = None) -> LineSamples:
-        """Lines of a split; pseudo-labels beyond `most_generation` left out."""
-        [table] = self.tables(SCHEMA, [Selection(self.documents(split), most_generation)])
+    def lines(self, split: Split, *, most_generation: int | None = None, exam: bool = False) -> LineSamples:
+        """Lines of a split; pseudo-labels beyond `most_generation` left out, and for an `exam` all lines but those
+        that may examine."""
+        [table] = self.tables(SCHEMA, [Selection(self.documents(split), most_generation, exam=exam)])
         return LineSamples(table)
 
     def training_lines(self, generations: int) -> tuple[LineSamples, LineSamples]:
         """Lines to learn from, with pseudo-labels up to `generations`, and lines to watch the training by: true
         validation lines, else true training lines, else the lines that are learned from."""
         learned = Selection(self.documents("train"), generations)
-        watched = Selection(self.documents("validation"), 0)
+        watched = Selection(self.documents("validation"), exam=True)
         lines, validation = map(LineSamples, self.tables(SCHEMA, [learned, watched]))
         if not len(validation):
-            validation = lines.true() if 0 in lines.generations else lines
+            told = enumerate(zip(lines.labels, lines.generations, strict=True))
+            true = [place for place, (label, generation) in told if self.examines(label, generation)]
+            validation = lines.at(true) if true else lines
         return lines, validation
 
 

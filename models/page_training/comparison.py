@@ -32,7 +32,7 @@ def compare_pages(
     """Two readers on the same true pages, as they are and degraded. The baseline is `reader`'s; `reads_now` is the
     same where it reads the language. Each reads all pages before the other begins: one may unload the other."""
     opened = PageDataset.open(dataset)
-    pages = opened.pages(split, most_generation=0)
+    pages = opened.pages(split, exam=True)
     return compare(
         ExamTexts(Unit.PAGE, pages.texts, pages.documents, opened.groups),
         _both_copies(candidate, pages),

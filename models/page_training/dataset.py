@@ -79,6 +79,7 @@ class PageSamples:
         self.documents: list[str] = columns["document"]
         self.languages: list[str] = columns["language"]
         self.generations: list[int] = columns["generation"]
+        self.labels: list[int] = columns["label"]
         self.dpis: list[float] = columns["dpi"]
         self._sizes = list(zip(columns["dpi"], columns["width"], columns["height"], strict=True))
 
@@ -112,10 +113,12 @@ class TrainingPages:
 class PageDataset(FrozenDataset):
     """A frozen dataset that holds pages."""
 
-    def pages(self, split: Split, *, most_generation: int | None = None, replay: bool = False) -> PageSamples:
-        """Pages of a split; pseudo-labels beyond `most_generation` left out. Of other languages there are those
-        to be learned again (`replay`), and only then."""
-        [table] = self.tables(SCHEMA, [self._selection(split, most_generation, replay=replay)])
+    def pages(
+        self, split: Split, *, most_generation: int | None = None, replay: bool = False, exam: bool = False
+    ) -> PageSamples:
+        """Pages of a split; pseudo-labels beyond `most_generation` left out, and for an `exam` all pages but those
+        that may examine. Of other languages there are those to be learned again (`replay`), and only then."""
+        [table] = self.tables(SCHEMA, [self._selection(split, most_generation, replay=replay, exam=exam)])
         return PageSamples(table)
 
     def training_pages(self, generations: int) -> TrainingPages:
@@ -124,17 +127,20 @@ class PageDataset(FrozenDataset):
         selections = [
             self._selection("train", generations),
             self._selection("train", 0, replay=True),
-            self._selection("validation", 0),
+            self._selection("validation", exam=True),
         ]
         own, replay, validation = map(PageSamples, self.tables(SCHEMA, selections))
         if not len(validation):
-            true = [place for place, generation in enumerate(own.generations) if generation == 0]
+            told = enumerate(zip(own.labels, own.generations, strict=True))
+            true = [place for place, (label, generation) in told if self.examines(label, generation)]
             validation = own.subset(true) if true else own
         return TrainingPages(own, replay, validation)
 
-    def _selection(self, split: Split, most_generation: int | None, *, replay: bool = False) -> Selection:
+    def _selection(
+        self, split: Split, most_generation: int | None = None, *, replay: bool = False, exam: bool = False
+    ) -> Selection:
         chosen = {d for d in self.documents(split) if (d in self.replay) == replay}
-        return Selection(chosen, most_generation, filled="text")
+        return Selection(chosen, most_generation, filled="text", exam=exam)
 
 
 def write_pages(path: Path, rows: Iterable[PageSample]) -> tuple[int, str]:

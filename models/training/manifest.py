@@ -6,14 +6,14 @@
 A directory holds `manifest.json` and its Parquet files. The manifest maps each document to one split
 ("train", "validation" or "heldout"), so a document's rows never stand on both sides. Rows of
 documents it does not name are left out, and rows of other labels when it lists labels: a file may
-hold more than a dataset wants.
+hold more than a dataset wants. It lists the labels that may examine, too: those whose words no reader wrote.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -32,12 +32,13 @@ ROWS_AT_ONCE = 64  # of a file in memory beside what is kept
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of a dataset: of these documents, without pseudo-labels beyond `most_generation`, and where `filled`
-    names a column of text, only those that have one."""
+    """Rows of a dataset: of these documents, without pseudo-labels beyond `most_generation`; for an `exam` only
+    those that may examine; and where `filled` names a column of text, only those that have one."""
 
     documents: Set[str]
     most_generation: int | None = None
     filled: str | None = None
+    exam: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class FrozenDataset:
     labels: frozenset[int] | None = None  # None: whatever the files hold
     replay: frozenset[str] = frozenset()  # documents of other languages, to be learned again
     groups: dict[str, str] = field(default_factory=dict)  # document -> cluster of near-equal ones, if in one
+    exam_labels: frozenset[int] | None = None  # may examine; None: those of generation 0
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -71,9 +73,10 @@ class FrozenDataset:
                 language=str(data["language"]),
                 splits={str(k): _split(v) for k, v in data["splits"].items()},
                 files=tuple(name for name, _ in files),
-                labels=frozenset(map(int, data["labels"])) if data.get("labels") is not None else None,
+                labels=_ids(data.get("labels")),
                 replay=frozenset(map(str, data.get("replay", {}))),
                 groups={str(k): str(v) for k, v in data.get("groups", {}).items()},
+                exam_labels=_ids(data.get("exam_labels")),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Rejected(Reason.BLOB_CORRUPT, f"{MANIFEST}: {error}") from error
@@ -84,6 +87,10 @@ class FrozenDataset:
     def documents(self, split: Split) -> set[str]:
         """The documents of a split."""
         return {document for document, side in self.splits.items() if side == split}
+
+    def examines(self, label: int, generation: int) -> bool:
+        """True for a label whose text may examine a reader."""
+        return generation == 0 if self.exam_labels is None else label in self.exam_labels
 
     def tables(self, schema: pa.Schema, selections: Sequence[Selection]) -> list[pa.Table]:
         """The rows with a listed label of each selection.
@@ -108,6 +115,7 @@ class FrozenDataset:
             document in selection.documents
             and (self.labels is None or label in self.labels)
             and (selection.most_generation is None or generation <= selection.most_generation)
+            and (not selection.exam or self.examines(label, generation))
             and bool(text)
             for document, label, generation, text in zip(
                 *(batch.column(name).to_pylist() for name in columns), strict=True
@@ -138,6 +146,10 @@ def write_manifest(
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
     write_json(directory / MANIFEST, {"hash": digest, **body})
     return digest
+
+
+def _ids(values: Iterable[Any] | None) -> frozenset[int] | None:
+    return None if values is None else frozenset(map(int, values))
 
 
 def _split(value: str) -> Split:

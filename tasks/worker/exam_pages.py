@@ -57,13 +57,14 @@ def write_exam_pages(dataset: FrozenDataset, directory: Path) -> None:
 
 def _held_out(dataset: FrozenDataset) -> list[list[HeldOutPage]]:
     """Labels that may examine, with their pages, of one document after the other."""
+    labels = (dataset.labels if dataset.exam_labels is None else dataset.exam_labels) or frozenset()
     with transaction() as session:
         rows = session.execute(
             select(LabelRow, PageRow, DocumentRow)
             .join(PageRow, PageRow.id == LabelRow.page_id)
             .join(DocumentRow, DocumentRow.id == PageRow.document_id)
             .where(
-                LabelRow.id == func.any(array_of(sorted(dataset.labels or ()))),
+                LabelRow.id == func.any(array_of(sorted(labels))),
                 LabelRow.origin.in_(TRUE_ORIGINS),
                 LabelRow.generation == 0,
                 DocumentRow.sha256.in_(dataset.documents("heldout")),

@@ -22,7 +22,7 @@ from rapidfuzz.distance import Levenshtein
 from flywheel.client import Client
 from flywheel.demo import normal
 from flywheel.document import decode_label
-from flywheel.loop.dataset import HELD_OUT, VALIDATION, place_of
+from flywheel.loop.sides import HELD_OUT, VALIDATION, place_of
 from flywheel.wire import RoundDetail, Trial
 from tests.end_to_end.cluster import ONE_THREAD, Cluster, embedded
 from tests.end_to_end.following import follow, steps_before_the_kill

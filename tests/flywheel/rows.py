@@ -33,7 +33,7 @@ def make_document(
         document = DocumentRow(
             corpus_id=submission.ensure_corpus(session, corpus),
             name=name,
-            sha256=hashlib.sha256(f"{corpus}/{name}".encode()).hexdigest(),
+            sha256=document_hash(name, corpus),
             blob_key="sha256/00/00/" + "0" * 64,
             size=1,
             media_type="application/pdf",
@@ -46,6 +46,11 @@ def make_document(
         numbers = select(literal(document.id), func.generate_series(0, pages - 1))
         made = insert(PageRow).from_select(["document_id", "number"], numbers).returning(PageRow.id)
         return document.id, tuple(sorted(session.execute(made).scalars()))
+
+
+def document_hash(name: str, corpus: str = "tib") -> str:
+    """The hash of a document that `make_document` makes."""
+    return hashlib.sha256(f"{corpus}/{name}".encode()).hexdigest()
 
 
 def make_label(
