@@ -48,6 +48,7 @@ class Reason(StrEnum):
     )
     WRONG_SCRIPT = "wrong_script", "the text is in another script than the declared language uses"
     FOREIGN_LETTERS = "foreign_letters", "letters of another script stand inside words"
+    VERTICAL_TEXT = "vertical_text", "most of the text runs from top to bottom, which no reader of lines can read"
     TEXT_WITHOUT_INK = "text_without_ink", "text where the page shows no ink"
     INK_WITHOUT_TEXT = "ink_without_text", "ink that the text does not account for"
     TOO_MUCH_TEXT = "too_much_text", "more text than the ink could hold"
@@ -105,6 +106,8 @@ class Reason(StrEnum):
     PATCH_MERGED = "patch_merged", "a detected line that spans several text-layer lines"
     PATCH_CLIPPED = "patch_clipped", "characters stick out of the detected line"
     PATCH_SMALL = "patch_small", "too small to read"
+    PATCH_ORDER = "patch_order", "text from right to left whose order its ink does not tell"
+    PATCH_VERTICAL = "patch_vertical", "a line that runs from top to bottom"
     PATCH_LONG = "patch_long", "more characters than the line's width can hold"
 
 

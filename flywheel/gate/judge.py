@@ -16,6 +16,7 @@ from flywheel.gate.letters import can_mix, mixed_words
 from flywheel.gate.loops import find_loop, longest_run, most_frequent, tail_loop
 from flywheel.gate.page import JudgedPage, of_label, of_reading
 from flywheel.gate.thresholds import Thresholds
+from flywheel.gate.vertical import letters_down
 from flywheel.markup import DROPPED, Fault
 from flywheel.pdf.coarse import RawCounts
 from flywheel.pdf.results import InkEvidence
@@ -48,6 +49,7 @@ class Gate:
             lambda: self._hidden(page, raw_counts),
             lambda: self._turned(page),
             lambda: self._garbled(raw_counts),
+            lambda: self._vertical(page),
             lambda: self._text_without_ink(page, raw_counts),
             lambda: self._too_much_text(page),
             lambda: self._uncovered_image(ink),
@@ -72,6 +74,7 @@ class Gate:
             lambda: self._read_nothing(page),
             lambda: self._too_much_text(page),
             lambda: self._outside(page),
+            lambda: self._vertical(page),
             lambda: self._wrong_script(page, language),
             lambda: self._foreign_letters(page),
             lambda: self._bad_orthography(page),
@@ -126,6 +129,12 @@ class Gate:
         if garbage >= self._t.garbage_count and garbage >= self._t.garbage_share * characters:
             return True
         return garbage > 0 and (2 * garbage > characters or garbage - 1 > self._t.odd_share * characters)
+
+    def _vertical(self, page: JudgedPage) -> Verdict | None:
+        down, letters = letters_down(page.label)
+        if down < self._t.down_count or down < self._t.down_share * letters:
+            return None
+        return _reject(Reason.VERTICAL_TEXT, f"{down} of {letters} characters stand on lines down the page")
 
     def _text_without_ink(self, page: JudgedPage, counts: RawCounts) -> Verdict | None:
         if (from_nothing := self._read_from_nothing(page)) is not None:

@@ -15,6 +15,8 @@ class Thresholds:
     garbage_count: int = 3
     odd_share: float = 0.1  # of a few characters, those beyond the first that are garbage
     bare_share: float = 0.1  # characters that are hidden, or on lines without any ink
+    down_share: float = 0.5  # characters on lines that run down the page
+    down_count: int = 4
     bare_count: int = 8
     picture_cover: float = 0.05  # a hidden layer was read off an image that covers this much of the page
     turned_share: float = 0.1  # characters upside down or mirrored

@@ -202,6 +202,10 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
     for piece in pieces[1:]:
         size = max(1.0, last.size, piece.size)
         gap = piece.x0 - last.x1
+        if piece.vertical and last.vertical and _is_next_below(last, piece, size):
+            last.text += piece.text
+            last.x0, last.x1, last.y1 = min(last.x0, piece.x0), max(last.x1, piece.x1), piece.y1
+            continue
         level = abs(piece.baseline - last.baseline) <= SAME_BASELINE * size
         either_way = bool(last.characters) and runs_right_to_left(last.text + piece.text)
         apart, least = (_apart(last, piece), -math.inf) if either_way else (gap, -0.5 * size)
@@ -216,6 +220,12 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
             whole.append(piece)
             last = piece
     return whole
+
+
+def _is_next_below(one: Piece, other: Piece, size: float) -> bool:
+    """True when a piece goes on with a vertical line."""
+    aside = abs((one.x0 + one.x1) - (other.x0 + other.x1)) / 2
+    return aside <= SAME_BASELINE * size and -0.5 * size <= other.y0 - one.y1 <= SAME_LINE_GAP * size
 
 
 def _apart(one: Piece, other: Piece) -> float:

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from flywheel.document import Box, Character, Label, Line
 from flywheel.reasons import Reason
+from flywheel.text.bidi import Base, base_direction, runs_right_to_left, survives, to_logical, to_visual
+from flywheel.text.ink_order import line_text, shown_text
 from models.lines.crop import crop
 from models.lines.detector import DetectedLine
 
@@ -33,6 +35,7 @@ NARROWEST_CHARACTER = 0.07  # of the line's height, a code point on average; sta
 BELOW = 0.2  # of a line's height: how far below its box a baseline may stand
 HOLDS = 0.5  # of the smaller box: a label's line and a detected line are about the same ink
 COVERED = 0.85  # of the longer width that the two must share
+UPRIGHT = 2.0  # times as tall as wide: a line of several characters that runs down
 STICKS_OUT = 0.5  # of a character's own width may lie beyond the line's ends
 
 
@@ -60,19 +63,22 @@ def cut(
 
     `image` is the page in gray at `dpi`; `characters` come from its text layer, origins and boxes in
     points; `lines` from the detector, in pixels of `image`. Dropped lines are counted under
-    PATCH_EMPTY, PATCH_SPLIT, PATCH_MERGED, PATCH_CLIPPED, PATCH_SMALL and PATCH_LONG.
+    PATCH_EMPTY, PATCH_VERTICAL, PATCH_SPLIT, PATCH_MERGED, PATCH_CLIPPED, PATCH_SMALL,
+    PATCH_LONG and PATCH_ORDER.
     """
     report = PatchReport()
     scale = POINTS / dpi
     boxes = [line.box.scaled(scale) for line in lines]
     held = _assign(characters, boxes)
+    base = base_direction("".join(character.text for character in characters))
     spread = _spread(held)
     for line, box, mine in zip(lines, boxes, held, strict=True):
-        reason = _objection(line, box, mine, spread)
+        text = text_of(mine, box.height, base)
+        reason = _objection(line, box, mine, spread) or _order_objection(text, mine, box.height)
         if reason is not None:
             report.dropped[reason] += 1
             continue
-        report.patches.append(Patch(crop(image, line), text_of(mine, box.height), box))
+        report.patches.append(Patch(crop(image, line), text, box))
     return report
 
 
@@ -81,8 +87,8 @@ def cut_label(image: NDArray[np.uint8], dpi: float, label: Label, lines: Sequenc
 
     A label's line and a detected line belong together when they share most of the smaller of both and
     reach equally far, and no other claims either. Dropped are detected lines under PATCH_EMPTY (no such
-    label line), PATCH_MERGED (several), PATCH_SPLIT (the label's line goes on in another), PATCH_SMALL
-    and PATCH_LONG.
+    label line), PATCH_MERGED (several), PATCH_SPLIT (the label's line goes on in another), PATCH_SMALL,
+    PATCH_VERTICAL, PATCH_LONG and PATCH_ORDER.
     """
     report = PatchReport()
     boxes = [line.box.scaled(POINTS / dpi) for line in lines]
@@ -98,18 +104,29 @@ def cut_label(image: NDArray[np.uint8], dpi: float, label: Label, lines: Sequenc
     return report
 
 
-def text_of(characters: Sequence[Character], height: float) -> str:
-    """A line's text in text-layer order, NFC; white space is one space a run.
+def text_of(characters: Sequence[Character], height: float, base: Base = "R") -> str:
+    """A line's text in text-layer order, NFC; white space is one space a run. With letters that run from right to
+    left it is told by the order of their ink, in a paragraph of direction `base`.
 
     Some PDF writers draw no space but move the pen: a wide gap between neighbours is a space too.
     `height` of the line in points.
     """
+    if any(runs_right_to_left(character.text) for character in characters):
+        return line_text(characters, WIDE_SPACE * height, base)
     parts: list[str] = []
     for before, character in zip([None, *characters], characters, strict=False):
         if before is not None and character.box.x0 - before.box.x1 > WIDE_SPACE * height:
             parts.append(" ")
         parts.append(character.text)
     return unicodedata.normalize("NFC", " ".join("".join(parts).split()))
+
+
+def _order_objection(text: str, characters: Sequence[Character], height: float) -> Reason | None:
+    """Reason against a text that would not be learned as its ink stands, or be read back as it is."""
+    if not runs_right_to_left(text):
+        return None
+    shown = shown_text(characters, WIDE_SPACE * height)
+    return None if to_visual(text) == shown and to_logical(shown) == text else Reason.PATCH_ORDER
 
 
 def _assign(characters: Iterable[Character], boxes: Sequence[Box]) -> list[list[Character]]:
@@ -136,9 +153,11 @@ def _label_objection(line: DetectedLine, box: Box, mine: Sequence[Line], boxes: 
         return Reason.PATCH_SPLIT
     if line.height < LOWEST:
         return Reason.PATCH_SMALL
+    if len(mine[0].text) > 1 and line.height > UPRIGHT * line.width:
+        return Reason.PATCH_VERTICAL
     if box.width < NARROWEST_CHARACTER * box.height * len(mine[0].text):
         return Reason.PATCH_LONG
-    return None
+    return None if survives(" ".join(mine[0].text.split())) else Reason.PATCH_ORDER
 
 
 def _shared(one: Box, other: Box) -> float:
@@ -175,6 +194,8 @@ def _objection(
         return Reason.PATCH_EMPTY
     if line.height < LOWEST or box.width <= 0:
         return Reason.PATCH_SMALL
+    if _is_vertical(inked, box):
+        return Reason.PATCH_VERTICAL
     if _rows(inked, box) > 1:
         return Reason.PATCH_MERGED
     if _is_split(inked, spread):
@@ -184,6 +205,12 @@ def _objection(
     if box.width < NARROWEST_CHARACTER * box.height * sum(len(c.text) for c in inked):
         return Reason.PATCH_LONG
     return None
+
+
+def _is_vertical(inked: Sequence[Character], box: Box) -> bool:
+    """True when the characters stand below each other: their origins go down further than across."""
+    down, across = (max(v) - min(v) for v in ([c.y for c in inked], [c.x for c in inked]))
+    return len(inked) > 1 and down > max(across, box.width)
 
 
 def _rows(inked: Sequence[Character], box: Box) -> int:
