@@ -54,7 +54,9 @@ class LineRecipe:
     steps: int = 20_000
     epochs: float = 0.0  # passes over the lines, but no fewer steps than `least_steps`; 0: as `steps` says
     least_steps: int = 1
-    target_cer: float = 0.0  # stop early when degraded validation lines are read this well; 0: never
+    # End early, after a pass over the data and the warm-up, when degraded validation lines are read this well: the
+    # rate is annealed first (models/training/schedule.py). 0: never.
+    target_cer: float = 0.0
 
     # How
     batch_pixels: int = 12_000  # of line width in one step: about 16 lines of a book page

@@ -53,7 +53,9 @@ class PageRecipe:
     seconds: float = 172_800.0  # of training, earlier attempts of a resumed run included
     steps: int = 100_000
     epochs: float = 2.0  # passes over the pages; 0: as `steps` says
-    target_cer: float = 0.0  # stop early when validation pages are read this well; 0: never
+    # End early, after a pass over the data and the warm-up, when validation pages are read this well: the rate is
+    # annealed first (models/training/schedule.py). 0: never.
+    target_cer: float = 0.0
 
     # How
     batch: int = 8  # pages in one pass of one process

@@ -26,6 +26,7 @@ from flywheel.encoding import from_json, to_json
 from flywheel.errors import Rejected
 from flywheel.figures import CurvePoint
 from models.checkpoint import sha256_of, verified_tensors, write_json
+from models.training.schedule import EarlyEnd
 
 TENSORS, MANIFEST = "state.safetensors", "state.json"
 KEPT = 2  # the newest, and one more should the newest's disk blocks rot
@@ -48,6 +49,7 @@ class LineTrainingState:
     curve: list[CurvePoint] = field(default_factory=list)
     job: str = ""  # what the run is of; a state of another job is not resumed
     loss: float | None = None  # the running mean that is reported
+    early_end: EarlyEnd | None = None  # once the target was met
     random: dict[str, Tensor] = field(default_factory=dict)  # torch's generators, by device
 
 
@@ -115,7 +117,19 @@ def unflatten(tensors: dict[str, Tensor], scalars: dict[str, Any]) -> dict[str, 
     return {"state": state, "param_groups": scalars["param_groups"]}
 
 
-_PLAIN = ("charset", "best_cer", "step", "epoch", "position", "lines", "seconds", "curve", "job", "loss")
+_PLAIN = (
+    "charset",
+    "best_cer",
+    "step",
+    "epoch",
+    "position",
+    "lines",
+    "seconds",
+    "curve",
+    "job",
+    "loss",
+    "early_end",
+)
 
 
 def _read(path: Path, job: str) -> LineTrainingState | None:
@@ -124,12 +138,13 @@ def _read(path: Path, job: str) -> LineTrainingState | None:
         tensors = verified_tensors(path / TENSORS, data["sha256"])
         plain = {name: data[name] for name in _PLAIN}
         curve = list(from_json(tuple[CurvePoint, ...], plain["curve"]))
+        end = from_json(EarlyEnd, plain["early_end"]) if plain["early_end"] else None
     except (OSError, ValueError, KeyError, Rejected):
         return None  # incomplete or damaged: an older one, or the start, is as good
     if job and data["job"] != job:
         return None
     return LineTrainingState(
-        **{**plain, "charset": tuple(plain["charset"]), "curve": curve},
+        **{**plain, "charset": tuple(plain["charset"]), "curve": curve, "early_end": end},
         network=_part(tensors, "network."),
         best=_part(tensors, "best."),
         optimiser=unflatten(tensors, data["optimiser"]),

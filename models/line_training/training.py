@@ -5,7 +5,7 @@
 From scratch, or from a parent checkpoint whose output layer grows when new symbols appear. AdamW
 under a warm-up and a cosine decay, CTC loss; lines are degraded on the fly, some are drawn anew in
 other faces. The run keeps its curve, reads degraded validation lines as it goes, keeps the best
-weights it has seen, stops at a target or when its time is up, and goes on from its last complete
+weights it has seen, anneals and stops when a target is met or its time is up, and goes on from its last complete
 training checkpoint after a kill. Network, batches and validation are on the job's device; what is
 kept and written comes from copies on the CPU, so any device goes on with it.
 """
@@ -33,7 +33,7 @@ from models.line_training.resume import LineTrainingState, newest_state, restore
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.schedule import schedule
+from models.training.schedule import early_end, schedule
 
 LOSS_MEMORY = 0.95  # of the running mean that is reported
 
@@ -94,11 +94,14 @@ class LineTrainer:
 
     @property
     def share(self) -> float:
-        """The part of the run that is done, 0..1: of its time or of its steps, whichever is further."""
-        return min(1.0, max(self.seconds / self.recipe.seconds, self.state.step / self.steps))
+        """The part of the run that is done, 0..1: of its time, of its steps, or of the way to the end that its
+        target set, whichever is furthest."""
+        early = self.state.early_end
+        shares = (self.seconds / self.recipe.seconds, self.state.step / self.steps)
+        return min(1.0, max(*shares, early.share_at(self.state.step) if early else 0.0))
 
     def is_finished(self) -> bool:
-        return self.share >= 1.0 or self.reached_target()
+        return self.share >= 1.0
 
     def train(
         self,
@@ -172,10 +175,13 @@ class LineTrainer:
         if self.state.best_cer is None or degraded.cer <= self.state.best_cer:
             self.state.best_cer = degraded.cer
             self.state.best = on_cpu(self.network)
-
-    def reached_target(self) -> bool:
-        best = self.state.best_cer
-        return best is not None and self.recipe.target_cer > 0 and best <= self.recipe.target_cer
+        if self.state.early_end is None and 0 < self.recipe.target_cer >= degraded.cer:
+            self.state.early_end = early_end(
+                self.state.step,
+                self.share,
+                pass_steps=self.lines.steps_per_epoch,
+                warm_up=self.recipe.warm_up,
+            )
 
     def save_checkpoint(self) -> Path:
         """Save a complete training checkpoint."""

@@ -29,6 +29,7 @@ from models.page_training.samples import TrainingSamples
 from models.page_training.trainable import TrainableReader
 from models.scores import score
 from models.training.job import Progress
+from models.training.schedule import EarlyEnd, early_end
 
 RUN = "run.json"
 LOSS_MEMORY = 0.95  # of the running mean that is reported
@@ -44,6 +45,7 @@ class PageTrainingState:
     pages: int = 0
     curve: list[CurvePoint] = field(default_factory=list)
     loss: float | None = None
+    early_end: EarlyEnd | None = None  # once the target was met
 
 
 def newest_state(directory: Path, job: str) -> tuple[Path, PageTrainingState] | None:
@@ -110,7 +112,7 @@ class TrainingCallback(TrainerCallback):
         **_: Any,
     ) -> TrainerControl:
         """A resumed run is as far as it was: the learning rate goes by it."""
-        self.share = min(1.0, max(self.seconds / self._recipe.seconds, state.global_step / self._steps))
+        self.share = self._share_at(state.global_step)
         return control
 
     def on_epoch_begin(
@@ -137,8 +139,6 @@ class TrainingCallback(TrainerCallback):
             self.validate(state)
         if self._first:
             self._progress(self.progress(state))
-        if validate and self.first_process_says(self._reached_target()):
-            end = True
         control.should_save = save
         control.should_training_stop = control.should_training_stop or end
         return control
@@ -161,9 +161,16 @@ class TrainingCallback(TrainerCallback):
             self._saved(directory)
         return control
 
+    def _share_at(self, step: int) -> float:
+        """The part of the run that is done: of its time, of its steps, or of the way to the end that its target
+        set, whichever is furthest."""
+        early = self._state.early_end
+        shares = (self.seconds / self._recipe.seconds, step / self._steps)
+        return min(1.0, max(*shares, early.share_at(step) if early else 0.0))
+
     def _decide(self, step: int) -> tuple[bool, bool, bool]:
         """(validate, save, end) as the first process finds; updates the share of the run that is done."""
-        self.share = min(1.0, max(self.seconds / self._recipe.seconds, step / self._steps))
+        self.share = self._share_at(step)
         self.cancelled = self._first and self._should_stop()
         validate = self.seconds - self._validated_at >= self._recipe.evaluate_seconds
         save = self.seconds - self._saved_at >= self._recipe.checkpoint_seconds
@@ -198,13 +205,16 @@ class TrainingCallback(TrainerCallback):
             cer=round(score(self._pages.texts, read).cer, 5),
         )
         self._state.curve.append(point)
+        if self._state.early_end is None and 0 < self._recipe.target_cer >= point.cer:
+            self._state.early_end = early_end(
+                state.global_step,
+                self.share,
+                pass_steps=len(self._samples) / max(1, self.seen),
+                warm_up=self._recipe.warm_up,
+            )
 
     def _answer(self, place: int) -> str:
         return (self._trainable.fine and self._pages.markups[place]) or self._pages.texts[place]
-
-    def _reached_target(self) -> bool:
-        curve, target = self._state.curve, self._recipe.target_cer
-        return bool(curve) and target > 0 and curve[-1].cer <= target
 
     def progress(self, state: TrainerState) -> Progress:
         curve = self._state.curve

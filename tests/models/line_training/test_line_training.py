@@ -151,10 +151,39 @@ def test_a_time_budget_ends_the_run(tmp_path: Path) -> None:
     assert result.progress.share == 1.0
 
 
-def test_reaching_the_target_ends_the_run(tmp_path: Path) -> None:
+def test_a_target_counts_after_a_pass_and_the_warm_up_and_the_rate_falls_before_the_end(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", lines=64)
+    seen: list[Progress] = []
+    asked = job(tmp_path, target_cer=1.0, evaluate_seconds=0.0, steps=200, warm_up=0.1)
+    result = train(asked, progress=seen.append)
+    passed = next(p.step for p in seen if p.epoch == 1)
+    assert max(20, passed) < result.progress.step < 60
+    rates = [p.learning_rate for p in seen]
+    assert max(rates) == pytest.approx(SMALL["learning_rate"], rel=0.01)
+    assert seen[-1].learning_rate < 0.2 * max(rates)
+    assert result.progress.share == 1.0
+
+
+def test_a_fine_tuning_that_meets_its_target_at_the_first_look_still_sees_all_of_its_lines(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", lines=40)
+    parent = train(job(tmp_path, steps=2))
+    asked = job(tmp_path, target_cer=1.0, evaluate_seconds=0.0, steps=5000, epochs=3.0, parent=parent.directory)
+    result = train(dataclasses.replace(asked, out=tmp_path / "child", resume=tmp_path / "fresh"))
+    assert result.curve[0].cer <= 1.0
+    assert result.progress.epoch >= 1
+
+
+def test_a_run_on_its_way_to_an_early_end_goes_on_with_it(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", lines=16)
-    result = train(job(tmp_path, target_cer=1.0, evaluate_seconds=0.01, steps=10_000))
-    assert result.progress.step < 50
+    asked = job(tmp_path, target_cer=1.0, evaluate_seconds=0.0, steps=200, warm_up=0.1)
+    steps: list[int] = []
+    with pytest.raises(Cancelled):
+        train(asked, progress=lambda p: steps.append(p.step), should_stop=lambda: len(steps) == 22)
+    state = newest_state(asked.resume)
+    assert state is not None
+    assert state.early_end is not None
+    end = state.early_end.end
+    assert train(asked).progress.step == end
 
 
 def test_progress_tells_how_far_and_how_fast(tmp_path: Path) -> None:
