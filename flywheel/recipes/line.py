@@ -54,8 +54,8 @@ class LineRecipe:
     steps: int = 20_000
     epochs: float = 0.0  # passes over the lines, but no fewer steps than `least_steps`; 0: as `steps` says
     least_steps: int = 1
-    # End early, after a pass over the data and the warm-up, when degraded validation lines are read this well: the
-    # rate is annealed first (models/training/schedule.py). 0: never.
+    # Without a parent: end early, after a pass over the data and the warm-up, once degraded validation lines
+    # are read this well; the rate is annealed first (models/training/schedule.py). 0: never.
     target_cer: float = 0.0
 
     # How

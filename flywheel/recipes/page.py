@@ -53,8 +53,8 @@ class PageRecipe:
     seconds: float = 172_800.0  # of training, earlier attempts of a resumed run included
     steps: int = 100_000
     epochs: float = 2.0  # passes over the pages; 0: as `steps` says
-    # End early, after a pass over the data and the warm-up, when validation pages are read this well: the rate is
-    # annealed first (models/training/schedule.py). 0: never.
+    # Without a parent: end early, after a pass over the data and the warm-up, once validation pages
+    # are read this well; the rate is annealed first (models/training/schedule.py). 0: never.
     target_cer: float = 0.0
 
     # How
@@ -66,6 +66,9 @@ class PageRecipe:
     clip: float = 1.0  # largest norm of the gradient
     bf16: bool = True  # where the device computes in it
     gradient_checkpointing: bool = True  # less memory for a third more time
+    # Weight of the loss that keeps the experts of a decoder in use (models/page_training/routing.py), where the
+    # decoder is trained as a whole; 0: what chooses the experts stays as it is.
+    router_balance: float = 0.001  # DeepSeek-V2's aux_loss_alpha
 
     # On what
     fine_share: float = 0.5  # of pages with a known layout: how often they are learned as grounded markdown
@@ -84,7 +87,7 @@ class PageRecipe:
         check(
             self,
             positive="seconds steps batch accumulation learning_rate clip length validation_pages",
-            not_negative="epochs weight_decay generations evaluate_seconds checkpoint_seconds",
+            not_negative="epochs weight_decay router_balance generations evaluate_seconds checkpoint_seconds",
             shares="warm_up fine_share degrade target_cer blind",
         )
         check(self, not_negative="replay_share", most=100)

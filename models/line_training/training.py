@@ -33,7 +33,7 @@ from models.line_training.resume import LineTrainingState, newest_state, restore
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.schedule import early_end, schedule
+from models.training.schedule import early_end, schedule, target_of
 
 LOSS_MEMORY = 0.95  # of the running mean that is reported
 
@@ -78,6 +78,7 @@ class LineTrainer:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
         )
+        self.target = target_of(recipe.target_cer, job.parent)
         self.steps = planned_steps(self.recipe, self.lines.steps_per_epoch)
         self.state = state or LineTrainingState(self.charset, {}, {}, job=name)
         if state is not None:
@@ -175,7 +176,7 @@ class LineTrainer:
         if self.state.best_cer is None or degraded.cer <= self.state.best_cer:
             self.state.best_cer = degraded.cer
             self.state.best = on_cpu(self.network)
-        if self.state.early_end is None and 0 < self.recipe.target_cer >= degraded.cer:
+        if self.state.early_end is None and 0 < self.target >= degraded.cer:
             self.state.early_end = early_end(
                 self.state.step,
                 self.share,

@@ -77,6 +77,7 @@ class TrainingCallback(TrainerCallback):
         state: PageTrainingState,
         *,
         steps: int,
+        target: float,
         first: bool,
         progress: Callable[[Progress], None],
         should_stop: Callable[[], bool],
@@ -84,7 +85,7 @@ class TrainingCallback(TrainerCallback):
     ) -> None:
         self._trainable, self._recipe, self._samples, self._state = trainable, recipe, samples, state
         self._pages = pages
-        self._steps, self._first = steps, first
+        self._steps, self._target, self._first = steps, target, first
         self._progress, self._should_stop, self._saved = progress, should_stop, saved
         self._since = time.monotonic() - state.seconds
         self._validated_at = self._saved_at = state.seconds
@@ -205,7 +206,7 @@ class TrainingCallback(TrainerCallback):
             cer=round(score(self._pages.texts, read).cer, 5),
         )
         self._state.curve.append(point)
-        if self._state.early_end is None and 0 < self._recipe.target_cer >= point.cer:
+        if self._state.early_end is None and 0 < self._target >= point.cer:
             self._state.early_end = early_end(
                 state.global_step,
                 self.share,

@@ -29,10 +29,11 @@ from flywheel.recipes import PageRecipe
 from models.checkpoint import Manifest, seal
 from models.page_training.callback import PageTrainingState, TrainingCallback, newest_state
 from models.page_training.dataset import PageDataset
+from models.page_training.routing import RouterBalance, routers_of
 from models.page_training.samples import TrainingSamples, validation_pages
 from models.page_training.trainable import MASKED, TrainableReader, trainable_reader
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.schedule import schedule
+from models.training.schedule import schedule, target_of
 
 WAITING_SECONDS = 2 * 3600
 WORKERS = 4  # processes that prepare batches ahead of a GPU
@@ -60,7 +61,7 @@ def train_in_process(
     name = fingerprint(job, recipe, dataset_hash)
     found = newest_state(job.resume, name)
     state = found[1] if found else PageTrainingState(name)
-    model = _prepared(trainable, recipe)
+    model, balance = _prepared(trainable, recipe)
     arguments = _arguments(job, recipe, samples)
     callback = TrainingCallback(
         trainable,
@@ -69,13 +70,14 @@ def train_in_process(
         validation_pages(pages, recipe.validation_pages),
         state,
         steps=arguments.max_steps,
+        target=target_of(recipe.target_cer, job.parent),
         first=arguments.process_index == 0,
         progress=progress,
         should_stop=should_stop,
         saved=saved,
     )
     callback.seen = recipe.batch * recipe.accumulation * arguments.world_size
-    trainer = PageTrainer(recipe, callback, trainable, model=model, args=arguments, train_dataset=samples)
+    trainer = PageTrainer(recipe, callback, trainable, balance, model=model, args=arguments, train_dataset=samples)
     trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
     if callback.first_process_says(callback.cancelled):
         raise Cancelled(f"training stopped at step {trainer.state.global_step}")
@@ -86,7 +88,7 @@ def train_in_process(
     progress(last)
     if recipe.lora.rank:
         trainable.network = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-    return _write_checkpoint(job, recipe, trainable, last, dataset_hash)
+    return _write_checkpoint(job, recipe, trainable, balance, last, dataset_hash)
 
 
 def _silence_libraries() -> None:
@@ -99,9 +101,14 @@ class PageTrainer(Trainer):
     """transformers' Trainer with our samples, our schedule over time, and the callback beside it."""
 
     def __init__(
-        self, recipe: PageRecipe, callback: TrainingCallback, trainable: TrainableReader, **kwargs: Any
+        self,
+        recipe: PageRecipe,
+        callback: TrainingCallback,
+        trainable: TrainableReader,
+        balance: RouterBalance | None,
+        **kwargs: Any,
     ) -> None:
-        self._recipe, self._callback = recipe, callback
+        self._recipe, self._callback, self._balance = recipe, callback, balance
         super().__init__(
             data_collator=lambda rows: blinded(
                 trainable.batch(rows, recipe.length), recipe.blind, [row.seed for row in rows]
@@ -121,10 +128,30 @@ class PageTrainer(Trainer):
         return self.lr_scheduler
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        self._of_routers: Tensor | float = 0.0
         loss: Tensor = super().training_step(model, {**inputs, "use_cache": False}, num_items_in_batch)
+        loss = loss - self._of_routers  # what is reported is of the words
+        if self._balance is not None:
+            self._balance.forget()
         self._callback.record_loss(loss * self.args.gradient_accumulation_steps)
         self._callback.rate = self._adamw.param_groups[0]["lr"]
         return loss
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The words' loss, and the routers' share of it in this pass of the step."""
+        if self._balance is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        with self._balance.collecting(inputs["attention_mask"]):
+            loss: Any = super().compute_loss(model, inputs, False, num_items_in_batch)
+        of_routers = self._balance.loss() / self.current_gradient_accumulation_steps
+        self._of_routers = of_routers.detach()
+        return loss + of_routers
 
     @property
     def _adamw(self) -> Any:
@@ -150,6 +177,7 @@ def fingerprint(job: TrainingJob, recipe: PageRecipe, dataset_hash: str) -> str:
     """Names a run: a checkpoint of other data, parent, seed or trained parts is not resumed. Being given more
     time, or being watched more closely, does not make it another run."""
     shape = [recipe.architecture, recipe.mode, recipe.frozen, recipe.as_dict()["lora"], recipe.generations]
+    shape.append(recipe.router_balance)
     parts = [dataset_hash, job.parent_id, job.language, job.seed, shape]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -162,15 +190,21 @@ def _initial_weights(job: TrainingJob) -> Path:
     return start
 
 
-def _prepared(trainable: TrainableReader, recipe: PageRecipe) -> Any:
-    """The network with its frozen parts frozen, or with adapters in its decoder and all else frozen."""
+def _prepared(trainable: TrainableReader, recipe: PageRecipe) -> tuple[Any, RouterBalance | None]:
+    """The network with its frozen parts frozen, or with adapters in its decoder and all else frozen; and the loss
+    of its routers where they are trained. Without such a loss they are frozen, too."""
     network = trainable.network
     network.train()
     if recipe.lora.rank:
-        return _with_adapters(network, recipe)
+        return _with_adapters(network, recipe), None
     for name in recipe.frozen:
         trainable.parts()[name].requires_grad_(requires_grad=False)
-    return network
+    routers = routers_of(network)
+    if not recipe.router_balance:
+        for router in routers:
+            router.requires_grad_(requires_grad=False)
+    trained = [router for router in routers if router.weight.requires_grad]
+    return network, RouterBalance(trained, recipe.router_balance) if trained else None
 
 
 def _with_adapters(network: Any, recipe: PageRecipe) -> Any:
@@ -227,7 +261,12 @@ def _arguments(job: TrainingJob, recipe: PageRecipe, samples: TrainingSamples) -
 
 
 def _write_checkpoint(
-    job: TrainingJob, recipe: PageRecipe, trainable: TrainableReader, last: Progress, dataset_hash: str
+    job: TrainingJob,
+    recipe: PageRecipe,
+    trainable: TrainableReader,
+    balance: RouterBalance | None,
+    last: Progress,
+    dataset_hash: str,
 ) -> TrainingResult:
     """Write the checkpoint whole or not at all."""
     staging = job.out.with_name(f".{job.out.name}.partial")
@@ -245,7 +284,12 @@ def _write_checkpoint(
             dataset_hash=dataset_hash,
             parent=job.parent_id,
             recipe=recipe.name,
-            scores={"validation_cer": last.cer, "steps": last.step, "seconds": last.seconds},
+            scores={
+                "validation_cer": last.cer,
+                "steps": last.step,
+                "seconds": last.seconds,
+                "router_balance": balance.mean if balance is not None else None,  # 1: all experts alike
+            },
         ),
     )
     shutil.rmtree(job.out, ignore_errors=True)

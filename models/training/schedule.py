@@ -1,12 +1,13 @@
 """The learning rate over a run, by the share of it that is done: of its steps or of its time.
 
     schedule(share, warm_up) -> part of the peak rate
+    target_of(target, parent) -> target     of a run with or without a parent
     early_end(...) -> EarlyEnd | None       the end that a reached target sets
 
-A target does not end a run where it is reached. At its first look a fine-tuning has seen a part of its data, at
-a rate that still rises, and a checkpoint at a high rate is worse than the same after the rate has fallen. So a
-target counts once the run has seen all of its data and is through the warm-up, and then the rest of the schedule
-is walked through in a part of the steps made so far.
+A target does not end a run where it is reached: a checkpoint at a high rate is worse than the same after the rate
+has fallen. It counts once the run has seen all of its data and is through the warm-up, and then the rest of the
+schedule is walked through in a part of the steps made so far. A run with a parent has no target: a parent often
+meets it at the first look, which says nothing of what the new data have to teach.
 """
 
 from __future__ import annotations
@@ -38,6 +39,16 @@ class EarlyEnd:
     def share_at(self, step: int) -> float:
         """The part of the run that is done at a step, 0..1."""
         return min(1.0, self.share + (1 - self.share) * (step - self.begin) / (self.end - self.begin))
+
+
+def target_of(target: float, parent: object | None) -> float:
+    """The CER at which a run may end early; 0, which is never, with a parent.
+
+    Measured on 2026-11-24, drawn Tibetan lines in sizes that the parent had not seen, three seeds, mean CER of
+    held-out lines: parent 1.7 %; ended at the first look 1.6 %, after a pass and the anneal 1.4 %, and at the end
+    of its 900 steps 0.8 %. For one seed both early ends were worse than the parent.
+    """
+    return 0.0 if parent is not None else target
 
 
 def early_end(step: int, share: float, *, pass_steps: float, warm_up: float) -> EarlyEnd | None:
