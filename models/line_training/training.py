@@ -33,7 +33,7 @@ from models.line_training.resume import LineTrainingState, newest_state, restore
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.schedule import early_end, schedule, target_of
+from models.training.schedule import early_end, effective_target, schedule
 
 LOSS_MEMORY = 0.95  # of the running mean that is reported
 
@@ -78,7 +78,7 @@ class LineTrainer:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
         )
-        self.target = target_of(recipe.target_cer, job.parent)
+        self.target = effective_target(recipe.target_cer, job.parent)
         self.steps = planned_steps(self.recipe, self.lines.steps_per_epoch)
         self.state = state or LineTrainingState(self.charset, {}, {}, job=name)
         if state is not None:

@@ -33,7 +33,7 @@ from models.page_training.routing import RouterBalance, routers_of
 from models.page_training.samples import TrainingSamples, validation_pages
 from models.page_training.trainable import MASKED, TrainableReader, trainable_reader
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.schedule import schedule, target_of
+from models.training.schedule import effective_target, schedule
 
 WAITING_SECONDS = 2 * 3600
 WORKERS = 4  # processes that prepare batches ahead of a GPU
@@ -70,7 +70,7 @@ def train_in_process(
         validation_pages(pages, recipe.validation_pages),
         state,
         steps=arguments.max_steps,
-        target=target_of(recipe.target_cer, job.parent),
+        target=effective_target(recipe.target_cer, job.parent),
         first=arguments.process_index == 0,
         progress=progress,
         should_stop=should_stop,
