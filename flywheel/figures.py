@@ -77,13 +77,16 @@ class CurvePoint:
 class ReadingSettings:
     """Settings of a checkpoint's reading: it is examined by these, and reads pages by them.
 
-    `dpi` of the page images; `mode` and `grounded` (answers in grounded markdown) of page readers, None where
-    there is nothing to choose.
+    `dpi` of the page images; of page readers also `mode` (which says the sides of what they see), `grounded`
+    (answers in grounded markdown), and the no-repeat guard: no n-gram of `guard_size` tokens twice within
+    `guard_window`. None where there is nothing to choose, and for the reader's own default.
     """
 
     dpi: float | None = None
     mode: str | None = None
     grounded: bool | None = None
+    guard_size: int | None = None
+    guard_window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

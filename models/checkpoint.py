@@ -3,6 +3,7 @@
     save(directory, weights, manifest)   weights, then the manifest that holds their sha256
     seal(directory, manifest)            the manifest of weights that lie there already, in a published layout
     load(directory) -> Checkpoint        verified; loaded by an explicit path, never "the latest"
+    read_manifest(directory)             the manifest alone; from_plain(values) -> Manifest
 
 The manifest says what the weights are: architecture, its configuration, the charset, languages and
 scripts, the dataset's hash, the parent and the scores. A directory without a manifest is no
@@ -28,7 +29,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
+from flywheel.encoding import from_json
 from flywheel.errors import Rejected
+from flywheel.figures import ReadingSettings
 from flywheel.reasons import Reason
 
 FORMAT = 1
@@ -65,6 +68,7 @@ class Manifest:
     scores: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""  # of the weights; filled in by `save` and `seal`
     files: dict[str, str] = field(default_factory=dict)  # several weight files by their sha256
+    reading: ReadingSettings | None = None  # settings that it was watched by in training, and reads by
     format: int = FORMAT
 
 
@@ -119,7 +123,7 @@ def load(directory: Path) -> LoadedCheckpoint:
     Raises Rejected(UNSAFE_MODEL_FORMAT) for pickles, a missing or foreign manifest, a lying
     safetensors header, or weights that do not match their hash.
     """
-    manifest = _manifest(directory)
+    manifest = read_manifest(directory)
     tensors = verified_tensors(directory / WEIGHTS, manifest.sha256)
     return LoadedCheckpoint(directory, manifest, tensors)
 
@@ -174,14 +178,27 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _manifest(directory: Path) -> Manifest:
+def from_plain(values: dict[str, Any]) -> Manifest:
+    """A manifest from its JSON form. Raises ValueError, TypeError, KeyError."""
+    reading = values.get("reading")
+    return Manifest(
+        **{
+            **values,
+            "charset": tuple(values["charset"]),
+            "scripts": tuple(values["scripts"]),
+            "reading": from_json(ReadingSettings, reading) if reading is not None else None,
+        }
+    )
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of a checkpoint, whose weights are not looked at. Raises Rejected(UNSAFE_MODEL_FORMAT)."""
     path = directory / MANIFEST
     if not path.is_file():
         pickles = sorted(p.name for p in directory.glob("*") if p.suffix in PICKLES)
         raise _unsafe(f"no {MANIFEST} in the directory" + (f", but {', '.join(pickles)}" if pickles else ""))
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        manifest = Manifest(**{**data, "charset": tuple(data["charset"]), "scripts": tuple(data["scripts"])})
+        manifest = from_plain(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError) as error:
         raise _unsafe(f"{MANIFEST} is not readable: {error}") from error
     if manifest.format != FORMAT:

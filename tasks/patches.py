@@ -143,6 +143,7 @@ def lines_of(path: Path, document: DocumentRow, row: LabelRow, label: Label, ima
             generation=row.generation,
             label=row.id,
             producer=row.producer,
+            dpi=image.dpi,
         )
         for number, patch in enumerate(cut)
     ]

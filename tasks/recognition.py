@@ -24,7 +24,6 @@ from flywheel.labels.recording import LabelledPage, finish_labelling, settings_h
 from flywheel.labels.standing import UnreadablePage, current_labels
 from flywheel.labels.storage import store_labels
 from flywheel.pdf import PageFailure, PageImage
-from flywheel.settings import settings
 from flywheel.work.ledger import Claim
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, facts_of, preparation_thread, sandbox, store, subject
@@ -51,14 +50,14 @@ def recognition(attempt: Attempt) -> None:
     with (
         document_file(document) as path,
         open_reader(attempt, str(attempt.claim.checkpoint_id)) as loaded,
-        closing(render_ahead(attempt, path, pages, loaded.batch)) as parts,
+        closing(render_ahead(attempt, path, pages, loaded.batch, loaded.dpi)) as parts,
     ):
         for part in parts:
             unreadable += part.unreadable
             readings = read(loaded, document.language, part.pages)
             labelled += judge_readings(part.pages, readings, document.language, parents, generation)
     frames = store_labels(store(), [page.label for page in labelled])
-    key = settings_hash(dpi=settings().render_dpi, mode=loaded.mode)
+    key = settings_hash(dpi=loaded.dpi, mode=loaded.mode)
     with transaction() as session:
         finish_labelling(session, attempt.claim, labelled, frames, unreadable, key)
 
@@ -69,17 +68,19 @@ def lineage(session: Session, claim: Claim) -> tuple[dict[int, int], int]:
     return {row.page_id: row.id for row in rows}, session.get_one(CheckpointRow, claim.checkpoint_id).generation
 
 
-def render_ahead(attempt: Attempt, path: Path, pages: Sequence[PageRow], size: int) -> Generator[Rendered]:
+def render_ahead(
+    attempt: Attempt, path: Path, pages: Sequence[PageRow], size: int, dpi: float
+) -> Generator[Rendered]:
     """The pages in batches of `size`, each handed out with the next one in the making. Raises what `attempt.check`
     and rendering raise. Close it: the PDF child is then at rest."""
     batches = deque(pages[start : start + size] for start in range(0, len(pages), size))
     ended = Event()
-    making = preparation_thread().submit(render, path, batches.popleft(), ended) if batches else None
+    making = preparation_thread().submit(render, path, batches.popleft(), dpi, ended) if batches else None
     try:
         while making is not None:
             attempt.check()
             part = making.result()
-            making = preparation_thread().submit(render, path, batches.popleft(), ended) if batches else None
+            making = preparation_thread().submit(render, path, batches.popleft(), dpi, ended) if batches else None
             yield part
     finally:
         ended.set()
@@ -87,11 +88,11 @@ def render_ahead(attempt: Attempt, path: Path, pages: Sequence[PageRow], size: i
             wait([making])
 
 
-def render(path: Path, pages: Sequence[PageRow], ended: Event) -> Rendered:
+def render(path: Path, pages: Sequence[PageRow], dpi: float, ended: Event) -> Rendered:
     """Gray images of the pages, and those that cannot be rendered; not all of them once `ended` is set."""
     by_number = {page.number: page for page in pages}
     part = Rendered([], [])
-    for image in sandbox().render(path, list(by_number), settings().render_dpi):
+    for image in sandbox().render(path, list(by_number), dpi):
         page = by_number[image.number]
         if isinstance(image, PageFailure):
             part.unreadable.append(UnreadablePage(page.id, image.reason, image.detail))

@@ -252,6 +252,7 @@ def record_checkpoint(
         dataset_id=dataset.id,
         generation=1 + generation,
         scores=comparison.candidate,
+        reading=result.manifest.reading,
     )
     session.add(checkpoint)
     session.flush()

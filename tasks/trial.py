@@ -20,7 +20,6 @@ from flywheel.loop import promotion
 from flywheel.pdf import PageFailure, PageImage, PageText
 from flywheel.pdf.coarse import label as coarse_label
 from flywheel.reasons import Reason
-from flywheel.settings import settings
 from flywheel.states import RequestStatus
 from flywheel.work import ledger
 from tasks.worker.attempt import Attempt, stop_task
@@ -90,7 +89,7 @@ def read_images(
     """Some pages, by number, rendered and read."""
     from models.readers.protocol import PageInput
 
-    images = list(sandbox().render(path, list(unread), settings().render_dpi))
+    images = list(sandbox().render(path, list(unread), loaded.dpi))
     out = {image.number: failure(image) for image in images if isinstance(image, PageFailure)}
     sound = [image for image in images if isinstance(image, PageImage)]
     inputs = [PageInput(image.image, image.dpi, image.width, image.height, language) for image in sound]

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from flywheel.encoding import JsonValue
-from flywheel.figures import Comparison, CurvePoint, DatasetCounts, Plan, Scores, TrainingProgress
+from flywheel.figures import Comparison, CurvePoint, DatasetCounts, Plan, ReadingSettings, Scores, TrainingProgress
 from flywheel.states import PromotionAction, RoundStatus, TrainingPhase
 from flywheel.wire.forms import CorpusName, Language, Note, Request, Response
 
@@ -83,6 +83,7 @@ class Checkpoint(Response):
     dataset_id: int | None
     generation: int
     scores: Scores | None = Field(description="on held-out documents, of one that a round made")
+    reading: ReadingSettings | None = Field(description="settings that it was examined by, and reads pages by")
     created_at: datetime
     champion_of: list[str] = Field(description="languages that are read with it now")
 

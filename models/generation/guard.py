@@ -32,6 +32,10 @@ class NgramGuard:
         if not 2 <= self.size <= self.window:
             raise ValueError(f"an n-gram of {self.size} tokens in a window of {self.window}: 2 <= size <= window")
 
+    def resized(self, size: int | None, window: int | None) -> NgramGuard:
+        """The same guard over other sizes; None leaves one as it is."""
+        return NgramGuard(size or self.size, window or self.window, self.exempt)
+
     def history(self, rows: int, device: torch.device) -> Tensor:
         """Of rows without a token yet: (rows, window), int64."""
         return torch.full((rows, self.window), NOTHING, dtype=torch.long, device=device)

@@ -35,6 +35,7 @@ SCHEMA = pa.schema(
         ("generation", pa.int32()),  # 0: from a text layer; n: read by a checkpoint trained on n - 1
         ("label", pa.int64()),
         ("producer", pa.string()),
+        ("dpi", pa.float32()),  # of the page's image it was cut from
     ]
 )
 
@@ -51,6 +52,7 @@ class LineSample:
     generation: int = 0
     label: int = 0
     producer: str = ""
+    dpi: float | None = None
 
 
 class LineSamples:
@@ -62,7 +64,7 @@ class LineSamples:
         self.texts: list[str] = table.column("text").to_pylist()
         self.documents: list[str] = table.column("document").to_pylist()
         self.generations: list[int] = table.column("generation").to_pylist()
-        self.labels: list[int] = table.column("label").to_pylist()
+        self.dpis: list[float | None] = table.column("dpi").to_pylist()
         widths, heights = table.column("width").to_pylist(), table.column("height").to_pylist()
         self.sizes: list[tuple[int, int]] = list(zip(widths, heights, strict=True))  # pixels
 
@@ -123,6 +125,7 @@ def write_patches(path: Path, rows: Iterable[LineSample], *, jpeg_quality: int |
             row.generation,
             row.label,
             row.producer,
+            row.dpi,
         )
         for name, value in zip(SCHEMA.names, values, strict=True):
             columns[name].append(value)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ import torch
 from torch.nn import functional
 
 from flywheel.errors import Cancelled, Rejected, SetupError
-from flywheel.figures import CurvePoint, Unit
+from flywheel.figures import CurvePoint, ReadingSettings, Unit
 from flywheel.reasons import Reason
 from flywheel.recipes import LineRecipe
 from models.checkpoint import Manifest, load, save
@@ -33,7 +34,7 @@ from models.line_training.resume import LineTrainingState, newest_state, restore
 from models.recognition.line import BLANK, LineRecogniser, network_of
 from models.recognition.network import ARCHITECTURE, LineNetwork, grow_output
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.schedule import early_end, schedule, target_of
+from models.training.schedule import early_end, effective_target, schedule
 
 LOSS_MEMORY = 0.95  # of the running mean that is reported
 
@@ -61,6 +62,7 @@ class LineTrainer:
         lines, watched = dataset.training_lines(self.recipe.generations)
         if not len(lines):
             raise Rejected(Reason.NO_LINES, "the dataset has no line to train on")
+        self.dpi = statistics.mode(lines.dpis)  # of most of the lines
         self.dataset_hash = job.dataset_hash or dataset.hash
         torch.manual_seed(job.seed)
         name = fingerprint(job, recipe, self.dataset_hash)
@@ -78,7 +80,7 @@ class LineTrainer:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.peak, weight_decay=self.recipe.weight_decay, betas=(0.9, 0.99)
         )
-        self.target = target_of(recipe.target_cer, job.parent)
+        self.target = effective_target(recipe.target_cer, job.parent)
         self.steps = planned_steps(self.recipe, self.lines.steps_per_epoch)
         self.state = state or LineTrainingState(self.charset, {}, {}, job=name)
         if state is not None:
@@ -227,6 +229,7 @@ class LineTrainer:
             dataset_hash=self.dataset_hash,
             parent=self.job.parent_id or (load(self.job.parent).id if self.job.parent else None),
             recipe=self.recipe.name,
+            reading=ReadingSettings(dpi=self.dpi),
             scores={"validation_cer": self.state.best_cer, "steps": self.state.step, "seconds": self.seconds},
         )
         written = save(self.job.out, best, manifest)

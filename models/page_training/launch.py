@@ -24,7 +24,7 @@ from flywheel.encoding import to_json as encoded
 from flywheel.errors import Cancelled, FlywheelError, Rejected, SetupError
 from flywheel.reasons import Reason
 from flywheel.recipes import load_recipe
-from models.checkpoint import Manifest, write_json
+from models.checkpoint import from_plain, write_json
 from models.training.job import Progress, TrainingJob, TrainingResult
 
 STOP = "stop"  # the file that asks to end
@@ -169,10 +169,7 @@ def _report(kind: str, value: Any) -> None:
 
 
 def _result(values: dict[str, Any]) -> TrainingResult:
-    manifest = values["manifest"]
-    manifest = Manifest(
-        **{**manifest, "charset": tuple(manifest["charset"]), "scripts": tuple(manifest["scripts"])}
-    )
+    manifest = from_plain(values["manifest"])
     progress = decoded(Progress, values["progress"])
     return TrainingResult(Path(values["directory"]), manifest, values["architecture"], progress)
 

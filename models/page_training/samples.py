@@ -8,6 +8,7 @@ from seed, epoch and place, so a resumed run sees what an unbroken one would hav
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,16 @@ class TrainingSamples(Dataset[TrainingSample]):
         self._replayed = min(len(self._replay), math.ceil(recipe.replay_share * len(self._own)))
         self._recipe, self._seed = recipe, seed
         self.epoch = 0  # set by the callback: a data loader does not always pass it on
+
+    @property
+    def grounded(self) -> bool:
+        """True when some pages are learned as grounded markdown: then it is how the result is read with."""
+        return self._recipe.fine_share > 0 and any(self._own.markups)
+
+    @property
+    def dpi(self) -> float:
+        """Resolution of most of the language's own pages."""
+        return statistics.mode(self._own.dpis)
 
     def __len__(self) -> int:
         return len(self._own) + self._replayed

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from flywheel.figures import ReadingSettings
 from flywheel.recipes import PageRecipe
 from models.page_training.samples import TrainingSample
-from models.readers.protocol import PageReader
-from models.readers.vision_language import spelled
+from models.readers.vision_language import VisionLanguageReader, spelled
 
 MASKED = -100  # labels that no loss is taken of
 IN_TRAINING = "in training"
@@ -40,7 +40,7 @@ class TrainableReader(Protocol):
 
     def parts(self) -> Mapping[str, nn.Module]: ...
 
-    def reader(self, *, limit: int, batch: int) -> PageReader: ...
+    def reader(self, *, limit: int, batch: int) -> VisionLanguageReader: ...
 
     def tokens(self, text: str) -> int: ...
 
@@ -74,15 +74,14 @@ class TrainableDeepseekOcr:
         parts: Mapping[str, nn.Module] = self.network.parts()
         return parts
 
-    def reader(self, *, limit: int, batch: int) -> PageReader:
+    def reader(self, *, limit: int, batch: int) -> VisionLanguageReader:
         from models.readers.deepseek_ocr.reader import DeepseekOcrReader
 
         return DeepseekOcrReader(
             self.network,
             self._processor,
             checkpoint=IN_TRAINING,
-            mode=self._mode,
-            prompt=self._prompts[self.fine],
+            reading=ReadingSettings(mode=self._mode, grounded=self.fine),
             limit=limit,
             batch=batch,
         )
@@ -137,7 +136,7 @@ class TrainableGotOcr2:
             "head": self.network.lm_head,
         }
 
-    def reader(self, *, limit: int, batch: int) -> PageReader:
+    def reader(self, *, limit: int, batch: int) -> VisionLanguageReader:
         from models.readers.got_ocr2 import GotOcr2Reader
 
         return GotOcr2Reader(self.network, self._processor, checkpoint=IN_TRAINING, limit=limit, batch=batch)

@@ -15,6 +15,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from flywheel.errors import Cancelled, SetupError
+from flywheel.figures import ReadingSettings
 from flywheel.recipes import PageRecipe
 from models.checkpoint import Manifest, seal
 from models.page_training.callback import PageTrainingState, TrainingCallback, newest_state
@@ -33,7 +35,7 @@ from models.page_training.routing import RouterBalance, routers_of
 from models.page_training.samples import TrainingSamples, validation_pages
 from models.page_training.trainable import MASKED, TrainableReader, trainable_reader
 from models.training.job import Progress, TrainingJob, TrainingResult
-from models.training.schedule import schedule, target_of
+from models.training.schedule import effective_target, schedule
 
 WAITING_SECONDS = 2 * 3600
 WORKERS = 4  # processes that prepare batches ahead of a GPU
@@ -57,6 +59,7 @@ def train_in_process(
     pages = dataset.training_pages(recipe.generations)
     samples = TrainingSamples(pages, recipe, job.seed)
     trainable = trainable_reader(recipe, _initial_weights(job))
+    trainable.fine &= samples.grounded
     dataset_hash = job.dataset_hash or dataset.hash
     name = fingerprint(job, recipe, dataset_hash)
     found = newest_state(job.resume, name)
@@ -70,7 +73,7 @@ def train_in_process(
         validation_pages(pages, recipe.validation_pages),
         state,
         steps=arguments.max_steps,
-        target=target_of(recipe.target_cer, job.parent),
+        target=effective_target(recipe.target_cer, job.parent),
         first=arguments.process_index == 0,
         progress=progress,
         should_stop=should_stop,
@@ -86,9 +89,10 @@ def train_in_process(
     callback.validate(trainer.state)
     last = callback.progress(trainer.state)
     progress(last)
+    reading = replace(trainable.reader(limit=1, batch=1).reading, dpi=samples.dpi)
     if recipe.lora.rank:
         trainable.network = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-    return _write_checkpoint(job, recipe, trainable, balance, last, dataset_hash)
+    return _write_checkpoint(job, recipe, trainable, reading, balance, last, dataset_hash)
 
 
 def _silence_libraries() -> None:
@@ -264,6 +268,7 @@ def _write_checkpoint(
     job: TrainingJob,
     recipe: PageRecipe,
     trainable: TrainableReader,
+    reading: ReadingSettings,
     balance: RouterBalance | None,
     last: Progress,
     dataset_hash: str,
@@ -284,6 +289,7 @@ def _write_checkpoint(
             dataset_hash=dataset_hash,
             parent=job.parent_id,
             recipe=recipe.name,
+            reading=reading,
             scores={
                 "validation_cer": last.cer,
                 "steps": last.step,

@@ -10,6 +10,7 @@ six tiles of 768 (144 tokens each); one separator token ends the image.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack
 
@@ -18,10 +19,12 @@ from torch import Tensor
 from transformers import DeepseekOcr2ForConditionalGeneration
 from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import DeepseekOcr2ImageProcessorPil
 
+from flywheel.figures import ReadingSettings
 from models.generation import NgramGuard
-from models.readers.deepseek_ocr.processing import BEGIN_ID, FINE, IMAGE, Processor
+from models.readers.deepseek_ocr.processing import BEGIN_ID, COARSE, FINE, IMAGE, Processor
 from models.readers.protocol import PageInput
 from models.readers.vision_language import (
+    READ_AS_PUBLISHED,
     AnswerGenerator,
     AnswerOptions,
     PagePrompt,
@@ -47,19 +50,22 @@ class DeepseekOcr2Reader(VisionLanguageReader):
         processor: Processor,
         *,
         checkpoint: str,
-        prompt: str = FINE,
+        reading: ReadingSettings = READ_AS_PUBLISHED,
         **options: Unpack[AnswerOptions],
     ) -> None:
         self._network = network
         self._images = images
         self._image_token = processor.image_token_id
-        before, after = prompt.split(IMAGE)
+        self._prompt = COARSE if reading.grounded is False else FINE
+        before, after = self._prompt.split(IMAGE)
         self._before, self._after = [BEGIN_ID, *processor.encode(before)], processor.encode(after)
         self._answers = AnswerGenerator(
             network,
             processor.decode,
             end=end_tokens(network, processor.tokenizer),
-            guard=NgramGuard(exempt=token_ids(processor.tokenizer, *CELLS)),
+            guard=NgramGuard(exempt=token_ids(processor.tokenizer, *CELLS)).resized(
+                reading.guard_size, reading.guard_window
+            ),
             checkpoint=checkpoint,
             producer=PRODUCER,
             **options,
@@ -73,7 +79,7 @@ class DeepseekOcr2Reader(VisionLanguageReader):
         checkpoint: str,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
-        prompt: str = FINE,
+        reading: ReadingSettings = READ_AS_PUBLISHED,
         **options: Unpack[AnswerOptions],
     ) -> Self:
         """Raises SetupError or Rejected(UNSAFE_MODEL_FORMAT), see `vision_language.open_network`."""
@@ -92,9 +98,13 @@ class DeepseekOcr2Reader(VisionLanguageReader):
             images,
             processor,
             checkpoint=checkpoint,
-            prompt=prompt,
+            reading=reading,
             **options,
         )
+
+    @property
+    def reading(self) -> ReadingSettings:
+        return replace(super().reading, grounded=self._prompt == FINE)
 
     def _prompts(self, pages: Sequence[PageInput]) -> Iterator[PagePrompt]:
         for page in pages:

@@ -10,6 +10,7 @@ into a square of 1024 pixels, 256 tokens. It knows no boxes: its text is one reg
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack
 
@@ -20,9 +21,11 @@ from PIL import Image
 from transformers import AutoTokenizer, GotOcr2ForConditionalGeneration, GotOcr2Processor
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
+from flywheel.figures import ReadingSettings
 from models.generation import NgramGuard
 from models.readers.protocol import PageInput
 from models.readers.vision_language import (
+    READ_AS_PUBLISHED,
     AnswerGenerator,
     AnswerOptions,
     PagePrompt,
@@ -48,6 +51,7 @@ class GotOcr2Reader(VisionLanguageReader):
         *,
         checkpoint: str,
         formatted: bool = False,
+        reading: ReadingSettings = READ_AS_PUBLISHED,
         **options: Unpack[AnswerOptions],
     ) -> None:
         self._network = network
@@ -57,7 +61,7 @@ class GotOcr2Reader(VisionLanguageReader):
             network,
             self._decode,
             end=end_tokens(network, processor.tokenizer, END),
-            guard=GUARD,
+            guard=GUARD.resized(reading.guard_size, reading.guard_window),
             checkpoint=checkpoint,
             producer=PRODUCER,
             **options,
@@ -72,6 +76,7 @@ class GotOcr2Reader(VisionLanguageReader):
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
         formatted: bool = False,
+        reading: ReadingSettings = READ_AS_PUBLISHED,
         **options: Unpack[AnswerOptions],
     ) -> Self:
         """Raises SetupError or Rejected(UNSAFE_MODEL_FORMAT), see `vision_language.open_network`."""
@@ -81,8 +86,13 @@ class GotOcr2Reader(VisionLanguageReader):
             processor,
             checkpoint=checkpoint,
             formatted=formatted,
+            reading=reading,
             **options,
         )
+
+    @property
+    def reading(self) -> ReadingSettings:
+        return replace(super().reading, grounded=False)
 
     def _prompts(self, pages: Sequence[PageInput]) -> Iterator[PagePrompt]:
         image_token = self._processor.image_token_id

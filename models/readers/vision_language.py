@@ -27,12 +27,14 @@ from torch import Tensor
 
 from flywheel.document import PageReading
 from flywheel.errors import Rejected, SetupError
+from flywheel.figures import ReadingSettings
 from flywheel.reasons import Reason
 from models.generation import Generator, NgramGuard, Prompt
 from models.readers.answers import page_reading, pieces_of
 from models.readers.protocol import PageInput
 
 CONFIG = "config.json"
+READ_AS_PUBLISHED = ReadingSettings()
 PIECES_KEPT = 1 << 17  # texts of single tokens, about a vocabulary
 
 
@@ -72,6 +74,7 @@ class AnswerGenerator:
             slots=batch,
         )
         self._decode = _remembering(decode)
+        self.guard = guard
         self._positions = network.config.text_config.max_position_embeddings
         self._limit = limit
         self.checkpoint = checkpoint
@@ -124,6 +127,12 @@ class VisionLanguageReader(ABC):
     @property
     def producer(self) -> str:
         return self._answers.producer
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """The settings that it reads by, as far as they are its own."""
+        guard = self._answers.guard
+        return ReadingSettings(guard_size=guard.size, guard_window=guard.window)
 
     def read_many(self, pages: Sequence[PageInput]) -> list[PageReading]:
         """Readings of pages, in their order. A page without text has a label without regions."""

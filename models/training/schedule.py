@@ -1,7 +1,7 @@
 """The learning rate over a run, by the share of it that is done: of its steps or of its time.
 
     schedule(share, warm_up) -> part of the peak rate
-    target_of(target, parent) -> target     of a run with or without a parent
+    effective_target(target, parent)        of a run with or without a parent
     early_end(...) -> EarlyEnd | None       the end that a reached target sets
 
 A target does not end a run where it is reached: a checkpoint at a high rate is worse than the same after the rate
@@ -41,7 +41,7 @@ class EarlyEnd:
         return min(1.0, self.share + (1 - self.share) * (step - self.begin) / (self.end - self.begin))
 
 
-def target_of(target: float, parent: object | None) -> float:
+def effective_target(target: float, parent: object | None) -> float:
     """The CER at which a run may end early; 0, which is never, with a parent.
 
     Measured on 2026-11-24, drawn Tibetan lines in sizes that the parent had not seen, three seeds, mean CER of

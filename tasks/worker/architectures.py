@@ -14,6 +14,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from flywheel.errors import Rejected, SetupError
+from flywheel.figures import ReadingSettings
 from flywheel.settings import settings
 from tasks.worker.checkpoints import LoadableCheckpoint
 from tasks.worker.process import device
@@ -46,7 +47,7 @@ class NetworkArchitecture:
     reader: str
     on_device: bool = True
 
-    def load(self, directory: Path, checkpoint: str) -> PageReader:
+    def load(self, directory: Path, checkpoint: str, reading: ReadingSettings) -> PageReader:
         """Raises SetupError for files that are not such a network's: no page is at fault."""
         import torch
 
@@ -59,6 +60,7 @@ class NetworkArchitecture:
                 dtype=torch.bfloat16 if fast else torch.float32,
                 limit=settings().reader_tokens,
                 batch=settings().reader_batch,
+                reading=reading,
             )
         except Rejected as error:
             raise SetupError(f"{checkpoint}, in {directory}: {error}") from error

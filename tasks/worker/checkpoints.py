@@ -16,6 +16,7 @@ from pathlib import Path
 from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow
 from flywheel.errors import BlobCorrupt, BlobMissing, NotFound, SetupError, Transient
+from flywheel.figures import ReadingSettings
 from flywheel.loop.readers import builtin_reader, modes_of
 from flywheel.settings import settings
 from tasks.worker.process import fetched
@@ -24,13 +25,18 @@ ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
 PATTERNS = ["*.safetensors", "*.json"]  # nothing that could be code
 
 
+UNSET = ReadingSettings()  # of readers that come with the service: as the settings say
+
+
 @dataclass(frozen=True, slots=True)
 class LoadableCheckpoint:
-    """A checkpoint as a process can load it. Without a `tree_key` it came with the service."""
+    """A checkpoint as a process can load it. Without a `tree_key` it came with the service. By `reading` it was
+    examined, and reads."""
 
     checkpoint: str
     architecture: str
     tree_key: str | None
+    reading: ReadingSettings = UNSET
 
     @property
     def reads_pages(self) -> bool:
@@ -47,13 +53,19 @@ class LoadableCheckpoint:
         except (BlobMissing, BlobCorrupt) as error:
             raise SetupError(f"the files of {self.checkpoint} are lost: {error}") from error
 
+    @property
+    def dpi(self) -> float:
+        """Resolution of the page images that it reads: its own, or the setting's."""
+        return self.reading.dpi or settings().render_dpi
+
     def mode(self, asked: str | None) -> str | None:
-        """The mode to read in: the one asked for, or the setting's; None for readers without any.
+        """The mode to read in: the one asked for, its own, or the setting's; None for readers without any.
 
         Raises SetupError for one that the reader does not have.
         """
         known = modes_of(self.architecture)
-        mode = asked if asked is not None or not known else settings().reader_mode
+        own = self.reading.mode or settings().reader_mode if known else None
+        mode = asked if asked is not None else own
         if mode is not None and mode not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
             where = "" if asked is not None else " (FLYWHEEL_READER_MODE)"
@@ -67,7 +79,7 @@ def find_checkpoint(checkpoint_id: str) -> LoadableCheckpoint:
         row = session.get(CheckpointRow, checkpoint_id)
         if row is None:
             raise NotFound(f"no checkpoint {checkpoint_id}")
-        return LoadableCheckpoint(row.id, row.architecture, row.tree_key)
+        return LoadableCheckpoint(row.id, row.architecture, row.tree_key, row.reading or UNSET)
 
 
 def published_weights(architecture: str) -> Path:

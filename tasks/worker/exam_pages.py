@@ -1,6 +1,6 @@
 """Whole pages of a dataset's held-out documents, for an exam of readers of different kinds.
 
-    write_exam_pages(dataset, directory)      a dataset of pages (models/page_training/dataset.py)
+    write_exam_pages(dataset, directory, dpi)      a dataset of pages (models/page_training/dataset.py)
 
 A dataset of lines holds patches alone. Its manifest names the labels: their pages are rendered anew.
 """
@@ -22,7 +22,6 @@ from flywheel.document import TRUE_ORIGINS
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.labels.storage import load_label
 from flywheel.pdf import PageImage
-from flywheel.settings import settings
 from tasks.worker.process import document_file, sandbox, store
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ PAGES_IN_FILE = 64  # in memory together: 2 MB a page
 HeldOutPage = tuple[LabelRow, PageRow, DocumentRow]
 
 
-def write_exam_pages(dataset: FrozenDataset, directory: Path) -> None:
+def write_exam_pages(dataset: FrozenDataset, directory: Path, dpi: float) -> None:
     """Write the pages of a dataset's held-out labels, as a dataset of pages that is all held out.
 
     Pages whose label or document is lost are left out, and those that cannot be rendered any more.
@@ -48,7 +47,7 @@ def write_exam_pages(dataset: FrozenDataset, directory: Path) -> None:
     directory.mkdir()
     for of_document in _held_out(dataset):
         for start in range(0, len(of_document), PAGES_IN_FILE):
-            rows = _samples(of_document[start : start + PAGES_IN_FILE])
+            rows = _samples(of_document[start : start + PAGES_IN_FILE], dpi)
             if rows:
                 write_pages(directory / f"{rows[0].page}.parquet", rows)
     splits: dict[str, Split] = dict.fromkeys(sorted(dataset.documents("heldout")), "heldout")
@@ -77,13 +76,13 @@ def _held_out(dataset: FrozenDataset) -> list[list[HeldOutPage]]:
     return list(found.values())
 
 
-def _samples(held_out: Sequence[HeldOutPage]) -> list[PageSample]:
+def _samples(held_out: Sequence[HeldOutPage], dpi: float) -> list[PageSample]:
     """Pages of one document with their true text."""
     by_number = {page.number: (label, page) for label, page, _ in held_out}
     _, _, document = held_out[0]
     try:
         with document_file(document) as path:
-            images = list(sandbox().render(path, list(by_number), settings().render_dpi))
+            images = list(sandbox().render(path, list(by_number), dpi))
     except Rejected as error:
         log.warning("a document is in no exam", document=document.sha256, error=str(error))
         return []

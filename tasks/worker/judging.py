@@ -18,10 +18,11 @@ from flywheel.document import PageReading
 from flywheel.figures import Comparison
 from flywheel.loop import promotion
 from flywheel.loop.promotion import BUILTIN
-from flywheel.loop.readers import builtin_reader, modes_of
+from flywheel.loop.readers import builtin_reader
 from flywheel.recipes import PageRecipe, Recipe
+from flywheel.settings import settings
 from tasks.worker.architectures import LineArchitecture, architecture_of, reader_by_lines
-from tasks.worker.checkpoints import find_checkpoint
+from tasks.worker.checkpoints import UNSET, find_checkpoint
 from tasks.worker.exam_pages import write_exam_pages
 from tasks.worker.process import device
 from tasks.worker.readers import load, page_reader, recogniser
@@ -44,7 +45,7 @@ def judge(row: RoundRow, recipe: Recipe, directory: Path) -> Comparison:
         return compare_lines(directory, reader, reads_now)
     else:
         dataset = held_out_pages(directory)
-    return compare_pages(candidate_reader(recipe, directory / "checkpoint"), recipe, dataset, reader, reads_now)
+    return compare_pages(candidate_reader(recipe, directory / "checkpoint"), dataset, reader, reads_now)
 
 
 def untrained(recipe: PageRecipe) -> str:
@@ -69,20 +70,21 @@ def compare_lines(directory: Path, reader: str, reads_now: str | None) -> Compar
 
 
 def held_out_pages(directory: Path) -> Path:
-    """The held-out pages of a dataset of lines, as a dataset of pages."""
+    """The held-out pages of a dataset of lines, as a dataset of pages, at the candidate's resolution."""
+    from models.checkpoint import read_manifest
     from models.training.manifest import FrozenDataset
 
-    write_exam_pages(FrozenDataset.open(directory / "dataset"), directory / "pages")
+    own = read_manifest(directory / "checkpoint").reading or UNSET
+    dpi = own.dpi or settings().render_dpi
+    write_exam_pages(FrozenDataset.open(directory / "dataset"), directory / "pages", dpi)
     return directory / "pages"
 
 
 def candidate_reader(recipe: Recipe, weights: Path) -> Callable[[], PageReader]:
-    """Loads the candidate as the reader of pages that it would be: in the mode it was trained in, or by lines."""
+    """Loads the candidate as the reader of pages that it would be: by its own settings, or by lines."""
 
     def of_pages() -> PageReader:
-        assert isinstance(recipe, PageRecipe)
-        mode = recipe.mode if modes_of(recipe.architecture) else None
-        return load(recipe.architecture, weights, checkpoint=CANDIDATE, mode=mode)
+        return load(recipe.architecture, weights, checkpoint=CANDIDATE)
 
     def by_lines() -> PageReader:
         from models.recognition.line import LineRecogniser
@@ -93,14 +95,13 @@ def candidate_reader(recipe: Recipe, weights: Path) -> Callable[[], PageReader]:
 
 
 def compare_pages(
-    candidate: Callable[[], PageReader], recipe: Recipe, dataset: Path, reader: str, reads_now: str | None
+    candidate: Callable[[], PageReader], dataset: Path, reader: str, reads_now: str | None
 ) -> Comparison:
-    """The candidate and a baseline on held-out pages, the baseline in the recipe's mode if both have modes."""
+    """The candidate and a baseline on held-out pages, each by its own settings: as it makes labels."""
     from models.page_training import comparison
 
     def baseline() -> PageReader:
-        modes = modes_of(find_checkpoint(reader).architecture)
-        return page_reader(reader, recipe.mode if isinstance(recipe, PageRecipe) and modes else None)
+        return page_reader(reader)
 
     return comparison.compare_pages(
         DeferredReader(candidate),

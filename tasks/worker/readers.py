@@ -27,7 +27,7 @@ from tasks.worker.architectures import (
     architecture_of,
 )
 from tasks.worker.attempt import Attempt
-from tasks.worker.checkpoints import LoadableCheckpoint, find_checkpoint
+from tasks.worker.checkpoints import UNSET, LoadableCheckpoint, find_checkpoint
 from tasks.worker.device import hold_device
 from tasks.worker.process import device
 
@@ -40,13 +40,14 @@ LINE_PAGES = 4  # pages whose lines are read together
 
 @dataclass(frozen=True, slots=True)
 class LoadedReader:
-    """A reader to read a shard with: its mode (None: it has none), if it `reads_pages` and answers in markup, and
-    the number of pages it takes at once."""
+    """A reader to read a shard with: its mode (None: it has none), if it `reads_pages` and answers in markup, the
+    number of pages it takes at once, and the resolution of their images."""
 
     reader: PageReader
     mode: str | None
     reads_pages: bool
     batch: int
+    dpi: float
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def open_reader(attempt: Attempt, checkpoint_id: str, mode: str | None = None) -
     try:
         with hold_device(attempt, place, attempt.claim.stop, training=False):
             batch = settings().reader_batch if found.reads_pages else LINE_PAGES
-            yield LoadedReader(_reader(found, chosen), chosen, found.reads_pages, batch)
+            yield LoadedReader(_reader(found, chosen), chosen, found.reads_pages, batch, found.dpi)
     except DeviceBusy:
         release()
         raise
@@ -82,12 +83,17 @@ def recogniser(checkpoint_id: str) -> Recogniser:
     return PageReaderAsRecogniser(page_reader(checkpoint_id))
 
 
-def load(architecture: str, directory: Path, *, checkpoint: str, mode: str | None = None) -> PageReader:
-    """A page reader from the files in `directory`, which are no checkpoint yet. Raises SetupError."""
+def load(architecture: str, directory: Path, *, checkpoint: str) -> PageReader:
+    """A page reader from the files of a training in `directory`, which are no checkpoint yet, as it will read for
+    the service. Raises SetupError."""
     kind = ARCHITECTURES.get(architecture)
     if not isinstance(kind, NetworkArchitecture):
         raise SetupError(f"{checkpoint}: {architecture!r} is no page reader with weights of its own")
-    return _loaded(kind, directory, checkpoint, mode)
+    from models.checkpoint import read_manifest
+
+    own = read_manifest(directory).reading or UNSET
+    trained = LoadableCheckpoint(checkpoint, architecture, None, own)
+    return _loaded(kind, directory, trained, trained.mode(None))
 
 
 def count_tokens(checkpoint_id: str | None, text: str) -> int | None:
@@ -137,15 +143,15 @@ _slot = NetworkSlot()
 def _reader(found: LoadableCheckpoint, mode: str | None) -> PageReader:
     architecture = architecture_of(found)
     if isinstance(architecture, NetworkArchitecture):
-        return _loaded(architecture, found.directory(), found.checkpoint, mode)
+        return _loaded(architecture, found.directory(), found, mode)
     if isinstance(architecture, LineArchitecture):
         return architecture.page_reader(found)
     return architecture.page_reader(found.checkpoint)
 
 
-def _loaded(kind: NetworkArchitecture, directory: Path, checkpoint: str, mode: str | None) -> PageReader:
-    key = (kind, directory, checkpoint, settings().reader_tokens, settings().reader_batch)
-    return _slot.reader(key, lambda: kind.load(directory, checkpoint), mode)
+def _loaded(kind: NetworkArchitecture, directory: Path, found: LoadableCheckpoint, mode: str | None) -> PageReader:
+    key = (kind, directory, found.checkpoint, found.reading, settings().reader_tokens, settings().reader_batch)
+    return _slot.reader(key, lambda: kind.load(directory, found.checkpoint, found.reading), mode)
 
 
 def _in_mode(reader: Any, mode: str | None) -> PageReader:

@@ -101,6 +101,6 @@ def make_dataset(directory: Path, lines: int = 40, words: int = 4, seed: int = 0
     rows = []
     for i in range(lines):
         text = syllables(words, seed * 1000 + i) + extra
-        rows.append(LineSample(names[i % 8], i, 0, text, draw_line(text), label=i, producer="drawn"))
+        rows.append(LineSample(names[i % 8], i, 0, text, draw_line(text), label=i, producer="drawn", dpi=150.0))
     write_patches(directory / "lines.parquet", rows)
     return write_manifest(directory, splits=splits, language="bo")

@@ -363,20 +363,22 @@ def test_while_one_batch_is_read_the_next_is_rendered_and_no_more(
     path, pages = scans(tmp_path / "scan.pdf", 4), drawn_pages(4)
     with Sandbox(on_page=visit) as sandbox:
         monkeypatch.setattr("tasks.recognition.sandbox", lambda: sandbox)
-        parts = render_ahead(Attempt(a_claim()), path, pages, 1)
+        parts = render_ahead(Attempt(a_claim()), path, pages, 1, 150.0)
         assert [page.number for page, _ in next(parts).pages] == [0]
         assert second.wait(30)
         assert [page.number for page, _ in next(parts).pages] == [1]
         assert visits[:2] == [0, 1]
         parts.close()
         assert 3 not in visits
-        assert [page.number for page, _ in next(render_ahead(Attempt(a_claim()), path, pages[3:], 1)).pages] == [3]
+        assert [
+            page.number for page, _ in next(render_ahead(Attempt(a_claim()), path, pages[3:], 1, 150.0)).pages
+        ] == [3]
 
 
 def test_a_worker_that_ends_leaves_the_pdf_child_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, pages = scans(tmp_path / "scan.pdf", 6), drawn_pages(6)
     run = Attempt(a_claim())
-    parts = render_ahead(run, path, pages, 2)
+    parts = render_ahead(run, path, pages, 2, 150.0)
     next(parts)
 
     def stopping() -> None:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ from flywheel.database.tables import (
     ShardRow,
 )
 from flywheel.document import Box, Kind, Label, Line, Region
-from flywheel.figures import Comparison, Unit
+from flywheel.figures import Comparison, ReadingSettings, Unit
+from flywheel.labels.recording import settings_hash
 from flywheel.labels.storage import store_labels
 from flywheel.loop import promotion, relabel, rounds
 from flywheel.loop.sides import place_of
@@ -101,7 +103,7 @@ def manifest_of(round_id: int) -> dict[str, Any]:
 
 
 def test_a_round_of_pages_goes_from_labels_to_a_decision_and_what_it_made_reads_when_promoted(
-    tmp_path: Path, born: dict[str, str]
+    tmp_path: Path, born: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = add(draw_scan(tmp_path / "scan.pdf"), "bo")
     round_id = start()
@@ -123,7 +125,12 @@ def test_a_round_of_pages_goes_from_labels_to_a_decision_and_what_it_made_reads_
         checkpoint = session.get_one(CheckpointRow, made)
         assert (checkpoint.architecture, checkpoint.generation, checkpoint.parent_id) == ("deepseek-ocr", 1, None)
         assert checkpoint.scripts == ["Tibt"]
+        own = checkpoint.reading
         units = session.execute(select(PatchSetRow.unit, PatchSetRow.units)).all()
+    assert own == ReadingSettings(dpi=150.0, mode="tiny", grounded=True, guard_size=30, guard_window=90)
+    monkeypatch.setenv("FLYWHEEL_READER_MODE", "base")  # of readers without settings of their own
+    monkeypatch.setenv("FLYWHEEL_RENDER_DPI", "90")
+    settings.cache_clear()
     assert set(units) == {("page", 1)}
     assert len(units) == len(born)
     promote(made)
@@ -139,6 +146,9 @@ def test_a_round_of_pages_goes_from_labels_to_a_decision_and_what_it_made_reads_
         )
         read = session.execute(query).scalar_one()
     assert (read.checkpoint_id, read.producer, read.generation) == (made, "deepseek-ocr", 1)
+    assert read.settings_hash == settings_hash(dpi=150.0, mode="tiny")
+    assert readers.page_reader(made).reading == replace(own, dpi=None)
+    assert readers.page_reader(made, "small").reading.mode == "small"  # whoever asks for one gets it
 
 
 def draw_scan(path: Path) -> Path:

@@ -15,6 +15,7 @@ import copy
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Self, Unpack
@@ -23,13 +24,15 @@ import torch
 from torch import Tensor
 
 from flywheel.document import PageReading
+from flywheel.figures import ReadingSettings
 from models.generation import NgramGuard
 from models.readers.deepseek_ocr.network import DeepseekOcrForConditionalGeneration
-from models.readers.deepseek_ocr.processing import FINE, Processor, stacked
+from models.readers.deepseek_ocr.processing import COARSE, FINE, Processor, stacked
 from models.readers.deepseek_ocr.views import Views, mode_named, views_of, vision_tokens
 from models.readers.deepseek_ocr.weights import load
 from models.readers.protocol import PageInput
 from models.readers.vision_language import (
+    READ_AS_PUBLISHED,
     AnswerGenerator,
     AnswerOptions,
     PagePrompt,
@@ -48,7 +51,7 @@ THREADS = 4  # that prepare views; Pillow computes outside the interpreter's loc
 
 
 class DeepseekOcrReader(VisionLanguageReader):
-    """Reads whole pages. `mode` is the name of one of MODES, or "auto".
+    """Reads whole pages. `mode` is the name of one of MODES, or "auto"; what `reading` says goes before it.
 
     Raises SetupError for an unknown mode.
     """
@@ -60,20 +63,22 @@ class DeepseekOcrReader(VisionLanguageReader):
         *,
         checkpoint: str,
         mode: str = "base",
-        prompt: str = FINE,
+        reading: ReadingSettings = READ_AS_PUBLISHED,
         **options: Unpack[AnswerOptions],
     ) -> None:
         network.eval()  # type: ignore[no-untyped-call]
         self._network = network
         self._processor = processor
-        self._mode = _known(mode)
-        self._prompt = prompt
+        self._mode = _known(reading.mode or mode)
+        self._prompt = COARSE if reading.grounded is False else FINE
         self._views_at_once = VIEWS_AT_ONCE
         self._answers = AnswerGenerator(
             network,
             processor.decode,
             end=end_tokens(network, processor.tokenizer),
-            guard=NgramGuard(size=30, window=90, exempt=token_ids(processor.tokenizer, *CELLS)),
+            guard=NgramGuard(size=30, window=90, exempt=token_ids(processor.tokenizer, *CELLS)).resized(
+                reading.guard_size, reading.guard_window
+            ),
             checkpoint=checkpoint,
             producer=PRODUCER,
             **options,
@@ -88,7 +93,7 @@ class DeepseekOcrReader(VisionLanguageReader):
         mode: str = "base",
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
-        prompt: str = FINE,
+        reading: ReadingSettings = READ_AS_PUBLISHED,
         **options: Unpack[AnswerOptions],
     ) -> Self:
         """From a folder in the published layout. Raises SetupError and Rejected, as `weights.load` does."""
@@ -97,13 +102,17 @@ class DeepseekOcrReader(VisionLanguageReader):
             Processor.load(directory),
             checkpoint=checkpoint,
             mode=mode,
-            prompt=prompt,
+            reading=reading,
             **options,
         )
 
     @property
     def mode(self) -> str:
         return self._mode
+
+    @property
+    def reading(self) -> ReadingSettings:
+        return replace(super().reading, mode=self._mode, grounded=self._prompt == FINE)
 
     def with_mode(self, mode: str) -> Self:
         """The same reader in another mode; both share network and memory. Raises SetupError."""

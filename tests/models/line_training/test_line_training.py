@@ -17,7 +17,7 @@ import torch
 
 from flywheel.encoding import from_json, to_json
 from flywheel.errors import Cancelled, LeaseLost, Rejected
-from flywheel.figures import TrainingProgress, Unit
+from flywheel.figures import ReadingSettings, TrainingProgress, Unit
 from flywheel.reasons import Reason
 from flywheel.recipes import load_recipe
 from models.checkpoint import load
@@ -83,6 +83,7 @@ def test_a_checkpoint_says_where_it_comes_from(tmp_path: Path) -> None:
     assert (manifest.dataset_hash, manifest.language, manifest.recipe) == (digest, "bo", "line")
     assert manifest.scripts == ("Tibt",)
     assert manifest.parent is None
+    assert manifest.reading == ReadingSettings(dpi=150.0)
     assert set(manifest.charset) >= {"་"}
 
 

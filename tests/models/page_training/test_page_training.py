@@ -15,8 +15,10 @@ import pytest
 import torch
 
 from flywheel.errors import Cancelled, Rejected, SetupError
+from flywheel.figures import ReadingSettings
 from flywheel.recipes import PageRecipe, load_recipe
 from flywheel.recipes.page import PARTS
+from models.checkpoint import read_manifest
 from models.page_training.callback import RUN, newest_state
 from models.page_training.dataset import PageDataset
 from models.page_training.launch import from_json, to_json
@@ -81,6 +83,26 @@ def test_sam_and_the_compressor_stay_and_the_rest_learns_and_the_result_is_a_pub
     reader = DeepseekOcrReader.load(result.directory, checkpoint="x", mode="tiny", limit=4)
     page = PageDataset.open(data).pages("heldout").input(0)
     assert reader.read_many([page])[0].vision_tokens == 64
+
+
+def test_a_checkpoint_carries_the_settings_it_was_watched_by_and_opens_with_them(
+    tmp_path: Path, data: Path, base: Path
+) -> None:
+    def made(name: str, pages_in: Path, **overrides: object) -> tuple[ReadingSettings, Path]:
+        asked = job(tmp_path, pages_in, base, steps=1, **overrides)
+        result = train(replace(asked, out=tmp_path / name, resume=tmp_path / f"{name}-r"))
+        found = read_manifest(result.directory).reading
+        assert found is not None
+        assert found == result.manifest.reading
+        return found, result.directory
+
+    fine, directory = made("fine", data, fine_share=0.5)
+    assert fine == ReadingSettings(dpi=150.0, mode="tiny", grounded=True, guard_size=30, guard_window=90)
+    opened = DeepseekOcrReader.load(directory, checkpoint="x", reading=fine)
+    assert opened.reading == replace(fine, dpi=None)
+    assert made("coarse", data, fine_share=0.0)[0].grounded is False
+    bare = dataset(tmp_path / "bare", [replace(page, markup="") for page in pages()], SPLITS)
+    assert made("bare", bare, fine_share=0.5)[0].grounded is False  # there was no grounding to learn
 
 
 def test_adapters_are_merged_into_a_plain_checkpoint(tmp_path: Path, data: Path, base: Path) -> None:

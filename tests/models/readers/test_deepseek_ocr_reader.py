@@ -11,6 +11,7 @@ import torch
 
 from flywheel.document import Box, Kind, Label, Line, PageReading, Region
 from flywheel.errors import SetupError
+from flywheel.figures import ReadingSettings
 from flywheel.markup import fine
 from models.readers.deepseek_ocr.processing import COARSE, FINE, MODES, Processor
 from models.readers.deepseek_ocr.reader import DeepseekOcrReader, is_sure
@@ -111,7 +112,9 @@ def test_no_pages_are_no_readings(reader: DeepseekOcrReader) -> None:
 
 
 def test_another_prompt_gives_the_plain_text_in_one_region(directory: Path) -> None:
-    reader = DeepseekOcrReader.load(directory, checkpoint="x", mode="tiny", prompt=COARSE, limit=60)
+    reader = DeepseekOcrReader.load(
+        directory, checkpoint="x", mode="tiny", reading=ReadingSettings(grounded=False), limit=60
+    )
     for reading, truth in zip(reader.read_many(PAGES), LABELS, strict=True):
         (region,) = reading.label.regions
         assert (region.text, region.category) == (truth.text, "text")

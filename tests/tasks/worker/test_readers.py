@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -14,14 +15,17 @@ from flywheel.database import transaction
 from flywheel.database.tables import CheckpointRow
 from flywheel.document import Label
 from flywheel.errors import SetupError
+from flywheel.figures import ReadingSettings
 from flywheel.loop.promotion import BUILTIN
 from flywheel.loop.readers import BUILTIN_READERS, builtin_reader
 from flywheel.settings import settings
 from models.page_training.trainable import TRAINABLE_READERS
+from models.readers.deepseek_ocr.reader import DeepseekOcrReader
 from models.readers.protocol import PageInput
 from models.recognition.network import ARCHITECTURE
 from tasks.worker import architectures, process, readers
 from tasks.worker.architectures import ARCHITECTURES, LineArchitecture, NetworkArchitecture
+from tasks.worker.checkpoints import find_checkpoint
 from tasks.worker.readers import count_tokens, load, page_reader, recogniser
 from tests.models.drawing import draw_page
 from tests.models.misbehaving import Server, answers
@@ -84,6 +88,24 @@ def test_each_reader_opens_from_the_folder_that_its_setting_names(
     [reading] = page_reader(name).read_many([PageInput(page.image, page.dpi, *page.points, "en")])
     assert (reading.label.checkpoint, reading.label.producer) == (name, producer)
     assert (reading.vision_tokens or 0) > 0
+    readers.release()
+
+
+def test_a_trained_checkpoint_reads_by_its_own_settings_and_others_by_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ReadingSettings(dpi=96.0, mode="small", grounded=False, guard_size=20, guard_window=400)
+    tree = process.store().put_tree(tiny_deepseek_ocr(tmp_path / "weights"))
+    with transaction() as session:
+        session.add(CheckpointRow(id="mine", architecture="deepseek-ocr", scripts=[], tree_key=tree, reading=own))
+    monkeypatch.setenv("FLYWHEEL_READER_MODE", "tiny")
+    settings.cache_clear()
+    mine, theirs = find_checkpoint("mine"), find_checkpoint("deepseek-ocr")
+    assert (mine.mode(None), mine.mode("base"), mine.dpi) == ("small", "base", 96.0)
+    assert (theirs.mode(None), theirs.dpi) == ("tiny", settings().render_dpi)
+    reader = page_reader("mine")
+    assert isinstance(reader, DeepseekOcrReader)
+    assert reader.reading == replace(own, dpi=None)
     readers.release()
 
 
