@@ -64,6 +64,7 @@ class LineSamples:
         self.texts: list[str] = table.column("text").to_pylist()
         self.documents: list[str] = table.column("document").to_pylist()
         self.generations: list[int] = table.column("generation").to_pylist()
+        self.labels: list[int] = table.column("label").to_pylist()
         self.dpis: list[float | None] = table.column("dpi").to_pylist()
         widths, heights = table.column("width").to_pylist(), table.column("height").to_pylist()
         self.sizes: list[tuple[int, int]] = list(zip(widths, heights, strict=True))  # pixels
