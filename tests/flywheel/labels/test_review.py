@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from flywheel.database import transaction
-from flywheel.database.tables import PageRow, ReviewRow
-from flywheel.document import Outcome
+from flywheel.database.tables import LabelRow, PageRow, ReviewRow
+from flywheel.document import Kind, Outcome, TextOrigin
 from flywheel.errors import Conflict, NotFound
+from flywheel.figures import Unit
 from flywheel.labels.review import review_page
 from flywheel.labels.standing import UnreadablePage, current_label, quarantine_pages
 from flywheel.labels.storage import load_label
@@ -95,3 +98,50 @@ def test_a_failed_reading_takes_no_page_from_a_person_or_from_review() -> None:
     assert standing(refused) == ("labelled", "rejected", "refused")
     assert standing(doubtful)[:2] == ("labelled", "review")
     assert standing(garbled) == ("quarantined", None, "page_timeout")
+
+
+def sent(page_id: int, text: str, **claims: TextOrigin) -> TextOrigin:
+    """Origin of a person's own label with these words."""
+    with transaction() as session:
+        own = replace(make_label(text, kind=Kind.HUMAN), **claims)
+        new = review_page(session, store(), page_id, action=ReviewVerdict.CORRECT, reviewer="t", label=own)
+        row = session.get_one(LabelRow, new)
+        assert load_label(store(), row).origin is row.origin
+        return row.origin
+
+
+def test_a_correction_that_says_what_the_reading_says_is_a_confirmation_and_keeps_its_origin() -> None:
+    _, (page, *_) = make_document(1)
+    make_checkpoint("c1")
+    give_labels((page,), stop="recognition", checkpoint="c1", generation=1)
+    assert sent(page, "བཀྲ་ཤིས") is TextOrigin.READER
+    assert sent(page, " བཀྲ་ \u200bཤིས ", origin=TextOrigin.PERSON) is TextOrigin.READER
+    assert sent(page, "བཀྲ་ཤིས་ལེགས", origin=TextOrigin.READER) is TextOrigin.PERSON
+    assert sent(page, "བཀྲ་ཤིས") is TextOrigin.READER  # and so it is after a detour
+
+
+def test_who_accepts_a_label_leaves_its_words_to_whoever_wrote_them() -> None:
+    _, (read, layer) = make_document(2)
+    make_checkpoint("c1")
+    give_labels((read,), stop="recognition", checkpoint="c1", generation=1)
+    give_labels((layer,))
+    with transaction() as session:
+        for page, origin in ((read, TextOrigin.READER), (layer, TextOrigin.TEXT_LAYER)):
+            new = review_page(session, store(), page, action=ReviewVerdict.ACCEPT, reviewer="tenzin")
+            assert session.get_one(LabelRow, new).origin is origin
+        assert len(teaching.trainable(session, "bo", [], generations=0)) == 2
+
+
+def test_an_ocr_layer_teaches_only_what_a_person_confirmed() -> None:
+    document, pages = make_document(3)
+    give_labels(pages)
+    with transaction() as session:
+        session.execute(update(LabelRow).values(origin=TextOrigin.OCR_LAYER))
+        assert teaching.trainable(session, "bo", [], generations=1) == []
+        assert teaching.labels_to_cut(session, pages, 1, Unit.LINE) == {}
+    with transaction() as session:
+        new = review_page(session, store(), pages[1], action=ReviewVerdict.ACCEPT, reviewer="tenzin")
+    with transaction() as session:
+        assert teaching.trainable(session, "bo", [], generations=1) == [(pages[1], document)]
+        assert teaching.labels_to_cut(session, pages, 1, Unit.LINE)[pages[1]].id == new
+        assert session.get_one(LabelRow, new).origin is TextOrigin.OCR_LAYER

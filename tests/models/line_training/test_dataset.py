@@ -64,6 +64,20 @@ def test_pseudo_labels_beyond_the_cap_are_left_out(tmp_path: Path) -> None:
     assert len(LineDataset.open(tmp_path).lines("train", most_generation=1)) == 2
 
 
+def test_an_exam_holds_the_labels_that_may_examine_and_no_other_of_generation_0(tmp_path: Path) -> None:
+    rows = [row(document, n, label=n) for n, document in enumerate("aabb")]
+    write_patches(tmp_path / "a.parquet", rows)
+    write_manifest(tmp_path, splits={"a": "heldout", "b": "train"}, language="bo")
+    assert len(LineDataset.open(tmp_path).lines("heldout", exam=True)) == 2
+    data = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**data, "exam_labels": [1, 3], "groups": {"a": "b"}}))
+    opened = LineDataset.open(tmp_path)
+    assert opened.groups == {"a": "b"}
+    assert opened.lines("heldout", exam=True).texts == ["text 1"]
+    lines, watched = opened.training_lines(generations=1)
+    assert (lines.texts, watched.texts) == (["text 2", "text 3"], ["text 3"])
+
+
 def test_the_same_dataset_has_the_same_hash_and_another_another(tmp_path: Path) -> None:
     one, same = make_dataset(tmp_path / "1", lines=8), make_dataset(tmp_path / "2", lines=8)
     assert one == same

@@ -40,6 +40,15 @@ def test_a_page_without_text_generations_beyond_the_cap_and_labels_not_listed_ar
     assert len(opened.pages("validation")) == 0
 
 
+def test_an_exam_holds_the_pages_that_may_examine_and_no_other_of_generation_0(tmp_path: Path) -> None:
+    rows = [row(n, document) for n, document in enumerate("aabb")]
+    splits = {"a": "heldout", "b": "train"}
+    opened = PageDataset.open(dataset(tmp_path / "d", rows, splits, exam_labels=[1, 3]))
+    assert (len(opened.pages("heldout")), opened.pages("heldout", exam=True).labels) == (2, [1])
+    pages = opened.training_pages(generations=1)
+    assert (pages.own.labels, pages.validation.labels) == ([2, 3], [3])
+
+
 def test_pages_of_other_languages_are_learned_again_up_to_the_share_and_never_judged_by(tmp_path: Path) -> None:
     rows = [row(n, "a") for n in range(4)] + [row(10 + n, "zh", text="中文") for n in range(4)]
     directory = dataset(tmp_path / "d", rows, {"a": "train", "zh": "train"}, replay={"zh": "zh"})
