@@ -317,11 +317,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class ExportProgress:
-    """Rows of an export that are written `of` the pages there are; `left_out`: without an image or a label."""
+    """Rows of an export that are written `of` the pages there are.
+
+    `left_out`: without an image or a label, or for one of the `reasons` (code -> pages).
+    """
 
     rows: int
     of: int
     left_out: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
 
 
 # Trials

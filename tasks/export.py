@@ -33,7 +33,9 @@ from flywheel.figures import ExportProgress
 from flywheel.labels.standing import current_labels
 from flywheel.labels.storage import load_label
 from flywheel.loop.splits import splits_of
+from flywheel.loop.whole_pages import page_shows_more
 from flywheel.pdf import PageFailure, PageImage
+from flywheel.reasons import Reason
 from flywheel.settings import settings
 from flywheel.states import RequestStatus, Split
 from flywheel.work import ledger
@@ -63,15 +65,16 @@ def export(attempt: Attempt) -> None:
     with transaction() as session:
         row = session.get_one(ExportRow, attempt.claim.export_id)
         corpus = session.get_one(CorpusRow, row.corpus_id)
-        entries = accepted(session, corpus.id)
+        entries, reasons = accepted(session, corpus.id)
         provenance = provenance_of(session, entries)
+    of = len(entries) + sum(reasons.values())
 
     def progress(done: int) -> None:
         attempt.check()
         if done % REPORT_ROWS == 0:
             with transaction() as session:
                 ledger.guard(session, attempt.claim)
-                _set(session, row.id, progress=ExportProgress(rows=done, of=len(entries)))
+                _set(session, row.id, progress=ExportProgress(rows=done, of=of, reasons=reasons))
 
     with scratch("export") as directory:
         rows = export_rows(attempt, corpus.name, entries, provenance)
@@ -79,8 +82,7 @@ def export(attempt: Attempt) -> None:
         tree_key = store().put_tree(directory / "out")
     with transaction() as session:
         ledger.guard(session, attempt.claim)
-        of = len(entries)
-        progress_made = ExportProgress(rows=report.rows, of=of, left_out=of - report.rows)
+        progress_made = ExportProgress(rows=report.rows, of=of, left_out=of - report.rows, reasons=reasons)
         values = {"tree_key": tree_key, "rows": report.rows, "progress": progress_made}
         _set(session, row.id, status=RequestStatus.FINISHED, finished_at=func.now(), **values)
         ledger.finish(session, attempt.claim)
@@ -90,11 +92,12 @@ def _set(session: Session, export_id: int, **values: object) -> None:
     session.execute(update(ExportRow).where(ExportRow.id == export_id).values(**values))
 
 
-def accepted(session: Session, corpus_id: int) -> list[Entry]:
-    """The accepted current labels of a corpus with their pages and documents, by document and page."""
+def accepted(session: Session, corpus_id: int) -> tuple[list[Entry], dict[str, int]]:
+    """The accepted current labels of a corpus with their pages and documents, by document and page; and the number
+    of those that are left out, by reason."""
     current = current_labels().where(DocumentRow.corpus_id == corpus_id).subquery()
     rows = session.execute(
-        select(LabelRow, PageRow, DocumentRow)
+        select(LabelRow, PageRow, DocumentRow, page_shows_more())
         .options(defer(PageRow.facts), defer(DocumentRow.facts))  # to decode them takes as long as all the rest
         .join(current, current.c.id == LabelRow.id)
         .join(PageRow, PageRow.id == LabelRow.page_id)
@@ -102,7 +105,9 @@ def accepted(session: Session, corpus_id: int) -> list[Entry]:
         .where(LabelRow.verdict == Outcome.ACCEPTED, LabelRow.lines > 0)
         .order_by(DocumentRow.id, PageRow.number)
     ).all()
-    return [(label, page, document) for label, page, document in rows]
+    entries = [(label, page, document) for label, page, document, more in rows if not more]
+    left_out = len(rows) - len(entries)
+    return entries, {Reason.INK_WITHOUT_TEXT.value: left_out} if left_out else {}
 
 
 def provenance_of(session: Session, entries: Sequence[Entry]) -> Provenance:

@@ -26,6 +26,7 @@ from flywheel.labels.storage import load_label
 from flywheel.loop.likeness import signature
 from flywheel.loop.recipes import recipe_for
 from flywheel.loop.teaching import labels_to_cut
+from flywheel.loop.whole_pages import shows_more
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
 from flywheel.settings import settings
@@ -114,6 +115,8 @@ def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow,
     likeness = signature_of(label, image)
     if unit is Unit.LINE:
         return replace(lines_of(path, document, row, label, image), likeness=likeness)
+    if shows_more(page.facts, row.kind):
+        return PagePatches(row, [], Counter({Reason.INK_WITHOUT_TEXT.value: 1}), likeness)
     taken = page_row(document, row, label, image)
     return PagePatches(
         row, [taken] if taken else [], Counter() if taken else Counter({Reason.PATCH_EMPTY.value: 1}), likeness

@@ -165,7 +165,7 @@ class Gate:
         """Most of the ink is neither text nor image: a drawing, or text drawn as curves."""
         if ink is None:
             return None
-        drawn = 1 - ink.in_text - ink.in_images
+        drawn = page.facts.drawn
         if drawn < self._t.drawn_ink or drawn * page.facts.ink < self._t.drawn_area:
             return None
         detail = f"{drawn:.0%} of the ink is neither text nor image"

@@ -35,7 +35,7 @@ class Thresholds:
     wrong_count: int = 3
     image_cover: float = 0.7  # from here on a page is its image
     text_ink: float = 0.3  # least share of ink inside text lines on such a page
-    drawn_ink: float = 0.85  # ink outside text and images: text drawn as curves, or a drawing
+    drawn_ink: float = 0.6  # ink outside text and images: text drawn as curves, or a drawing
     drawn_area: float = 0.02  # and that much of the page
     low_confidence: float = 0.5  # a reading below is rejected
     fair_confidence: float = 0.75  # and below this a person should look

@@ -11,8 +11,10 @@ Most pages need none of this, and taking a page apart by character costs more th
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -68,7 +70,8 @@ class Glyphs:
 
     @property
     def blank(self) -> Mask:
-        return np.array([symbol.isspace() for symbol in self.symbols], dtype=bool)
+        """True for characters that leave no ink anywhere: blanks, joiners, marks of direction."""
+        return np.array([_is_blank(symbol) for symbol in self.symbols], dtype=bool)
 
     @property
     def upright(self) -> Mask:
@@ -78,6 +81,11 @@ class Glyphs:
     @property
     def turned(self) -> Mask:
         return np.array([row.turned for row in self.rows], dtype=bool)[self.lines]
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_blank(symbol: str) -> bool:
+    return symbol.isspace() or unicodedata.category(symbol) == "Cf"
 
 
 def read(text_page: Any) -> Glyphs:
@@ -210,7 +218,7 @@ def drawn_again(glyphs: Glyphs, considered: Mask) -> Mask:
     shared = _shared(glyphs.boxes[first], glyphs.boxes[second])
     again[first[shared >= COINCIDENT]] = True
     again[_shadowed(glyphs, considered & ~glyphs.blank, first, second)] = True
-    again |= np.isin(glyphs.lines, list(_repeated(glyphs, considered)))
+    again |= np.isin(glyphs.lines, _repeated(glyphs, considered))
     return _as_before(glyphs, again)
 
 
@@ -272,31 +280,39 @@ def _around(boxes: Floats) -> Floats:
     return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
-def _repeated(glyphs: Glyphs, considered: Mask) -> set[int]:
+def _repeated(glyphs: Glyphs, considered: Mask) -> list[int]:
     """Lines whose text is drawn once more in the same place, be it in another font."""
-    by_text: dict[str, list[int]] = defaultdict(list)
     text = ["" for _ in glyphs.rows]
-    for symbol, line, wanted in zip(glyphs.symbols, glyphs.lines.tolist(), considered.tolist(), strict=True):
-        if wanted and not symbol.isspace():
-            text[line] += symbol
-    for line, said in enumerate(text):
-        if said:
-            by_text[said].append(line)
-    found = set()
-    for lines in by_text.values():
-        for place, line in enumerate(lines[:-1]):
-            later = lines[place + 1 : place + 1 + NEIGHBOURS]
-            box = np.tile(_box(glyphs, line), (len(later), 1))
-            others = np.array([_box(glyphs, other) for other in later])
-            size = float(glyphs.sizes[glyphs.lines == line].max())
-            near = np.abs(others[:, [1, 3]] - box[:, [1, 3]]).max(axis=1) <= NEAR * size
-            if (near & (_shared(box, others) >= SAME_PLACE)).any():
-                found.add(line)
+    inked = considered & ~glyphs.blank
+    for k in np.flatnonzero(inked).tolist():
+        text[glyphs.lines[k]] += glyphs.symbols[k]
+    numbers: dict[str, int] = {}
+    same = np.array([numbers.setdefault(said, len(numbers)) for said in text], dtype=np.int64)
+    boxes, sizes = _line_boxes(glyphs, inked)
+    lines = np.flatnonzero([bool(said) for said in text])
+    lines = lines[np.lexsort((boxes[lines, 1], same[lines]))]
+    found: list[int] = []
+    for step in range(1, min(NEIGHBOURS, len(lines))):
+        one, other = lines[:-step], lines[step:]
+        near = (same[one] == same[other]) & (boxes[other, 1] - boxes[one, 1] <= NEAR * sizes[one])
+        if not near.any():
+            break
+        one, other = one[near], other[near]
+        level = np.abs(boxes[other, 3] - boxes[one, 3]) <= NEAR * sizes[one]
+        again = level & (_shared(boxes[one], boxes[other]) >= SAME_PLACE)
+        found.extend(np.minimum(one, other)[again].tolist())
     return found
 
 
-def _box(glyphs: Glyphs, line: int) -> Floats:
-    return _around(glyphs.boxes[(glyphs.lines == line) & ~glyphs.blank])
+def _line_boxes(glyphs: Glyphs, inked: Mask) -> tuple[Floats, Floats]:
+    """The box around each line's inked characters, and its largest font size; nothing sensible for blank lines."""
+    boxes = np.tile(np.array([np.inf, np.inf, -np.inf, -np.inf]), (len(glyphs.rows), 1))
+    sizes = np.zeros(len(glyphs.rows))
+    lines = glyphs.lines[inked]
+    np.minimum.at(boxes[:, 0:2], lines, glyphs.boxes[inked, 0:2])
+    np.maximum.at(boxes[:, 2:4], lines, glyphs.boxes[inked, 2:4])
+    np.maximum.at(sizes, lines, glyphs.sizes[inked])
+    return boxes, sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ which decides; a sign alone means nothing.
 
 from __future__ import annotations
 
-import operator
 import re
 from itertools import pairwise
 from typing import Any
@@ -26,6 +25,8 @@ OVERLAP = 0.2  # of the smaller of two lines' boxes
 DOUBLED = 0.3  # of the characters that are as the one before them
 AT_END = 0.25  # of a line's box: a line begins at its left and stands on its lower edge
 SPAN = re.compile(rb'<span style="([^"]*)">(.*?)</span>')  # bold and italic stand inside
+COLOUR = re.compile(rb'color:(#\w+)">')
+SAME_STYLE = re.compile(rb'<span (style="[^"]*">)([^<]*)</span>(?=<span \1([^<]*))')
 LINES = 600  # pages of more are looked at closely: to compare each with each would take as long
 
 Rows = list[dict[str, Any]]
@@ -62,7 +63,7 @@ def is_suspect(
     return bool(
         _any_turned(table)
         or _any_overlap(boxes)
-        or _any_overlap(boxes, np.array(images, dtype=np.float64).reshape(-1, 4))
+        or _any_touched(boxes, images)
         or _any_untraced(boxes, table[:, 6], difference(whole, bare, height), dpi)
         or _is_doubled(whole_text)
         or runs_right_to_left(whole_text)  # by where a line begins nobody can tell whether it is mirrored
@@ -75,10 +76,11 @@ def colour_changes(text_page: Any) -> bool:
     output = mupdf.FzOutput(buffer)
     output.fz_print_stext_page_as_html(text_page, 0)
     output.fz_close_output()
-    for line in bytes(buffer.fz_buffer_extract()).split(b"\n"):
-        if line.count(b"<span") > 1 and _changes(SPAN.findall(line)):
-            return True
-    return False
+    written = bytes(buffer.fz_buffer_extract())
+    if written.count(b"<span") == len(colours := COLOUR.findall(written)) and len(set(colours)) <= 1:
+        return any(one.strip() and other.strip() for _, one, other in SAME_STYLE.findall(written))
+    spans = (SPAN.findall(line) for line in written.split(b"\n") if line.count(b"<span") > 1)
+    return any(map(_changes, spans))
 
 
 def _changes(spans: list[tuple[bytes, bytes]]) -> bool:
@@ -101,20 +103,28 @@ def _any_turned(table: NDArray[np.float64]) -> bool:
     return bool(((backwards | upside_down | sideways) & (vertical == 0)).any())
 
 
-def _any_overlap(boxes: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> bool:
-    """Boxes that share much of their area with one another, or any with `others`."""
-    second = boxes if others is None else others
-    if not len(second):
-        return False
-    low = np.maximum(boxes[:, None, :2], second[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], second[None, :, 2:])
-    side = (high - low).clip(min=0)
-    shared = side[:, :, 0] * side[:, :, 1]
-    if others is not None:
-        return bool((shared > 0).any())
-    areas = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-6)
-    shared[np.diag_indices(len(boxes))] = 0
-    return bool((shared > OVERLAP * np.minimum(areas[:, None], areas[None, :])).any())
+def _any_overlap(boxes: NDArray[np.float64]) -> bool:
+    """Boxes of lines that share much of their area with one another."""
+    boxes = boxes[np.argsort(boxes[:, 1])]
+    x0, y0, x1, y1 = boxes.T
+    areas = np.maximum((x1 - x0) * (y1 - y0), 1e-6)
+    for step in range(1, len(boxes)):
+        height = np.minimum(y1[:-step], y1[step:]) - y0[step:]
+        if not (height > 0).any():
+            return False
+        width = np.minimum(x1[:-step], x1[step:]) - np.maximum(x0[:-step], x0[step:])
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        if (shared > OVERLAP * np.minimum(areas[:-step], areas[step:])).any():
+            return True
+    return False
+
+
+def _any_touched(boxes: NDArray[np.float64], images: list[list[float]]) -> bool:
+    """A line that lies over or under an image."""
+    return any(
+        ((boxes[:, 0] < x1) & (boxes[:, 2] > x0) & (boxes[:, 1] < y1) & (boxes[:, 3] > y0)).any()
+        for x0, y0, x1, y1 in images
+    )
 
 
 def _any_untraced(
@@ -133,4 +143,5 @@ def _any_untraced(
 
 
 def _is_doubled(text: str) -> bool:
-    return bool(sum(map(operator.eq, text, text[1:])) > DOUBLED * len(text))
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return bool((codes[1:] == codes[:-1]).sum() > DOUBLED * len(codes))

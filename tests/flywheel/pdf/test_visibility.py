@@ -15,6 +15,7 @@ from flywheel.pdf import PageText, Sandbox
 from flywheel.pdf.coarse import label as coarse_label
 from tests.flywheel import draw
 from tests.flywheel.pdf_pages import saved
+from tests.flywheel.right_to_left import ARABIC_SCRIPT
 
 Draw = Callable[[draw.FPDF], None]
 LINES = [draw.latin_line(random.Random(k), 60) for k in range(12)]
@@ -307,6 +308,29 @@ def test_doubled_letters_and_repeated_words_stay(sandbox: Sandbox, tmp_path: Pat
     _, label, characters = read(sandbox, draw.book_of(tmp_path / "a.pdf", tight))
     assert [line.text for line in label.lines] == DOUBLED_LETTERS * 3
     assert characters == inked("".join(DOUBLED_LETTERS * 3))
+
+
+def test_a_table_of_thousands_of_equal_cells_is_read_whole_and_soon(sandbox: Sandbox, tmp_path: Path) -> None:
+    rows = b"".join(
+        b"BT /F 4 Tf %d %d Td %s rg (0) Tj ET " % (4 + 5 * x, 2 + 5 * y, b"0 0 1" if x % 2 else b"1 0 0")
+        for y in range(39)
+        for x in range(38)
+    )
+    page, _, characters = read(sandbox, saved(tmp_path, draw.small_pdf(rows)))
+    assert characters == "0" * 39 * 38
+    assert page.facts.hidden_share == 0
+
+
+def test_joiners_stay_where_a_page_is_looked_at_closely(sandbox: Sandbox, tmp_path: Path) -> None:
+    line = "می\u200cخواهم کتاب\u200cها را بخوانم"
+
+    def coloured(book: draw.FPDF) -> None:
+        draw.use_font(book, ARABIC_SCRIPT, 18, tmp_path)
+        book.set_text_color(150, 0, 0)
+        draw.write_lines(book, [line] * 3, pitch=40)
+
+    _, label, _ = read(sandbox, draw.book_of(tmp_path / "a.pdf", coloured))
+    assert label.text.count("\u200c") == 6
 
 
 def test_repeated_tibetan_syllables_stay(sandbox: Sandbox, tmp_path: Path) -> None:
