@@ -102,9 +102,18 @@ class Reason(StrEnum):
 
     # Patches that were dropped
     PATCH_EMPTY = "patch_empty", "a detected line that holds no character"
-    PATCH_SPLIT = "patch_split", "a text-layer line that the detector cut in two"
+    PATCH_SPLIT = "patch_split", "a character that two detected lines share between them"
     PATCH_MERGED = "patch_merged", "a detected line that spans several text-layer lines"
     PATCH_CLIPPED = "patch_clipped", "characters stick out of the detected line"
+    PATCH_FOREIGN = "patch_foreign", "the picture shows a character that is not in the line's text"
+    PATCH_BARE = "patch_bare", "characters of the line's text that the picture does not show"
+    PATCH_OVERLAP = "patch_overlap", "characters one over the other, as in text that is drawn twice"
+    PATCH_CHARSET = (
+        "patch_charset",
+        "replacement, private-use, control or unassigned characters in the line's text",
+    )
+    PATCH_UNSURE = "patch_unsure", "a reading's line that its reader was not sure enough of"
+    PATCH_TURNED = "patch_turned", "text that stands sideways, upside down or mirrored"
     PATCH_SMALL = "patch_small", "too small to read"
     PATCH_ORDER = "patch_order", "text from right to left whose order its ink does not tell"
     PATCH_VERTICAL = "patch_vertical", "a line that runs from top to bottom"

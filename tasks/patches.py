@@ -1,9 +1,9 @@
 """Patches: samples that a recipe learns from, made of the accepted labels of some pages: lines, or whole pages.
 
-A line's image comes with its true text. A text layer's label is cut by the characters whose origins fall into a
-detected line, also when a person accepted it: its line boxes lie. A reader's label, and what
-a person wrote, is cut by the boxes it carries. A page comes with its label's text, and as grounded markdown
-where the label says where things are.
+A line's image comes with its true text. A text layer's label is cut by the characters whose ink the line's crop
+shows, also when a person accepted it: its line boxes lie. A reader's label, and what a person wrote, is cut by the
+boxes it carries; of a reader's, which no person accepted, only lines that it was sure enough of. A page comes with
+its label's text, and as grounded markdown where the label says where things are.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from flywheel.loop.teaching import labels_to_cut
 from flywheel.loop.whole_pages import shows_more
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
+from flywheel.recipes import LineRecipe
 from flywheel.settings import settings
 from flywheel.text.tags import covers
 from flywheel.work import ledger
@@ -58,13 +59,13 @@ def patches(attempt: Attempt) -> None:
         document, pages = subject(session, attempt.claim)
         row = session.get_one(RoundRow, attempt.claim.round_id)
         recipe = recipe_for(row.recipe, row.overrides)
-        unit = recipe.unit
+        unit, least = recipe.unit, recipe.least_confidence if isinstance(recipe, LineRecipe) else 0.0
         # Of other languages only text layers and people teach.
         generations = recipe.generations if covers(row.language, document.language) else 0
         todo = labels_to_cut(session, attempt.claim.page_ids, generations, unit)
     with document_file(document) as path:
         teachers = [page for page in pages if page.id in todo]
-        given = [cut_patches(path, document, page, todo[page.id], unit) for page in attempt.each(teachers)]
+        given = [cut_patches(path, document, page, todo[page.id], unit, least) for page in attempt.each(teachers)]
     key = store_rows(unit, [row for one in given for row in one.rows])
     with transaction() as session:
         ledger.guard(session, attempt.claim)
@@ -101,8 +102,18 @@ def store_rows(unit: Unit, rows: list[Any]) -> str:
         return store().put_file(file)
 
 
-def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow, unit: Unit) -> PagePatches:
-    """The samples of a page; none of one that cannot be rendered any more, or whose label's blob is lost."""
+def cut_patches(
+    path: Path,
+    document: DocumentRow,
+    page: PageRow,
+    row: LabelRow,
+    unit: Unit,
+    least_confidence: float = 0.0,
+) -> PagePatches:
+    """The samples of a page; none of one that cannot be rendered any more, or whose label's blob is lost.
+
+    A reader's line becomes one from `least_confidence` on.
+    """
     try:
         label = load_label(store(), row)
     except BlobMissing:
@@ -114,7 +125,8 @@ def cut_patches(path: Path, document: DocumentRow, page: PageRow, row: LabelRow,
         return PagePatches(row, [], Counter({image.reason.value: 1}))
     likeness = signature_of(label, image)
     if unit is Unit.LINE:
-        return replace(lines_of(path, document, row, label, image), likeness=likeness)
+        found = lines_of(path, document, row, label, image, least_confidence)
+        return replace(found, likeness=likeness)
     if shows_more(page.facts, row.kind):
         return PagePatches(row, [], Counter({Reason.INK_WITHOUT_TEXT.value: 1}), likeness)
     taken = page_row(document, row, label, image)
@@ -131,11 +143,19 @@ def signature_of(label: Label, image: PageImage) -> bytes:
     return signature(label.text, seen.bits, seen.known)
 
 
-def lines_of(path: Path, document: DocumentRow, row: LabelRow, label: Label, image: PageImage) -> PagePatches:
-    """The line patches of one page."""
+def lines_of(
+    path: Path,
+    document: DocumentRow,
+    row: LabelRow,
+    label: Label,
+    image: PageImage,
+    least_confidence: float,
+) -> PagePatches:
+    """The line patches of one page. What a person accepted is sure, whatever its reader thought."""
     from models.line_training.dataset import LineSample
 
-    cut, dropped = cut_page(path, label, image)
+    accepted = row.kind is Kind.HUMAN
+    cut, dropped = cut_page(path, label, image, 0.0 if accepted else least_confidence)
     rows = [
         LineSample(
             document=document.sha256,
@@ -147,13 +167,16 @@ def lines_of(path: Path, document: DocumentRow, row: LabelRow, label: Label, ima
             label=row.id,
             producer=row.producer,
             dpi=image.dpi,
+            confidence=None if accepted else patch.confidence,
         )
         for number, patch in enumerate(cut)
     ]
     return PagePatches(row, rows, dropped)
 
 
-def cut_page(path: Path, label: Label, image: PageImage) -> tuple[list[Patch], Counter[str]]:
+def cut_page(
+    path: Path, label: Label, image: PageImage, least_confidence: float
+) -> tuple[list[Patch], Counter[str]]:
     """The line patches of one page, and how many lines were dropped, by reason."""
     from models.lines.patches import cut, cut_label
 
@@ -165,7 +188,7 @@ def cut_page(path: Path, label: Label, image: PageImage) -> tuple[list[Patch], C
             return [], Counter({error.reason.value: 1})
         report = cut(image.image, image.dpi, characters, lines)
     else:
-        report = cut_label(image.image, image.dpi, label, lines)
+        report = cut_label(image.image, image.dpi, label, lines, least_confidence)
     return report.patches, Counter({reason.value: n for reason, n in report.dropped.items()})
 
 

@@ -68,6 +68,7 @@ class LineRecipe:
 
     # On what
     generations: int = 1  # readings of a first champion may teach, readings of its pupils not
+    least_confidence: float = 0.85  # of a reading's line: measured, 99 % of good lines and 4 % of bad ones have it
     degrade: float = 0.85  # share of lines that are made to look scanned
     drawn_share: float = 0.0  # share of lines drawn anew, with a true text in another face
     cache_bytes: int = 1 << 30  # decoded lines kept in memory
@@ -82,7 +83,7 @@ class LineRecipe:
             self,
             positive="seconds steps least_steps batch_pixels learning_rate fine_tune_rate clip validation_lines",
             not_negative="epochs weight_decay generations cache_bytes evaluate_seconds checkpoint_seconds",
-            shares="warm_up degrade drawn_share target_cer",
+            shares="warm_up least_confidence degrade drawn_share target_cer",
         )
 
     def with_overrides(self, values: Mapping[str, JsonValue]) -> Self:

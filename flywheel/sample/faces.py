@@ -70,9 +70,9 @@ def write_faces(directory: Path, names: Iterable[str] = tuple(CUTS)) -> dict[str
     return out
 
 
-def cut_face(data: bytes, name: str) -> bytes:
-    """Another face with CFF outlines, such as the wheel's, cut as `CUTS` says. Raises KeyError for others."""
-    return _Outlines(data).cut(name, CUTS[name])
+def cut_face(data: bytes, name: str, cut: Cut | None = None) -> bytes:
+    """A relative of another face of the wheel as a font file: by the cut of `CUTS` with this name, or by `cut`."""
+    return _Outlines(data).cut(name, cut or CUTS[name])
 
 
 def wheel_font(script: int) -> bytes:

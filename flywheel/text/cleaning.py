@@ -23,6 +23,7 @@ _HYPHEN_AT_END = re.compile("\u00ad\\s*$")
 # Forms of Arabic and Hebrew letters by their place in a word, and ligatures, as old fonts and encodings name them.
 # Left alone are four that people write as signs of their own: U+FDFA to U+FDFD.
 _PRESENTATION_FORMS = re.compile("[\ufb1d-\ufdcf\ufdf0-\ufdf9\ufe70-\ufefc]")
+_NO_CHARACTER = frozenset(("Cc", "Cn", "Co", "Cs"))
 _BLANKS = re.compile(r"\s+")
 
 
@@ -44,3 +45,9 @@ def fold_presentation_forms(text: str) -> str:
 def _letters(form: re.Match[str]) -> str:
     """NFKC; of a vowel sign drawn alone the sign, without the blank that carries it there."""
     return unicodedata.normalize("NFKC", form.group()).lstrip()
+
+
+def is_readable(text: str) -> bool:
+    """True when every code point is a character that ink can be read as: no U+FFFD, and none that is private, a
+    control, a surrogate or unassigned."""
+    return not any(c == "\ufffd" or unicodedata.category(c) in _NO_CHARACTER for c in text)

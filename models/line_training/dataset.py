@@ -4,7 +4,8 @@
     LineDataset.open(directory)                       verified; .lines("train") -> LineSamples
                                                       .training_lines() -> those to learn from and to watch by
 
-Images stay encoded until they are asked for.
+Images stay encoded until they are asked for. Texts are cleaned as labels are, and lines that hold what is no
+character (patches of an older cutter may) are left out wherever lines are read: none becomes an output symbol.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from flywheel.text.cleaning import clean, is_readable
 from models.checkpoint import sha256_of
 from models.training.images import decode_image, encode_image
 from models.training.manifest import FrozenDataset, Selection, Split
@@ -36,13 +38,17 @@ SCHEMA = pa.schema(
         ("label", pa.int64()),
         ("producer", pa.string()),
         ("dpi", pa.float32()),  # of the page's image it was cut from
+        ("confidence", pa.float32()),  # a reading's of this line; null for text layers and people
     ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LineSample:
-    """One line with its true text (NFC). `image` is gray H x W uint8; `page` and `label` are row ids."""
+    """One line with its true text (NFC). `image` is gray H x W uint8; `page` and `label` are row ids.
+
+    `confidence` is the reader's, 0..1; None where no reader's confidence counts.
+    """
 
     document: str
     page: int
@@ -53,6 +59,7 @@ class LineSample:
     label: int = 0
     producer: str = ""
     dpi: float | None = None
+    confidence: float | None = None
 
 
 class LineSamples:
@@ -61,7 +68,7 @@ class LineSamples:
     def __init__(self, table: pa.Table) -> None:
         self._table = table
         self._images = table.column("image")
-        self.texts: list[str] = table.column("text").to_pylist()
+        self.texts: list[str] = list(map(clean, table.column("text").to_pylist()))
         self.documents: list[str] = table.column("document").to_pylist()
         self.generations: list[int] = table.column("generation").to_pylist()
         self.labels: list[int] = table.column("label").to_pylist()
@@ -93,19 +100,31 @@ class LineDataset(FrozenDataset):
         """Lines of a split; pseudo-labels beyond `most_generation` left out, and for an `exam` all lines but those
         that may examine."""
         [table] = self.tables(SCHEMA, [Selection(self.documents(split), most_generation, exam=exam)])
-        return LineSamples(table)
+        return LineSamples(_sound(table))
 
-    def training_lines(self, generations: int) -> tuple[LineSamples, LineSamples]:
-        """Lines to learn from, with pseudo-labels up to `generations`, and lines to watch the training by: true
-        validation lines, else true training lines, else the lines that are learned from."""
+    def training_lines(self, generations: int, least_confidence: float = 0.0) -> tuple[LineSamples, LineSamples]:
+        """Lines to learn from, with pseudo-labels up to `generations` of at least this confidence, and lines to
+        watch the training by: true validation lines, else true training lines, else the lines that are learned
+        from."""
         learned = Selection(self.documents("train"), generations)
         watched = Selection(self.documents("validation"), exam=True)
-        lines, validation = map(LineSamples, self.tables(SCHEMA, [learned, watched]))
+        found, checked = self.tables(SCHEMA, [learned, watched])
+        lines, validation = LineSamples(_sound(found, least_confidence)), LineSamples(_sound(checked))
         if not len(validation):
             told = enumerate(zip(lines.labels, lines.generations, strict=True))
             true = [place for place, (label, generation) in told if self.examines(label, generation)]
             validation = lines.at(true) if true else lines
         return lines, validation
+
+
+def _sound(table: pa.Table, least_confidence: float = 0.0) -> pa.Table:
+    """The rows whose text a recogniser may write, and that their reader was sure enough of."""
+    columns = table.column("text").to_pylist(), table.column("confidence").to_pylist()
+    wanted = [
+        is_readable(clean(text)) and (confidence is None or confidence >= least_confidence)
+        for text, confidence in zip(*columns, strict=True)
+    ]
+    return table if all(wanted) else table.filter(pa.array(wanted, pa.bool_()))
 
 
 def write_patches(path: Path, rows: Iterable[LineSample], *, jpeg_quality: int | None = None) -> tuple[int, str]:
@@ -127,6 +146,7 @@ def write_patches(path: Path, rows: Iterable[LineSample], *, jpeg_quality: int |
             row.label,
             row.producer,
             row.dpi,
+            row.confidence,
         )
         for name, value in zip(SCHEMA.names, values, strict=True):
             columns[name].append(value)

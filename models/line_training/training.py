@@ -59,7 +59,7 @@ class LineTrainer:
 
     def __init__(self, job: TrainingJob, recipe: LineRecipe, dataset: LineDataset) -> None:
         self.job, self.recipe = job, recipe
-        lines, watched = dataset.training_lines(self.recipe.generations)
+        lines, watched = dataset.training_lines(recipe.generations, recipe.least_confidence)
         if not len(lines):
             raise Rejected(Reason.NO_LINES, "the dataset has no line to train on")
         self.dpi = statistics.mode(lines.dpis)  # of most of the lines

@@ -4,18 +4,24 @@
     cut_label(image, dpi, label, lines) -> PatchReport       from the lines of a reader's or person's label
 
 A line's box comes from the detector, for the text layer's line boxes lie (Tibetan fonts declare
-ascents and descents up to twice the line pitch). Its text is the text-layer characters whose
-*origins* fall into that box, in the text layer's order. Where the two disagree the line is dropped
-and counted by reason: a patch with wrong text teaches the error.
+ascents and descents up to twice the line pitch). Its text is the text-layer characters whose ink the
+crop shows (models/lines/assignment.py), in the text layer's order. Where picture and text disagree the
+line is dropped and counted by reason: a patch with wrong text teaches the error.
+
+A picture may show slivers of its neighbours, for crops overlap by design. Of a cluster (a base with its
+marks) that is not in the text it may show less than 45 % of the ink where that stands in a line above or
+below, as vowels and descenders do, and less than 25 % where it stands beside the line, at an end; of each
+that is in the text it shows 75 % at least.
 """
 
 from __future__ import annotations
 
+import heapq
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,37 +29,49 @@ from numpy.typing import NDArray
 from flywheel.document import Box, Character, Label, Line
 from flywheel.reasons import Reason
 from flywheel.text.bidi import Base, base_direction, runs_right_to_left, survives, to_logical, to_visual
+from flywheel.text.cleaning import clean, is_readable
 from flywheel.text.ink_order import line_text, shown_text
+from models.lines.assignment import Assignment, Cluster, View, assign, clusters_of
 from models.lines.crop import crop
 from models.lines.detector import DetectedLine
 
 POINTS = 72.0
 LOWEST = 14  # pixels of a line's height; below, stacks cannot be told apart
-STRAY = 0.04  # of a line's characters may belong to another text-layer line (a footnote mark, a page number)
 WIDE_SPACE = 0.45  # of the line's height: a gap between characters that is written as a space
 NARROWEST_CHARACTER = 0.07  # of the line's height, a code point on average; stacks make Tibetan dense
-BELOW = 0.2  # of a line's height: how far below its box a baseline may stand
 HOLDS = 0.5  # of the smaller box: a label's line and a detected line are about the same ink
 COVERED = 0.85  # of the longer width that the two must share
 UPRIGHT = 2.0  # times as tall as wide: a line of several characters that runs down
-STICKS_OUT = 0.5  # of a character's own width may lie beyond the line's ends
+WHOLE = 0.75  # of the ink of each of the line's own clusters must be in the picture
+SLIVER = 0.25  # of the ink of another cluster beside the line may be
+CORE = 0.45  # of one in a line above or below: vowels are up to 35 % of a Tibetan cluster's ink
+BESIDE = 0.35  # of the height of the crop, between the middles of a cluster and of the line
+TWICE = 0.3  # of the smaller of two boxes that hold the same text: more, and it is drawn twice
+ATOP = 0.5  # of the larger of two boxes, whatever they hold
+ROW = 0.42  # of the line's height
+BARE = 0.1  # of the line's clusters may be without ink
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A line's image (gray H x W, uint8), its text (NFC, stripped) and its box in points."""
+    """A line's image (gray H x W, uint8), its text (cleaned, NFC), its box in points, its reader's confidence."""
 
     image: NDArray[np.uint8]
     text: str
     box: Box
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PatchReport:
-    """Patches of a page in the lines' order, and the lines dropped, by reason."""
+    """Patches of a page in the lines' order, and the lines dropped, by reason.
+
+    `elsewhere` are clusters of the text layer that belong to no detected line.
+    """
 
     patches: list[Patch] = field(default_factory=list)
     dropped: Counter[Reason] = field(default_factory=Counter)
+    elsewhere: int = 0
 
 
 def cut(
@@ -63,44 +81,56 @@ def cut(
 
     `image` is the page in gray at `dpi`; `characters` come from its text layer, origins and boxes in
     points; `lines` from the detector, in pixels of `image`. Dropped lines are counted under
-    PATCH_EMPTY, PATCH_VERTICAL, PATCH_SPLIT, PATCH_MERGED, PATCH_CLIPPED, PATCH_SMALL,
-    PATCH_LONG and PATCH_ORDER.
+    PATCH_EMPTY, PATCH_SPLIT, PATCH_MERGED, PATCH_CLIPPED, PATCH_FOREIGN, PATCH_BARE, PATCH_OVERLAP,
+    PATCH_TURNED, PATCH_VERTICAL, PATCH_ORDER, PATCH_CHARSET, PATCH_SMALL and PATCH_LONG.
     """
-    report = PatchReport()
-    scale = POINTS / dpi
-    boxes = [line.box.scaled(scale) for line in lines]
-    held = _assign(characters, boxes)
+    scale = dpi / POINTS
+    clusters = clusters_of(characters, scale)
+    assignment = assign(image, lines, clusters)
     base = base_direction("".join(character.text for character in characters))
-    spread = _spread(held)
-    for line, box, mine in zip(lines, boxes, held, strict=True):
-        text = text_of(mine, box.height, base)
-        reason = _objection(line, box, mine, spread) or _order_objection(text, mine, box.height)
-        if reason is not None:
+    report = PatchReport(elsewhere=assignment.elsewhere)
+    for line, view in zip(lines, assignment.views, strict=True):
+        box, height = line.box.scaled(1 / scale), line.height / scale
+        written = _written(view, clusters, characters)
+        told = text_of(written, height, base)
+        text = clean(told)
+        reason = (
+            _objection(line, view, clusters, assignment)
+            or _order_objection(told, written, height)
+            or _text_objection(line, text)
+        )
+        if reason is None:
+            report.patches.append(Patch(crop(image, line), text, box))
+        else:
             report.dropped[reason] += 1
-            continue
-        report.patches.append(Patch(crop(image, line), text, box))
     return report
 
 
-def cut_label(image: NDArray[np.uint8], dpi: float, label: Label, lines: Sequence[DetectedLine]) -> PatchReport:
+def cut_label(
+    image: NDArray[np.uint8],
+    dpi: float,
+    label: Label,
+    lines: Sequence[DetectedLine],
+    least_confidence: float = 0.0,
+) -> PatchReport:
     """Patches of a page from a label whose lines carry their own boxes and text (readings, corrections).
 
     A label's line and a detected line belong together when they share most of the smaller of both and
     reach equally far, and no other claims either. Dropped are detected lines under PATCH_EMPTY (no such
     label line), PATCH_MERGED (several), PATCH_SPLIT (the label's line goes on in another), PATCH_SMALL,
-    PATCH_VERTICAL, PATCH_LONG and PATCH_ORDER.
+    PATCH_VERTICAL, PATCH_ORDER, PATCH_UNSURE (its reader gave it less than `least_confidence`),
+    PATCH_CHARSET and PATCH_LONG. Lines of text layers and people have no confidence.
     """
     report = PatchReport()
     boxes = [line.box.scaled(POINTS / dpi) for line in lines]
     written = [line for line in label.lines if line.text.strip()]
     for line, box in zip(lines, boxes, strict=True):
         mine = [w for w in written if _shared(w.box, box) > HOLDS]
-        reason = _label_objection(line, box, mine, boxes)
+        reason = _label_objection(line, box, mine, boxes, least_confidence)
         if reason is not None:
             report.dropped[reason] += 1
             continue
-        text = unicodedata.normalize("NFC", " ".join(mine[0].text.split()))
-        report.patches.append(Patch(crop(image, line), text, box))
+        report.patches.append(Patch(crop(image, line), clean(mine[0].text), box, mine[0].confidence))
     return report
 
 
@@ -129,22 +159,31 @@ def _order_objection(text: str, characters: Sequence[Character], height: float) 
     return None if to_visual(text) == shown and to_logical(shown) == text else Reason.PATCH_ORDER
 
 
-def _assign(characters: Iterable[Character], boxes: Sequence[Box]) -> list[list[Character]]:
-    """Each character to the one box that holds its origin: of several, the one whose middle is nearer.
+def _written(view: View, clusters: Sequence[Cluster], characters: Sequence[Character]) -> list[Character]:
+    """The line's characters in the text layer's order.
 
-    Grown boxes of neighbouring lines overlap by a sliver, and a baseline stands well inside its own.
-    A lone digit's box ends at its baseline, or a hair above; so boxes are taken a little lower.
+    Where several of its lines are one here (a raised mark, columns of a table), whose characters all run to the
+    right, they are merged by place: writers set such pieces in any order.
     """
-    held: list[list[Character]] = [[] for _ in boxes]
-    lower = [Box(b.x0, b.y0, b.x1, b.y1 + BELOW * b.height) for b in boxes]
-    for character in characters:
-        inside = [i for i, box in enumerate(lower) if box.contains(character.x, character.y)]
-        if inside:
-            held[min(inside, key=lambda i: _off_centre(boxes[i], character.y))].append(character)
-    return held
+    rows: dict[int, list[int]] = {}
+    for index in sorted((*view.own, *view.blanks)):
+        rows.setdefault(clusters[index].line, []).append(index)
+    pieces = list(rows.values())
+    if len(pieces) > 1 and all(_runs_right(piece, view) for piece in pieces):
+        furthest = [list(accumulate((view.starts[i] for i in piece), max)) for piece in pieces]
+        placed = [list(zip(starts, piece, strict=True)) for starts, piece in zip(furthest, pieces, strict=True)]
+        pieces = [[index for _, index in heapq.merge(*placed)]]
+    return [characters[i] for piece in pieces for index in piece for i in clusters[index].characters]
 
 
-def _label_objection(line: DetectedLine, box: Box, mine: Sequence[Line], boxes: Sequence[Box]) -> Reason | None:
+def _runs_right(piece: Sequence[int], view: View) -> bool:
+    steps = [view.starts[b] - view.starts[a] for a, b in pairwise(piece)]
+    return sum(step >= 0 for step in steps) >= sum(step < 0 for step in steps)
+
+
+def _label_objection(
+    line: DetectedLine, box: Box, mine: Sequence[Line], boxes: Sequence[Box], least_confidence: float
+) -> Reason | None:
     if not mine:
         return Reason.PATCH_EMPTY
     if len(mine) > 1:
@@ -155,9 +194,11 @@ def _label_objection(line: DetectedLine, box: Box, mine: Sequence[Line], boxes: 
         return Reason.PATCH_SMALL
     if len(mine[0].text) > 1 and line.height > UPRIGHT * line.width:
         return Reason.PATCH_VERTICAL
-    if box.width < NARROWEST_CHARACTER * box.height * len(mine[0].text):
-        return Reason.PATCH_LONG
-    return None if survives(" ".join(mine[0].text.split())) else Reason.PATCH_ORDER
+    if not survives(clean(mine[0].text)):
+        return Reason.PATCH_ORDER
+    if mine[0].confidence is not None and mine[0].confidence < least_confidence:
+        return Reason.PATCH_UNSURE
+    return _text_objection(line, clean(mine[0].text))
 
 
 def _shared(one: Box, other: Box) -> float:
@@ -171,65 +212,63 @@ def _reach(one: Box, other: Box) -> float:
     return shared / max(1e-6, one.width, other.width)
 
 
-def _off_centre(box: Box, y: float) -> float:
-    return abs(y - (box.y0 + box.y1) / 2) / max(1e-6, box.height)
-
-
-def _spread(held: Sequence[Sequence[Character]]) -> dict[int, Counter[int]]:
-    """text-layer line -> detected line -> how many of its inked characters are there."""
-    spread: dict[int, Counter[int]] = defaultdict(Counter)
-    for index, characters in enumerate(held):
-        for character in characters:
-            if not character.text.isspace():
-                spread[character.line][index] += 1
-    return spread
-
-
 def _objection(
-    line: DetectedLine, box: Box, mine: Sequence[Character], spread: dict[int, Counter[int]]
+    line: DetectedLine, view: View, clusters: Sequence[Cluster], assignment: Assignment
 ) -> Reason | None:
-    """Reason that this line makes no patch; None when it does."""
-    inked = [c for c in mine if not c.text.isspace()]
-    if not inked:
+    """Reason that this line's picture and characters make no patch; None when they do."""
+    if not view.own:
         return Reason.PATCH_EMPTY
-    if line.height < LOWEST or box.width <= 0:
+    if line.height < LOWEST or line.width <= 0:
         return Reason.PATCH_SMALL
-    if _is_vertical(inked, box):
+    if not all(clusters[c].upright for c in view.own):
+        return Reason.PATCH_TURNED
+    if _is_vertical([clusters[c] for c in view.own], line):
         return Reason.PATCH_VERTICAL
-    if _rows(inked, box) > 1:
+    if _rows([view.baselines[c] for c in view.own if clusters[c].box.width > 1], line.height) > 1:
         return Reason.PATCH_MERGED
-    if _is_split(inked, spread):
-        return Reason.PATCH_SPLIT
-    if any(_outside(c.box, box) > STICKS_OUT * max(c.box.width, 0.3 * box.height) for c in inked):
-        return Reason.PATCH_CLIPPED
-    if box.width < NARROWEST_CHARACTER * box.height * sum(len(c.text) for c in inked):
+    if _overlaps([clusters[c] for c in view.own]):
+        return Reason.PATCH_OVERLAP
+    if cut := [c for c in view.own if view.shown[c] < WHOLE]:
+        shared = any(other is not view and other.shown.get(c, 0.0) > 0 for other in assignment.views for c in cut)
+        return Reason.PATCH_SPLIT if shared else Reason.PATCH_CLIPPED
+    if any(share >= (SLIVER if abs(off) < BESIDE else CORE) for share, off in view.foreign.values()):
+        return Reason.PATCH_FOREIGN
+    if len(view.bare) > BARE * len(view.own):
+        return Reason.PATCH_BARE
+    return None
+
+
+def _text_objection(line: DetectedLine, text: str) -> Reason | None:
+    """Reason that this text cannot be the line's; None when it can."""
+    if not text:
+        return Reason.PATCH_EMPTY
+    if not is_readable(text):
+        return Reason.PATCH_CHARSET
+    if line.width < NARROWEST_CHARACTER * line.height * len(text.replace(" ", "")):
         return Reason.PATCH_LONG
     return None
 
 
-def _is_vertical(inked: Sequence[Character], box: Box) -> bool:
-    """True when the characters stand below each other: their origins go down further than across."""
+def _is_vertical(inked: Sequence[Cluster], line: DetectedLine) -> bool:
+    """True when the clusters stand below each other: their origins go down further than across."""
     down, across = (max(v) - min(v) for v in ([c.y for c in inked], [c.x for c in inked]))
-    return len(inked) > 1 and down > max(across, box.width)
+    return len(inked) > 1 and down > max(across, line.box.width)
 
 
-def _rows(inked: Sequence[Character], box: Box) -> int:
-    """Number of baselines the characters stand on: clusters of origins further apart than a third of the box."""
-    heights = sorted(c.y for c in inked)
-    steps = [b - a for a, b in pairwise(heights)]
-    return 1 + sum(step > box.height / 3 for step in steps)
+def _rows(baselines: Sequence[float], height: float) -> int:
+    """Number of baselines the clusters stand on. Two lines in one box are half of it apart, raised marks less."""
+    return 1 + sum(b - a > ROW * height for a, b in pairwise(sorted(baselines)))
 
 
-def _is_split(inked: Sequence[Character], spread: dict[int, Counter[int]]) -> bool:
-    """True when a text-layer line of these characters has more than strays in another detected line."""
-    here = Counter(c.line for c in inked)
-    for line, count in here.items():
-        elsewhere = spread[line].total() - count
-        if elsewhere > STRAY * (count + elsewhere):
-            return True
+def _overlaps(inked: Sequence[Cluster]) -> bool:
+    """True when two clusters are drawn at about one place. A tsheg under the arm of its letter is not."""
+    boxed = sorted((c for c in inked if c.box.area > 0), key=lambda c: c.box.x0)
+    for i, one in enumerate(boxed):
+        for other in boxed[i + 1 :]:
+            if other.box.x0 >= one.box.x1:
+                break
+            shared = one.box.intersection(other.box)
+            smaller, larger = sorted((one.box.area, other.box.area))
+            if shared > ATOP * larger or (one.text == other.text and shared > TWICE * smaller):
+                return True
     return False
-
-
-def _outside(character: Box, line: Box) -> float:
-    """Points by which a character reaches beyond the line's left or right end."""
-    return max(0.0, line.x0 - character.x0, character.x1 - line.x1)

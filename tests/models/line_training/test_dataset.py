@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from models.training.manifest import write_manifest
 from tests.models.drawing import draw_line, make_dataset
 
 
-def row(document: str, number: int, **more: int) -> LineSample:
+def row(document: str, number: int, **more: Any) -> LineSample:
     return LineSample(document, number, 0, f"text {number}", draw_line("ཀ་ཁ་"), **more)
 
 
@@ -76,6 +77,34 @@ def test_an_exam_holds_the_labels_that_may_examine_and_no_other_of_generation_0(
     assert opened.lines("heldout", exam=True).texts == ["text 1"]
     lines, watched = opened.training_lines(generations=1)
     assert (lines.texts, watched.texts) == (["text 2", "text 3"], ["text 3"])
+
+
+@pytest.mark.parametrize("wrong", ["\ufffd", "\ue000", "\U0010abcd", "\u0378"])
+def test_lines_of_an_older_cutter_that_hold_no_character_are_left_out(tmp_path: Path, wrong: str) -> None:
+    texts = ["whole", f"bro{wrong}ken", "soft\u00ad hy\u00adphen\ufeff"]
+    rows = [LineSample("d", n, 0, text, draw_line("ཀ་ཁ་")) for n, text in enumerate(texts)]
+    write_patches(tmp_path / "a.parquet", rows)
+    write_manifest(tmp_path, splits={"d": "train"}, language="bo")
+    dataset = LineDataset.open(tmp_path)
+    assert dataset.lines("train").texts == ["whole", "soft hyphen"]
+    assert dataset.training_lines(0)[0].texts == ["whole", "soft hyphen"]
+
+
+def test_only_readings_that_were_sure_enough_of_a_line_teach(tmp_path: Path) -> None:
+    rows = [row("d", n, generation=1, confidence=n / 10) for n in (5, 8, 9)] + [row("d", 1), row("e", 2)]
+    write_patches(tmp_path / "a.parquet", rows)
+    write_manifest(tmp_path, splits={"d": "train", "e": "validation"}, language="bo")
+    dataset = LineDataset.open(tmp_path)
+    assert dataset.training_lines(1, 0.75)[0].texts == ["text 8", "text 9", "text 1"]
+    assert len(dataset.training_lines(1)[0]) == 4
+
+
+def test_files_from_before_lines_had_a_confidence_are_read(tmp_path: Path) -> None:
+    write_patches(tmp_path / "a.parquet", [row("d", 1)])
+    table = pq.read_table(tmp_path / "a.parquet").drop_columns("confidence")
+    pq.write_table(table, tmp_path / "a.parquet")
+    write_manifest(tmp_path, splits={"d": "train"}, language="bo")
+    assert LineDataset.open(tmp_path).training_lines(0, 0.9)[0].texts == ["text 1"]
 
 
 def test_the_same_dataset_has_the_same_hash_and_another_another(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
-from models.lines.crop import crop
+from flywheel.document import Box
+from models.lines.crop import LevelPage, crop
 from models.lines.detector import DetectedLine, LineDetector
 from tests.models.drawing import DrawnPage, Gray, column, draw_page, syllables
 
@@ -91,6 +94,16 @@ def test_latin_and_chinese_lines_are_found_as_well(detector: LineDetector) -> No
     for lines, language, size in ((english, "en", 22), (chinese, "zh", 26)):
         page = draw_page(lines, size=size, language=language, height=500)
         assert_finds(detector.find(page.image), page)
+
+
+@pytest.mark.parametrize("slant", [0.0, 2.0])
+def test_a_line_that_an_edge_of_the_page_cuts_off_is_cut_where_it_stands(slant: float) -> None:
+    page = LevelPage.of(np.full((700, 500), 255, np.uint8), slant)
+    whole = DetectedLine(Box(100, 20, 400, 60), 0.9, slant, 300, 40)
+    width, height = (300, 40) if not slant else (299.0, 29.6)
+    whole = dataclasses.replace(whole, width=width, height=height)
+    cut_off = dataclasses.replace(whole, box=Box(100, 0, 400, 30))  # the same, 30 pixels higher
+    assert page.window(cut_off).y1 == pytest.approx(page.window(whole).y1 - 30, abs=1.5)
 
 
 def test_a_line_outside_the_page_cannot_be_cut(detector: LineDetector) -> None:

@@ -1,4 +1,4 @@
-"""Patches pair a line's image with the characters whose origins fall in it, or are dropped with a reason."""
+"""Patches pair a line's image with the characters whose ink it shows, or are dropped with a reason."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 
 from flywheel.document import Box, Character, Kind, Label, Line, Region
 from flywheel.reasons import Reason
+from models.lines.crop import PAD_ENDS
 from models.lines.detector import DetectedLine, LineDetector
 from models.lines.patches import cut, cut_label, text_of
-from tests.models.drawing import DrawnPage, column, draw_page
+from tests.models.drawing import DrawnPage, column, draw_page, font
 
 
 @pytest.fixture(scope="module")
@@ -65,30 +66,138 @@ def test_a_detected_line_over_two_text_lines_is_dropped_as_merged(
     assert report.dropped == {Reason.PATCH_MERGED: 1}
 
 
-def test_a_text_line_in_two_detected_lines_is_dropped_as_split_on_both_sides(
-    page: DrawnPage, lines: list[DetectedLine]
-) -> None:
+def parted(line: DetectedLine, at: float, *, apart: float = 0.0) -> list[DetectedLine]:
+    """The line as two, `apart` pixels from each other around `at`."""
+    box = line.box
+    halves = [Box(box.x0, box.y0, at - apart / 2, box.y1), Box(at + apart / 2, box.y0, box.x1, box.y1)]
+    return [DetectedLine(b, 0.9, 0.0, b.width, b.height) for b in halves]
+
+
+def test_a_character_that_two_detected_lines_share_drops_both(page: DrawnPage, lines: list[DetectedLine]) -> None:
     box = lines[0].box
-    middle = (box.x0 + box.x1) / 2
-    halves = [Box(box.x0, box.y0, middle, box.y1), Box(middle, box.y0, box.x1, box.y1)]
-    split = [DetectedLine(b, 0.9, 0.0, b.width, b.height) for b in halves]
+    split = parted(lines[0], (box.x0 + box.x1) / 2)
     report = cut(page.image, page.dpi, page.characters(), [*split, *lines[1:]])
-    assert report.dropped == {Reason.PATCH_SPLIT: 2}
+    assert sum(report.dropped.values()) == 2
+    assert set(report.dropped) <= {Reason.PATCH_SPLIT, Reason.PATCH_FOREIGN}
+    assert [p.text for p in report.patches] == [text for _, _, text in page.lines[1:]]
 
 
-def test_characters_beyond_the_end_of_the_detected_line_drop_it_as_clipped(
+def test_a_text_line_that_the_detector_parts_at_a_gap_gives_both_parts_their_own_text(
+    detector: LineDetector,
+) -> None:
+    page = draw_page([(100, 150, "ཀ་ཁ་ག་ང་     ཅ་ཆ་ཇ་ཉ་"), *column(100, 220, 4, 14, seed=1)])
+    first = next(line for line in detector.find(page.image) if line.box.contains(110, 140))
+    start, end = (font(34).getlength(text) for text in ("ཀ་ཁ་ག་ང་", "ཀ་ཁ་ག་ང་     "))
+    halves = parted(first, 100 + (start + end) / 2, apart=(end - start) * 0.6)
+    assert [p.text for p in cut(page.image, page.dpi, page.characters(), halves).patches] == [
+        "ཀ་ཁ་ག་ང་",
+        "ཅ་ཆ་ཇ་ཉ་",
+    ]
+
+
+def test_a_detected_line_that_ends_inside_a_character_is_dropped_as_clipped(
     page: DrawnPage, lines: list[DetectedLine]
 ) -> None:
-    characters = page.characters()
-    last = max((c for c in characters if c.line == 0), key=lambda c: c.x)
-    reaching = dataclasses.replace(last, box=Box(last.box.x0, last.box.y0, last.box.x1 + 80, last.box.y1))
-    wide = [reaching if c is last else c for c in characters]
-    assert cut(page.image, page.dpi, wide, lines).dropped == {Reason.PATCH_CLIPPED: 1}
+    last = max((c for c in page.characters() if c.line == 0 and c.text != "་"), key=lambda c: c.box.x1)
+    middle = (last.box.x0 + last.box.x1) / 2 * page.dpi / 72
+    air = PAD_ENDS * lines[0].height
+    short, _ = parted(lines[0], middle + 2 - air)
+    assert cut(page.image, page.dpi, page.characters(), [short]).dropped == {Reason.PATCH_CLIPPED: 1}
+
+
+def test_a_picture_with_characters_that_belong_to_another_line_is_dropped(
+    page: DrawnPage, lines: list[DetectedLine]
+) -> None:
+    row = [c for c in page.characters() if c.line == 0 and c.box.width > 0]
+    scale = page.dpi / 72
+    air = PAD_ENDS * lines[0].height
+    start, _ = parted(lines[0], row[8].box.x0 * scale)  # the first eight, the last two of which are the rest's
+    _, rest = parted(lines[0], row[6].box.x0 * scale + air)
+    report = cut(page.image, page.dpi, page.characters(), [start, rest])
+    assert report.dropped == {Reason.PATCH_FOREIGN: 1}
+    [patch] = report.patches
+    assert patch.text.startswith(row[6].text)
+    assert page.lines[0][2].endswith(patch.text)
+
+
+def test_every_character_is_in_one_line_or_counted_as_elsewhere(
+    page: DrawnPage, lines: list[DetectedLine]
+) -> None:
+    kept = cut(page.image, page.dpi, page.characters(), lines[:4])
+    assert kept.elsewhere == sum(c.box.width > 0 and c.line > 3 for c in page.characters())
+    assert cut(page.image, page.dpi, page.characters(), lines).elsewhere == 0
+
+
+def test_text_without_ink_drops_its_line(page: DrawnPage, lines: list[DetectedLine]) -> None:
+    image = page.image.copy()
+    box = lines[0].box
+    image[:, int(box.x0 + box.width / 2) : int(box.x1) + 8][int(box.y0) : int(box.y1)] = 255
+    assert cut(image, page.dpi, page.characters(), lines).dropped == {Reason.PATCH_BARE: 1}
 
 
 def test_more_characters_than_fit_drop_the_line_as_long(page: DrawnPage, lines: list[DetectedLine]) -> None:
-    crowd = [c for c in page.characters() if c.line == 0] * 9
+    crowd = [dataclasses.replace(c, text=9 * c.text) for c in page.characters() if c.line == 0]
     assert cut(page.image, page.dpi, crowd, lines[:1]).dropped == {Reason.PATCH_LONG: 1}
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.4, 0.0), (0.7, 0.7), (3.0, 2.0)])
+def test_text_drawn_twice_drops_its_line(
+    page: DrawnPage, lines: list[DetectedLine], shift: tuple[float, float]
+) -> None:
+    right, down = shift
+    row = [c for c in page.characters() if c.line == 2]
+    again = [
+        dataclasses.replace(
+            c, x=c.x + right, y=c.y + down, box=Box(c.box.x0 + right, c.box.y0, c.box.x1 + right, c.box.y1)
+        )
+        for c in row
+    ]
+    report = cut(page.image, page.dpi, [*page.characters(), *again], lines)
+    assert report.dropped == {Reason.PATCH_OVERLAP: 1}
+    interleaved = [c for pair in zip(row, again, strict=True) for c in pair]
+    assert cut(page.image, page.dpi, interleaved, lines[2:3]).dropped == {Reason.PATCH_OVERLAP: 1}
+
+
+def told(page: DrawnPage, place: int, text: str) -> list[Character]:
+    """The page's characters, one of line 2 of which says something else."""
+    row = [i for i, c in enumerate(page.characters()) if c.line == 2]
+    out = page.characters()
+    out[row[place]] = dataclasses.replace(out[row[place]], text=text)
+    return out
+
+
+@pytest.mark.parametrize("wrong", ["\ufffd", "\ue0f1", "\U000f0001", "\u0f48", "\u0378"])
+def test_text_with_what_is_no_character_drops_its_line(
+    page: DrawnPage, lines: list[DetectedLine], wrong: str
+) -> None:
+    report = cut(page.image, page.dpi, told(page, 4, wrong), lines)
+    assert report.dropped == {Reason.PATCH_CHARSET: 1}
+    texts = [text for _, _, text in page.lines]
+    texts[3] = f"ka{wrong}kha"
+    label = label_of(page, [x.box for x in lines], texts)
+    assert cut_label(page.image, page.dpi, label, lines).dropped == {Reason.PATCH_CHARSET: 1}
+
+
+@pytest.mark.parametrize("invisible", ["\u00ad", "\u200b", "\ufeff", "\u200f", "\u202b", "\x02"])
+def test_a_patchs_text_is_cleaned_as_labels_are(
+    page: DrawnPage, lines: list[DetectedLine], invisible: str
+) -> None:
+    truth = page.lines[2][2]
+    characters = told(page, 0, truth[0] + invisible)
+    assert cut(page.image, page.dpi, characters, lines).patches[2].text == truth
+    texts = [text for _, _, text in page.lines]
+    texts[3] = texts[3][0] + invisible + texts[3][1:]
+    label = label_of(page, [x.box for x in lines], texts)
+    assert cut_label(page.image, page.dpi, label, lines).patches[3].text == page.lines[3][2]
+
+
+def test_a_raised_mark_that_was_written_last_is_read_where_it_stands(detector: LineDetector) -> None:
+    before = font(34).getlength("ཀ་ཁ་ག་ང་ ")
+    page = draw_page(
+        [(100, 150, "ཀ་ཁ་ག་ང་    ཅ་ཆ་ཇ་ཉ་"), *column(100, 220, 4, 14, seed=1), (100 + before, 140, "༥")]
+    )
+    [patch, *_] = cut(page.image, page.dpi, page.characters(), detector.find(page.image)).patches
+    assert "".join(patch.text.split()) == "ཀ་ཁ་ག་ང་༥ཅ་ཆ་ཇ་ཉ་"
 
 
 def test_a_line_too_low_to_read_is_dropped_as_small(page: DrawnPage, lines: list[DetectedLine]) -> None:
@@ -147,3 +256,25 @@ def test_label_lines_that_do_not_fit_the_detected_ones_are_dropped_by_reason(
     report = cut_label(page.image, page.dpi, label, lines)
     assert [p.text for p in report.patches] == ["d", "e"]
     assert report.dropped == {Reason.PATCH_MERGED: 1, Reason.PATCH_SPLIT: 2, Reason.PATCH_EMPTY: 1}
+
+
+def test_a_readings_line_that_its_reader_was_unsure_of_is_dropped_and_others_keep_their_confidence(
+    page: DrawnPage, lines: list[DetectedLine]
+) -> None:
+    label = label_of(page, [x.box for x in lines], [f"line {i}" for i in range(6)])
+    given = (0.21, 0.84, 0.85, 0.97, None, 0.99)
+    read = tuple(dataclasses.replace(x, confidence=c) for x, c in zip(label.lines, given, strict=True))
+    label = dataclasses.replace(label, regions=(dataclasses.replace(label.regions[0], lines=read),))
+    report = cut_label(page.image, page.dpi, label, lines, 0.85)
+    assert report.dropped == {Reason.PATCH_UNSURE: 2}
+    assert [(p.text, p.confidence) for p in report.patches] == [
+        ("line 2", 0.85),
+        ("line 3", 0.97),
+        ("line 4", None),
+        ("line 5", 0.99),
+    ]
+
+
+def test_text_that_does_not_stand_upright_drops_its_line(page: DrawnPage, lines: list[DetectedLine]) -> None:
+    turned = [dataclasses.replace(c, upright=c.line != 1) for c in page.characters()]
+    assert cut(page.image, page.dpi, turned, lines).dropped == {Reason.PATCH_TURNED: 1}
