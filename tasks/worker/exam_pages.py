@@ -65,14 +65,14 @@ def _held_out(dataset: FrozenDataset) -> list[list[HeldOutPage]]:
             .where(
                 LabelRow.id == func.any(array_of(sorted(labels))),
                 LabelRow.origin.in_(TRUE_ORIGINS),
-                LabelRow.generation == 0,
                 DocumentRow.sha256.in_(dataset.documents("heldout")),
             )
             .order_by(DocumentRow.id, PageRow.number)
         ).all()
     found: dict[int, list[HeldOutPage]] = {}
     for label, page, document in rows:
-        found.setdefault(document.id, []).append((label, page, document))
+        if dataset.examines(label.id, label.generation):
+            found.setdefault(document.id, []).append((label, page, document))
     return list(found.values())
 
 

@@ -221,8 +221,8 @@ def check_learnt(client: Client, corpus: Corpus, checkpoint: str) -> None:
 
 
 def check_second_round(client: Client, found: RoundDetail, champion: str) -> None:
-    """It began from the first one's checkpoint, was at its target soon, and was held against that one, in too few
-    documents to tell: a person promotes it."""
+    """It began from the first one's checkpoint and was held against that one, in too few documents to tell: a
+    person promotes it."""
     assert found.status in ("finished", "refused"), found.detail
     assert found.progress is not None
     assert found.comparison is not None

@@ -65,11 +65,11 @@ TINY = {
 }
 
 
-def give_patches(directory: Path, documents: int = 4, lines: int = 6) -> list[int]:
+def give_patches(directory: Path, documents: int = 4, lines: int = 6, language: str = "bo") -> list[int]:
     """Accepted labels with their patches in the store; returns the labels' ids."""
     made = []
     for number in range(documents):
-        document_id, pages = make_document(1, name=f"{number}.pdf")
+        document_id, pages = make_document(1, name=f"{number}.pdf", language=language)
         [label_id] = give_labels(pages, lines=lines)
         made.append(label_id)
         with transaction() as session:
@@ -126,6 +126,21 @@ def test_a_checkpoint_that_reads_badly_is_refused_with_its_numbers_and_kept(tmp_
     assert row.resume_key is None
     stored = list(store().keys())
     assert not any(b"random.torch" in store().get(key) for key in stored)
+
+
+def test_a_first_candidate_for_a_language_that_the_built_in_reader_knows_is_held_against_that_reader(
+    tmp_path: Path,
+) -> None:
+    give_patches(tmp_path, language="en")
+    with transaction() as session:
+        round_id = rounds.start(session, language="en", overrides=TINY)
+    drain()
+    row = the_round(round_id)
+    assert row.comparison is not None
+    assert (row.comparison.baseline_reader, row.comparison.reads_now) == (promotion.BUILTIN, promotion.BUILTIN)
+    assert len(row.comparison.by_document) == row.comparison.exam_size == row.comparison.candidate.documents
+    assert row.comparison.candidate_degraded is not None
+    assert row.comparison.candidate_degraded.units == row.comparison.candidate.units
 
 
 def test_a_setting_that_the_recipe_no_longer_has_fails_the_round_and_is_named(tmp_path: Path) -> None:
