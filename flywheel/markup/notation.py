@@ -18,6 +18,7 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from flywheel.markup.form import ALIASES, CATEGORIES
@@ -50,6 +51,11 @@ class Grid:
     caption: str = ""
     formulas: tuple[str, ...] = ()
 
+    @property
+    def has_marked_cells(self) -> bool:
+        """True when a cell begins as a quote or an item of a list would."""
+        return any(_LINE_MARK.match(cell.text) for row in self.rows for cell in row)
+
     def by_rows(self) -> str:
         """All words, row after row."""
         cells = [cell.text for row in self.rows for cell in row]
@@ -67,6 +73,8 @@ class Formula:
 
     tex: str
 
+
+_LINE_MARK = re.compile(r"[-+*•●▪◦‣·∙>]\s")
 
 Part: TypeAlias = Prose | Grid | Formula
 
@@ -97,7 +105,15 @@ def has_notation(text: str) -> bool:
     return _HINT.search(text) is not None
 
 
-def parts(text: str) -> list[Part]:
+class LineMarks(Enum):
+    """Marks at a line's begin that are taken for notation."""
+
+    ALL = "all"
+    HEADINGS = "headings"  # but not those of lists and quotes
+    NONE = "none"  # in cells, where a line is any text
+
+
+def parts(text: str, marks: LineMarks = LineMarks.ALL) -> list[Part]:
     """The text's parts in its order; a plain text is one part."""
     if not has_notation(text):
         return [Prose(text)]
@@ -109,7 +125,7 @@ def parts(text: str) -> list[Part]:
         return _PLACE
 
     # Tables and formulas are taken out first: emphasis may reach over them.
-    between = _prose(_SPECIAL.sub(taken, text.replace(_PLACE, " "))).split(_PLACE)
+    between = _prose(_SPECIAL.sub(taken, text.replace(_PLACE, " ")), marks).split(_PLACE)
     found: list[Part] = [Prose(between[0])]
     for special, after in zip(specials, between[1:], strict=True):
         found += [special, Prose(after)]
@@ -151,11 +167,17 @@ _NAMES = (
 )
 _BREAK = re.compile(r"<(?:br|hr)\s*/?>", re.IGNORECASE)
 _TAG = re.compile(rf"</?(?:{'|'.join(_NAMES.split())})(?:\s[^<>]*)?/?>", re.IGNORECASE)
-_RULES = (  # in this order
+_HEADINGS = (  # in this order
     (re.compile(r"^[ \t]*(?:```[^\n]*|[-*_=](?:[ \t]*[-*_=]){2,}[ \t]*)$", re.MULTILINE), ""),
-    (re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*#{1,6}(?:[ \t]+|$)", re.MULTILINE), ""),
+)
+_LISTS = (
+    (re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])", re.MULTILINE), ""),
     (re.compile(r"^[ \t]*#{1,6}(?:[ \t]+|$)", re.MULTILINE), ""),
     (re.compile(r"^[ \t]*[-+*•●▪◦‣·∙][ \t]+", re.MULTILINE), ""),
+)
+_OF_LINES = {LineMarks.ALL: _HEADINGS + _LISTS, LineMarks.HEADINGS: _HEADINGS, LineMarks.NONE: ()}
+_RULES = (
     (re.compile(r"!\[[^\[\]\n]*\]\([^()\n]*\)"), ""),
     (re.compile(r"\[([^\[\]\n]+)\]\((?:https?:|mailto:|#|/)[^()\n]*\)"), r"\1"),
     (re.compile(r"(?<![\\*])\*\*(?=\S)([^\n]*?\S)\*\*"), r"\1"),
@@ -168,9 +190,9 @@ _RULES = (  # in this order
 )
 
 
-def _prose(text: str) -> str:
+def _prose(text: str, marks: LineMarks) -> str:
     text = _TAG.sub("", _BREAK.sub("\n", text)) if "<" in text else text
-    for pattern, kept in _RULES:
+    for pattern, kept in (*_OF_LINES[marks], *_RULES):
         text = pattern.sub(kept, text)
     return _unescaped(text)
 
@@ -247,7 +269,7 @@ def _span(given: int) -> int:
 def _words(inside: str, formulas: list[str]) -> str:
     """A cell's words; its formulas as their symbols, and added to `formulas`."""
     said = []
-    for part in parts(_TAG.sub(" ", _BREAK.sub(" ", inside))):
+    for part in parts(_TAG.sub(" ", _BREAK.sub(" ", inside)), LineMarks.NONE):
         if isinstance(part, Formula):
             formulas.append(part.tex)
         said.append(

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from rapidfuzz.distance import Levenshtein
 
 from flywheel.markup.formulas import shown_forms, symbols
-from flywheel.markup.notation import Formula, Grid, Part, Prose, has_notation, parts
+from flywheel.markup.notation import Formula, Grid, LineMarks, Part, Prose, has_notation, parts
 
 MOST_ARRANGED = 24  # tables of a page whose order is tried out
 LONGEST_FORMULA = 400  # symbols of a formula that is looked for in a plain text
@@ -39,6 +39,9 @@ def comparable(truth: str, reading: str) -> tuple[str, str]:
     if not (has_notation(truth) or has_notation(reading)):
         return truth, reading
     wanted, said = parts(truth), parts(reading)
+    if any(isinstance(part, Grid) and part.has_marked_cells for part in (*wanted, *said)):
+        # A cell's "- 5" may stand at the begin of a line where the other side has no table.
+        wanted, said = parts(truth, LineMarks.HEADINGS), parts(reading, LineMarks.HEADINGS)
     true_text, read_text = _joined(wanted), _joined(said)
     if any(isinstance(part, Grid) for part in said):
         read_text = _arranged(said, true_text)

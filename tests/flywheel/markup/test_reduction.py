@@ -46,6 +46,12 @@ def test_every_table_of_a_page_is_taken_in_its_own_order() -> None:
     assert same(f"{BY_COLUMNS}\nand\nJahr Rain 1901 12 mm 2000 7 < 8 mm", f"{TABLE}\nand\n{other}")
 
 
+def test_a_cell_that_begins_as_an_item_of_a_list_would_is_no_item() -> None:
+    table = "<table><tr><td>- 5 %</td><td>-</td></tr><tr><td>* see below</td><td>+ 3</td></tr></table>"
+    for plain in ("- 5 %\n-\n* see below\n+ 3", "- 5 % -\n* see below + 3", "- 5 % * see below\n-\n+ 3"):
+        assert same(f"Rain\n{plain}\nend", f"# Rain\n\n{table}\n\nend")
+
+
 def test_cells_that_cover_several_columns_and_rows_keep_their_columns() -> None:
     table = (
         '<table><tr><td colspan="2">a</td><td>b</td></tr><tr><td rowspan="2">c</td><td>d</td><td>e</td></tr>'
