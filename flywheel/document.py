@@ -174,19 +174,37 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadInk:
+    """Ink of a page's image by what was read there, rules and dust left out. `area` in square points.
+
+    `text`, `unread` and `drawn` are shares of it and sum to 1: what the text that was read accounts for, what is
+    like letters and was not read, what is larger. `text_area` and `drawn_area` are shares of the page's area.
+    """
+
+    area: float
+    text: float
+    unread: float
+    drawn: float
+    text_area: float
+    drawn_area: float
+
+
+@dataclass(frozen=True, slots=True)
 class PageReading:
     """Answer of a page reader for one page: its label, and what the gate should know of its making.
 
     `truncated`: the reader stopped at its token limit, not at an end of its own. `flaws`: the faults of
     its markup (`markup.Fault` values), one an occurrence; "refused" and "unanswered" by a server that would not,
     or did not, read this page. `recited`: the reader gave the same text for
-    another image; None when it was not probed. Tokens are of the page's image and of the reader's answer.
+    another image; None when it was not probed. `ink` is None where it was not measured. Tokens are of the page's
+    image and of the reader's answer.
     """
 
     label: Label
     truncated: bool = False
     flaws: tuple[str, ...] = ()
     recited: bool | None = None
+    ink: ReadInk | None = None
     vision_tokens: int | None = None
     text_tokens: int | None = None
 

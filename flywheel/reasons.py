@@ -56,6 +56,7 @@ class Reason(StrEnum):
 
     # Readings (the gate, after recognition)
     LOW_CONFIDENCE = "low_confidence", "the reader was unsure of too many characters"
+    PICTURE = "picture", "most of the page is a picture, not text"
     NO_LINES = "no_lines", "ink, but no text line was found"
     REPETITION = "repetition", "the reading repeats itself in a loop"
     TRUNCATED = "truncated", "the reader's answer was cut off before its end"

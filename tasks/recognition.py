@@ -44,7 +44,7 @@ class Rendered:
 def recognition(attempt: Attempt) -> None:
     with transaction() as session:
         document, pages = subject(session, attempt.claim)
-        parents, generation = lineage(session, attempt.claim)
+        parents, reader = lineage(session, attempt.claim)
     unreadable: list[UnreadablePage] = []
     labelled: list[LabelledPage] = []
     with (
@@ -55,17 +55,17 @@ def recognition(attempt: Attempt) -> None:
         for part in parts:
             unreadable += part.unreadable
             readings = read(loaded, document.language, part.pages)
-            labelled += judge_readings(part.pages, readings, document.language, parents, generation)
+            labelled += judge_readings(part.pages, readings, document.language, parents, reader)
     frames = store_labels(store(), [page.label for page in labelled])
     key = settings_hash(dpi=loaded.dpi, mode=loaded.mode)
     with transaction() as session:
         finish_labelling(session, attempt.claim, labelled, frames, unreadable, key)
 
 
-def lineage(session: Session, claim: Claim) -> tuple[dict[int, int], int]:
-    """Page id -> the label it has now, and the generation of labels this checkpoint makes."""
+def lineage(session: Session, claim: Claim) -> tuple[dict[int, int], CheckpointRow]:
+    """Page id -> the label it has now, and the checkpoint that reads."""
     rows = session.execute(current_labels().where(LabelRow.page_id.in_(claim.page_ids))).scalars()
-    return {row.page_id: row.id for row in rows}, session.get_one(CheckpointRow, claim.checkpoint_id).generation
+    return {row.page_id: row.id for row in rows}, session.get_one(CheckpointRow, claim.checkpoint_id)
 
 
 def render_ahead(
@@ -106,11 +106,12 @@ def render(path: Path, pages: Sequence[PageRow], dpi: float, ended: Event) -> Re
 def read(
     loaded: LoadedReader, language: str | None, pages: Sequence[tuple[PageRow, PageImage]]
 ) -> list[PageReading]:
-    """Readings of some pages. Of readers that answer in markup, some pages are probed for recitation."""
+    """Readings of some pages with their ink. Of readers of whole pages, some pages are probed for recitation."""
+    from models.readers.ink import with_ink
     from models.readers.protocol import PageInput
 
     inputs = [PageInput(i.image, i.dpi, i.width, i.height, language) for _, i in pages]
-    readings = loaded.reader.read_many(inputs)
+    readings = list(map(with_ink, inputs, loaded.reader.read_many(inputs)))
     if not loaded.reads_pages:
         return readings
     from models.readers.recitation import probe
@@ -124,16 +125,16 @@ def judge_readings(
     readings: Sequence[PageReading],
     language: str | None,
     parents: Mapping[int, int],
-    generation: int,
+    reader: CheckpointRow,
 ) -> list[LabelledPage]:
     """Some pages with their labels, each judged by the gate."""
     return [
         LabelledPage(
             page_id=page.id,
             label=reading.label,
-            verdict=GATE.judge_reading(reading, facts_of(page), language),
+            verdict=GATE.judge_reading(reading, facts_of(page), language, reader.scripts),
             parent_id=parents.get(page.id),
-            generation=generation,
+            generation=reader.generation,
         )
         for (page, _), reading in zip(pages, readings, strict=True)
     ]

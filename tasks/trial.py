@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import func, update
 
 from flywheel.database import transaction
-from flywheel.database.tables import TrialRow
+from flywheel.database.tables import CheckpointRow, TrialRow
 from flywheel.document import Outcome, decode_label, encode
 from flywheel.encoding import JsonValue, to_json
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
@@ -60,11 +60,14 @@ def read_pages(attempt: Attempt, row: TrialRow, checkpoint: str | None) -> list[
         unread = {number: text for number, text in out.items() if isinstance(text, PageText)}
         if not unread or checkpoint is None:
             return [page for page in out.values() if isinstance(page, TrialPage)]
+        with transaction() as session:
+            found = session.get(CheckpointRow, checkpoint)
+            scripts = found.scripts if found else []
         with open_reader(attempt, checkpoint, row.mode) as loaded:
             for start in range(0, len(unread), loaded.batch):
                 attempt.check()
                 part = dict(islice(unread.items(), start, start + loaded.batch))
-                out |= read_images(loaded, row.language, path, part)
+                out |= read_images(loaded, row.language, path, part, scripts)
     return [page for page in out.values() if isinstance(page, TrialPage)]
 
 
@@ -84,17 +87,22 @@ def label_text_layer(path: Path, number: int, row: TrialRow, checkpoint: str | N
 
 
 def read_images(
-    loaded: LoadedReader, language: str | None, path: Path, unread: Mapping[int, PageText]
+    loaded: LoadedReader,
+    language: str | None,
+    path: Path,
+    unread: Mapping[int, PageText],
+    scripts: Sequence[str],
 ) -> dict[int, TrialPage]:
     """Some pages, by number, rendered and read."""
+    from models.readers.ink import with_ink
     from models.readers.protocol import PageInput
 
     images = list(sandbox().render(path, list(unread), loaded.dpi))
     out = {image.number: failure(image) for image in images if isinstance(image, PageFailure)}
     sound = [image for image in images if isinstance(image, PageImage)]
     inputs = [PageInput(image.image, image.dpi, image.width, image.height, language) for image in sound]
-    for image, reading in zip(sound, loaded.reader.read_many(inputs), strict=True):
-        verdict = GATE.judge_reading(reading, unread[image.number].facts, language)
+    for image, reading in zip(sound, map(with_ink, inputs, loaded.reader.read_many(inputs)), strict=True):
+        verdict = GATE.judge_reading(reading, unread[image.number].facts, language, scripts)
         out[image.number] = TrialPage(
             image.number,
             encode(reading.label),

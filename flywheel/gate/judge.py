@@ -9,9 +9,9 @@ label is judged anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from flywheel.document import Label, Outcome, PageFacts, PageReading, Verdict
+from flywheel.document import Label, Outcome, PageFacts, PageReading, ReadInk, Verdict
 from flywheel.gate.letters import can_mix, mixed_words
 from flywheel.gate.loops import find_loop, longest_run, most_frequent, tail_loop
 from flywheel.gate.page import JudgedPage, of_label, of_reading
@@ -60,8 +60,15 @@ class Gate:
             lambda: self._drawn(page, ink),
         )
 
-    def judge_reading(self, reading: PageReading, facts: PageFacts, language: str | None = None) -> Verdict:
-        """The verdict on what a reader made of a page's image."""
+    def judge_reading(
+        self,
+        reading: PageReading,
+        facts: PageFacts,
+        language: str | None = None,
+        scripts: Collection[str] = (),
+    ) -> Verdict:
+        """The verdict on what a reader made of a page's image. `scripts` are those that it was made for, to which
+        pages without a declared language are held; none: any."""
         page = of_reading(reading, facts)
         return _first(
             lambda: self._blank(page),
@@ -71,14 +78,18 @@ class Gate:
             lambda: self._repetition(page),
             lambda: self._truncated(page, reading),
             lambda: self._broken_markup(page),
+            lambda: self._picture(page, reading.ink),
             lambda: self._read_nothing(page),
             lambda: self._too_much_text(page),
+            lambda: self._unread(reading.ink),
             lambda: self._outside(page),
             lambda: self._vertical(page),
-            lambda: self._wrong_script(page, language),
+            lambda: self._wrong_script(page, language, scripts),
             lambda: self._foreign_letters(page),
             lambda: self._bad_orthography(page),
+            lambda: self._few_letters(page, reading.ink),
             lambda: self._confidence(page.label),
+            lambda: self._unsure_lines(page.label),
         )
 
     def _blank(self, page: JudgedPage) -> Verdict | None:
@@ -171,8 +182,10 @@ class Gate:
         detail = f"{drawn:.0%} of the ink is neither text nor image"
         return Verdict(Outcome.REVIEW, Reason.INK_WITHOUT_TEXT, detail)
 
-    def _wrong_script(self, page: JudgedPage, language: str | None) -> Verdict | None:
-        wanted = expected(language)
+    def _wrong_script(
+        self, page: JudgedPage, language: str | None, scripts: Collection[str] = ()
+    ) -> Verdict | None:
+        wanted = expected(language) or frozenset(scripts)
         counts = page.scripts
         total = sum(counts.values())
         if not wanted or not total:
@@ -303,6 +316,52 @@ class Gate:
             return None
         outcome = Outcome.REJECTED if boxes > self._t.outside_share * regions else Outcome.REVIEW
         return Verdict(outcome, Reason.BOX_OUTSIDE_PAGE, f"{boxes} of {regions} boxes leave the page")
+
+    def _picture(self, page: JudgedPage, ink: ReadInk | None) -> Verdict | None:
+        """A drawing or photograph, perhaps with a caption: its label is no text to learn from or to look at, and a
+        later reader may still find some."""
+        if ink is None or ink.drawn < self._t.picture_share:
+            return None
+        captioned = page.characters >= self._t.caption_characters
+        enough = self._t.captioned_text if captioned else self._t.picture_text
+        if ink.text_area >= enough * ink.drawn_area:
+            return None
+        detail = f"{ink.drawn:.0%} of the ink is larger than letters, {page.characters} characters beside it"
+        return _reject(Reason.PICTURE, detail)
+
+    def _unread(self, ink: ReadInk | None) -> Verdict | None:
+        """Letters that the reader passed over, or for which it wrote far fewer than there are."""
+        if ink is None or ink.unread * ink.area < self._t.unread_ink:
+            return None
+        share = ink.unread / (ink.unread + ink.text)
+        if share < self._t.doubted_share:
+            return None
+        outcome = Outcome.REJECTED if share >= self._t.unread_share else Outcome.REVIEW
+        return Verdict(outcome, Reason.INK_WITHOUT_TEXT, f"{share:.0%} of the letters' ink was not read")
+
+    def _few_letters(self, page: JudgedPage, ink: ReadInk | None) -> Verdict | None:
+        """A smiley that was read as "1": a letter or two may be so large, on a title page."""
+        if ink is None or not 0 < page.characters < self._t.few_letters:
+            return None
+        if ink.area <= self._t.few_ink * page.characters:
+            return None
+        detail = f"{page.characters} characters for {ink.area:.0f} square points of ink"
+        return Verdict(Outcome.REVIEW, Reason.PICTURE, detail)
+
+    def _unsure_lines(self, label: Label) -> Verdict | None:
+        known = [(line.confidence, len(line.text)) for line in label.lines if line.confidence is not None]
+        total = sum(length for _, length in known)
+        unsure, doubted = (
+            sum(length for confidence, length in known if confidence < floor)
+            for floor in (self._t.line_confidence, self._t.fair_confidence)
+        )
+        if unsure > self._t.unsure_share * total:
+            detail = f"{unsure} of {total} characters on lines of a confidence below {self._t.line_confidence}"
+        elif 2 * doubted > total:
+            detail = f"{doubted} of {total} characters on lines of a confidence below {self._t.fair_confidence}"
+        else:
+            return None
+        return Verdict(Outcome.REVIEW, Reason.LOW_CONFIDENCE, detail)
 
     def _confidence(self, label: Label) -> Verdict | None:
         confidence = label.confidence

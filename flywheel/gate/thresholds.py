@@ -39,6 +39,15 @@ class Thresholds:
     drawn_area: float = 0.02  # and that much of the page
     low_confidence: float = 0.5  # a reading below is rejected
     fair_confidence: float = 0.75  # and below this a person should look
+    line_confidence: float = 0.5  # a line below is unsure, whatever the mean;
+    unsure_share: float = 0.1  # of a reading's characters on such lines: a person should look
+    unread_share: float = 0.4  # of the ink that is like letters, without text; a reading with more is rejected
+    doubted_share: float = 0.3  # and with more than this a person should look
+    unread_ink: float = 100.0  # and that many square points of it
+    picture_share: float = 0.5  # of the ink that is larger than letters: the page is a picture
+    picture_text: float = 0.35  # unless its text takes this much of the picture's area,
+    captioned_text: float = 0.1  # or at least this much where there are enough
+    caption_characters: int = 100  # characters for more than a caption
     loop_characters: int = 48  # a text that repeats itself for so long is a loop
     loop_times: int = 5
     same_lines: int = 6  # one line this often in a row, or one block this often in the same place

@@ -63,7 +63,7 @@ def rows(count: int) -> list[ExportedPage]:
 
 
 def read_without_boxes(page: int) -> ExportedPage:
-    """What a page reader makes of a page when it gives plain text: one region over all of it."""
+    """A page that a reader gave as plain text: one region over all of it."""
     source = row(page)
     whole = Box(0, 0, source.label.width, source.label.height)
     lines = tuple(Line(text, whole) for text in (f"page {page}", "", TEXT))
@@ -71,7 +71,7 @@ def read_without_boxes(page: int) -> ExportedPage:
 
 
 def read_by_regions(page: int) -> ExportedPage:
-    """What a page reader makes of a page when it grounds regions: each line has its region's box."""
+    """A page of which a reader grounded the regions: each line has its region's box."""
     source = row(page)
     body = Box(30, 120, 560, 300)
     paragraph = Region("text", body, tuple(Line(f"{TEXT} {n}", body) for n in range(3)))

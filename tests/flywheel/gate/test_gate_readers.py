@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from flywheel.document import Box, Kind, Label, Line, Outcome, PageReading, Region, Verdict
+from flywheel.document import Box, Kind, Label, Line, Outcome, PageReading, ReadInk, Region, Verdict
 from flywheel.gate import Gate, Thresholds
 from flywheel.gate.loops import tail_loop
 from flywheel.gate.page import of_reading
@@ -298,3 +299,96 @@ def test_of_several_reasons_the_most_certain_is_given() -> None:
     unsure = PageReading(Label(Kind.FINE, "x", 595, 842, (Region("text", Box(0, 0, 9, 9), low),)))
     expect(GATE.judge_reading(unsure, sheet.facts, "bo"), Reason.WRONG_SCRIPT)
     expect(GATE.judge_reading(unsure, sheet.facts, "en"), Reason.LOW_CONFIDENCE)
+
+
+def test_a_page_in_no_declared_language_is_held_to_the_scripts_that_its_reader_was_made_for() -> None:
+    sheet = page("bo")
+    expect(
+        GATE.judge_reading(sheet.reading(), sheet.facts, None, ["Latn", "Hani"]),
+        Reason.WRONG_SCRIPT,
+        "are Hani/Latn",
+    )
+    for scripts in (["Tibt"], []):
+        assert GATE.judge_reading(sheet.reading(), sheet.facts, None, scripts).accepted
+    assert GATE.judge_reading(sheet.reading(), sheet.facts, "bo", ["Latn"]).accepted
+
+
+# Ink that the reading does not account for
+
+
+def with_shares(read: PageReading, *, area: float = 20_000.0, **shares: float) -> PageReading:
+    given = {"text": 0.95, "unread": 0.05, "drawn": 0.0, "text_area": 0.3, "drawn_area": 0.0, **shares}
+    return replace(read, ink=ReadInk(area=area, **given))
+
+
+def test_a_page_of_which_a_large_part_of_the_letters_was_not_read_is_rejected_and_a_smaller_part_looked_at() -> (
+    None
+):
+    sheet = page()
+
+    def judge(unread: float, area: float = 20_000.0) -> Verdict:
+        read = with_shares(sheet.reading(), area=area, text=1 - unread, unread=unread)
+        return GATE.judge_reading(read, sheet.facts, "en")
+
+    expect(judge(0.76), Reason.INK_WITHOUT_TEXT, "76% of the letters' ink was not read")
+    expect(judge(0.35), Reason.INK_WITHOUT_TEXT, outcome=Outcome.REVIEW)
+    assert judge(0.2).accepted
+    assert judge(0.76, area=120).accepted  # specks beside a page number
+
+
+def test_a_page_that_is_mostly_a_picture_is_no_text_whatever_was_read_into_it() -> None:
+    sheet = page(paragraphs=0)
+    drawn = {"text": 0.02, "unread": 0.0, "drawn": 0.98, "text_area": 0.01, "drawn_area": 0.4}
+    found = GATE.judge_reading(with_shares(sheet.reading(), **drawn), sheet.facts, "en")
+    expect(found, Reason.PICTURE, "98% of the ink is larger than letters", "characters beside it")
+    nothing = PageReading(Label(Kind.FINE, "x", 595, 842, (Region("picture", Box(80, 80, 500, 700)),)))
+    read = with_shares(nothing, **{**drawn, "text_area": 0.0})
+    expect(GATE.judge_reading(read, sheet.facts, "en"), Reason.PICTURE, "0 characters beside it")
+
+
+def test_a_page_of_text_with_a_large_figure_is_text() -> None:
+    sheet = page()
+    figure = {"text": 0.15, "unread": 0.0, "drawn": 0.85, "text_area": 0.12, "drawn_area": 0.5}
+    assert GATE.judge_reading(with_shares(sheet.reading(), **figure), sheet.facts, "en").accepted
+
+
+def test_a_letter_or_two_that_take_much_ink_are_looked_at() -> None:
+    sheet = Sheet("en")
+    sheet.region("title", [sheet.line("1")])
+    facts = replace(sheet.facts, ink=0.05)
+    large = GATE.judge_reading(with_shares(sheet.reading(), area=2500.0), facts, "en")
+    expect(large, Reason.PICTURE, "1 characters for 2500 square points", outcome=Outcome.REVIEW)
+    assert GATE.judge_reading(with_shares(sheet.reading(), area=60.0), facts, "en").accepted
+
+
+def with_confidences(sheet: Sheet, *confidences: float) -> PageReading:
+    """The perfect reading, its lines with these confidences in turn."""
+    read = sheet.reading()
+    count = itertools.count()
+    regions = tuple(
+        replace(
+            region,
+            lines=tuple(
+                replace(line, confidence=confidences[next(count) % len(confidences)]) for line in region.lines
+            ),
+        )
+        for region in read.label.regions
+    )
+    return replace(read, label=replace(read.label, regions=regions))
+
+
+def test_unsure_lines_are_looked_at_whatever_the_mean_says() -> None:
+    sheet = page()
+    expect(
+        GATE.judge_reading(with_confidences(sheet, 0.99, 0.99, 0.3), sheet.facts, "en"),
+        Reason.LOW_CONFIDENCE,
+        "on lines of a confidence below 0.5",
+        outcome=Outcome.REVIEW,
+    )
+    expect(
+        GATE.judge_reading(with_confidences(sheet, 0.74, 0.74, 0.99), sheet.facts, "en"),
+        Reason.LOW_CONFIDENCE,
+        "on lines of a confidence below 0.75",
+        outcome=Outcome.REVIEW,
+    )
+    assert GATE.judge_reading(with_confidences(sheet, 0.99, 0.99, 0.7), sheet.facts, "en").accepted
