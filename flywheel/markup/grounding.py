@@ -19,7 +19,9 @@ from flywheel.markup.tables import is_sound_table
 from flywheel.markup.writing import fine
 
 WHOLE = 0.99  # of a page's area: text over so much of it stands nowhere in particular
-# Letters of a line times the box's shorter side over its longer: how wide a letter's share is of its height.
+# Letters of a line (a Han character counts as two) times the box's shorter side over its longer. Measured on drawn
+# pages, 2026-11-24: up to 5.3 for 99.9 % of 7,533 detected lines of Latin and Han print, 5.8 for lines of Tibetan,
+# less for nine other scripts; over 6.8 for 95 % of paragraphs of two lines.
 CROWDED = 6.0
 _TEX = re.compile(r"[\\^_{}$]")  # a formula that a reader writes has one of these
 _LAYERS = frozenset({TextOrigin.TEXT_LAYER, TextOrigin.OCR_LAYER})
@@ -76,5 +78,6 @@ def _is_notation(region: Region, text: str) -> bool:
 
 def _is_crowded(line: Line) -> bool:
     short, long = sorted((line.box.width, line.box.height))
-    letters = sum(unicodedata.category(char)[0] not in "MZC" for char in line.text)
+    written = [char for char in line.text if unicodedata.category(char)[0] not in "MZC"]
+    letters = len(written) + sum(unicodedata.east_asian_width(char) in "WF" for char in written)
     return letters * short > CROWDED * max(long, 1e-6)

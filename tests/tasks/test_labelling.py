@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
+import pymupdf
 import pytest
 from fpdf import FPDF
 from fpdf.enums import EncryptionMethod
@@ -438,6 +439,21 @@ def corrected(label: Label) -> Label:
     line = replace(first.lines[0], text=f"{first.lines[0].text} indeed")
     regions = (replace(first, lines=(line, *first.lines[1:])), *label.regions[1:])
     return replace(label, kind=Kind.HUMAN, origin=TextOrigin.PERSON, regions=regions)
+
+
+def test_a_scan_in_a_script_that_its_reader_does_not_know_is_not_labelled_with_its_page_number(
+    tmp_path: Path,
+) -> None:
+    print_ = pymupdf.open().new_page(width=595, height=842)
+    said = "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다. " * 8
+    print_.insert_htmlbox((70, 70, 525, 700), f"<p>{said}</p>", css="* {font-size: 12px}")
+    print_.insert_text((290, 800), "138", fontsize=10)
+    scan = pymupdf.open()
+    scan.new_page(width=595, height=842).insert_image((0, 0, 595, 842), pixmap=print_.get_pixmap(dpi=150))
+    scan.save(tmp_path / "scan.pdf")
+    document_id = submit(tmp_path / "scan.pdf", "en")
+    drain()
+    assert standing(document_id) == [("labelled", "rejected", "ink_without_text")]
 
 
 @pytest.mark.parametrize("harm", [spoil, lambda key: store().delete(key)], ids=["damaged", "lost"])

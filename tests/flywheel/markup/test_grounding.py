@@ -90,6 +90,9 @@ def test_lines_that_a_detector_found_have_boxes_of_their_own_also_when_one_is_it
 
 def test_a_paragraph_written_without_line_breaks_is_no_line_upright_or_turned() -> None:
     said = " ".join(["the wheel turns and every page comes back with a label"] * 2)
+    han = "天地玄黃宇宙洪荒日月盈昃辰宿列張寒來暑往" * 2
+    low = Box(50, 100, 330, 134)  # two lines of 14 points
+    assert own_boxes(page_of(Region("text", low, (Line(han, low),)))) == frozenset()
     for box in (Box(50, 100, 350, 132), Box(50, 100, 82, 400)):  # two lines of 12 points
         assert own_boxes(page_of(Region("text", box, (Line(said, box),)))) == frozenset()
     tall = Box(50, 100, 66, 500)
