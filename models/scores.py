@@ -39,16 +39,19 @@ def score(
     readings: Sequence[str],
     documents: Sequence[str] | None = None,
     confidences: Sequence[float] | None = None,
+    *,
+    notation: bool = True,
 ) -> Scores:
     """Scores of `readings` against `truths`, line by line; raises ValueError when lengths differ.
 
     `documents` names each line's document, or the cluster of documents like it, for the interval: without them
-    there is none. `confidences` are the readings' own.
+    there is none. `confidences` are the readings' own. Lines have no `notation`: their dashes and numbers are text.
     An empty set of lines scores 0 with no characters.
     """
-    edits, sizes = line_edits(truths, readings)
-    word_edits, words = _word_edits(truths, readings)
-    structure = structure_of(truths, readings)
+    pairs = _pairs(truths, readings, notation=notation)
+    edits, sizes = _edits(pairs)
+    word_edits, words = _word_edits(pairs)
+    structure = structure_of(truths, readings) if notation else structure_of((), ())
     found = interval(totals(edits, documents), totals(sizes, documents)) if documents is not None else None
     low, high = found or (None, None)
     return Scores(
@@ -80,11 +83,14 @@ def words_of(text: str) -> list[str]:
     return [word for word in WORD_BREAK.split(normalise(text)) if word]
 
 
-def line_edits(truths: Sequence[str], readings: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def line_edits(
+    truths: Sequence[str], readings: Sequence[str], *, notation: bool = True
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Edits and true code points of each line, or page."""
-    if len(truths) != len(readings):
-        raise ValueError(f"{len(truths)} truths for {len(readings)} readings")
-    pairs = [_comparable(truth, reading) for truth, reading in zip(truths, readings, strict=True)]
+    return _edits(_pairs(truths, readings, notation=notation))
+
+
+def _edits(pairs: Sequence[tuple[str, str]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     edits = np.array([Levenshtein.distance(t, r) for t, r in pairs], dtype=np.int64)
     return edits, np.array([len(t) for t, _ in pairs], dtype=np.int64)
 
@@ -108,17 +114,20 @@ def calibration_error(
     return float(sum(gaps) / len(edits))
 
 
-def _comparable(truth: str, reading: str) -> tuple[str, str]:
-    true_text, read_text = comparable(truth, reading)
-    return normalise(true_text), normalise(read_text)
+def _pairs(truths: Sequence[str], readings: Sequence[str], *, notation: bool) -> list[tuple[str, str]]:
+    """Each truth and its reading in the form in which they are compared."""
+    if len(truths) != len(readings):
+        raise ValueError(f"{len(truths)} truths for {len(readings)} readings")
+    both = zip(truths, readings, strict=True)
+    pairs = [comparable(truth, reading) for truth, reading in both] if notation else both
+    return [(normalise(truth), normalise(reading)) for truth, reading in pairs]
 
 
-def _word_edits(truths: Sequence[str], readings: Sequence[str]) -> tuple[int, int]:
+def _word_edits(pairs: Sequence[tuple[str, str]]) -> tuple[int, int]:
     edits = words = 0
-    for truth, reading in zip(truths, readings, strict=True):
-        true_text, read_text = comparable(truth, reading)
-        wanted = words_of(true_text)
-        edits += Levenshtein.distance(wanted, words_of(read_text))
+    for truth, reading in pairs:
+        wanted = words_of(truth)
+        edits += Levenshtein.distance(wanted, words_of(reading))
         words += len(wanted)
     return edits, words
 

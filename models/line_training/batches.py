@@ -139,4 +139,5 @@ class ValidationLines:
         """Scores on the lines as they are, and degraded."""
         readings = [reading.text for reading in recogniser.read([*self._clean, *self._degraded])]
         half = len(self._clean)
-        return score(self._texts, readings[:half]), score(self._texts, readings[half:])
+        clean, degraded = (score(self._texts, part, notation=False) for part in (readings[:half], readings[half:]))
+        return clean, degraded

@@ -33,7 +33,7 @@ def evaluate(recogniser: Recogniser | Path, dataset: Path, split: Split, *, devi
     """
     lines = _true_lines(LineDataset.open(dataset), split)
     read = transcribe(_loaded(recogniser, device), lines)
-    return score(lines.texts, read.texts, lines.documents, read.confidences)
+    return score(lines.texts, read.texts, lines.documents, read.confidences, notation=False)
 
 
 def compare_lines(

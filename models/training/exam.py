@@ -103,13 +103,14 @@ Edits = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]  # candid
 
 
 def _edits(exam: ExamTexts, candidate: ReadTexts, baseline: ReadTexts) -> Edits:
-    ours, sizes = line_edits(exam.truths, candidate.texts)
-    theirs, _ = line_edits(exam.truths, baseline.texts)
+    notation = exam.unit is Unit.PAGE
+    ours, sizes = line_edits(exam.truths, candidate.texts, notation=notation)
+    theirs, _ = line_edits(exam.truths, baseline.texts, notation=notation)
     return ours, theirs, sizes
 
 
 def _scores(exam: ExamTexts, read: ReadTexts) -> Scores:
-    return score(exam.truths, read.texts, exam.clusters, read.confidences)
+    return score(exam.truths, read.texts, exam.clusters, read.confidences, notation=exam.unit is Unit.PAGE)
 
 
 def _by_document(exam: ExamTexts, clean: Edits, degraded: Edits) -> tuple[DocumentEdits, ...]:

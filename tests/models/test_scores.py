@@ -86,3 +86,9 @@ def test_tables_and_formulas_are_scored_beside_the_text_where_the_truth_has_them
     assert (flat.edits, flat.teds, flat.formula_error) == (0, 0.0, 1.0)
     none = score(["a b"], [truth])
     assert (none.tables, none.teds, none.formulas, none.formula_error) == (0, None, 0, None)
+
+
+def test_a_line_has_no_notation_so_its_marks_are_text() -> None:
+    lost = score(["- first of all", "# 12"], ["first of all", "12"], notation=False)
+    assert lost.edits == 4
+    assert score(["- first of all"], ["first of all"]).edits == 0
