@@ -171,7 +171,7 @@ class History:
         assert all(len(found) == 1 for found in sides.values())
 
     def pages_of(self, manifest: dict[str, Any], side: str, labels: list[int]) -> set[Shown]:
-        """What the pages of these labels show, of the documents on a side."""
+        """Pages of works that these labels are of, in the documents on a side."""
         with transaction() as session:
             rows = session.execute(
                 select(DocumentRow.sha256, PageRow.id)

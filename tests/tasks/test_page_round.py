@@ -197,6 +197,10 @@ def test_a_page_that_is_cut_for_lines_and_for_pages_is_kept_for_both(born: dict[
     with transaction() as session:
         units = list(session.execute(select(PatchSetRow.unit)).scalars())
     assert sorted(units) == ["line"] * 4 + ["page"] * 4
+    with transaction() as session:
+        signatures = set(session.execute(select(PatchSetRow.likeness)).scalars())
+    assert None not in signatures
+    assert len(signatures) == 4  # one a page, whatever is made of it
 
 
 def test_a_round_goes_on_from_a_champion_of_its_kind_and_is_held_against_it(born: dict[str, str]) -> None:

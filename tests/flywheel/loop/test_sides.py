@@ -23,7 +23,7 @@ def on(sides: dict[str, Split], side: Split) -> set[str]:
 
 
 def remember(*rounds: dict[str, Split]) -> History:
-    """What checkpoints that went on from one another left behind."""
+    """Sides that a chain of checkpoints left behind."""
     trained = frozenset[str]().union(*(on(sides, Split.TRAIN) for sides in rounds))
     watched = frozenset[str]().union(*(on(sides, Split.VALIDATION) for sides in rounds)) - trained
     return History(
