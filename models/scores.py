@@ -45,7 +45,7 @@ def score(
     """Scores of `readings` against `truths`, line by line; raises ValueError when lengths differ.
 
     `documents` names each line's document, or the cluster of documents like it, for the interval: without them
-    there is none. `confidences` are the readings' own. Lines have no `notation`: their dashes and numbers are text.
+    there is none. `confidences` are the readings' own. Lines have no `notation`: their dashes are text.
     An empty set of lines scores 0 with no characters.
     """
     pairs = _pairs(truths, readings, notation=notation)
