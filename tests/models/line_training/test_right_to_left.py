@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from flywheel.recipes import load_recipe
 from flywheel.text.bidi import to_visual
 from models.checkpoint import load
-from models.line_training.batches import target_of
+from models.line_training.batches import target_text
 from models.line_training.comparison import evaluate
 from models.line_training.dataset import LineSample, write_patches
 from models.recognition.line import LineRecogniser
@@ -89,5 +89,5 @@ def test_lines_learned_by_heart_are_read_back_in_logical_order(tmp_path: Path, l
 
 
 def test_targets_stand_as_the_ink_does() -> None:
-    assert target_of("שלום  (12)") == "(12) " + "שלום"[::-1]
-    assert target_of("བཀྲ་ཤིས།") == "བཀྲ་ཤིས།"
+    assert target_text("שלום  (12)") == "(12) " + "שלום"[::-1]
+    assert target_text("བཀྲ་ཤིས།") == "བཀྲ་ཤིས།"
