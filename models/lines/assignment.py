@@ -256,8 +256,14 @@ def _owners(windows: Sequence[_Window], clusters: Sequence[Cluster]) -> dict[int
 
 
 def _with_blanks(owner: dict[int, int], clusters: Sequence[Cluster]) -> dict[int, int]:
-    """White space goes with the cluster before it in its text-layer line."""
+    """White space goes with the cluster before it in its text-layer line; where that begins with it, as MuPDF's
+    lines
+    do where the direction changes, with the one after."""
     out = dict(owner)
+    for index in range(len(clusters) - 2, -1, -1):
+        cluster, after = clusters[index], clusters[index + 1]
+        if cluster.blank and after.line == cluster.line and index + 1 in out:
+            out[index] = out[index + 1]
     for index, (before, cluster) in enumerate(pairwise(clusters), start=1):
         if cluster.blank and before.line == cluster.line and index - 1 in out:
             out[index] = out[index - 1]

@@ -1,10 +1,11 @@
 """Reading order of lines, and the repair of what a detector split or ran together.
 
-    reading_order(boxes) -> indices        columns, headings across them, pecha leaves
+    reading_order(boxes, base) -> indices  columns, headings across them, pecha leaves
     join_fragments(found)                  pieces of one line, unless a gutter runs between them
     split_double_lines(found)              a box as tall as two of its neighbours
 
-For horizontal scripts read left to right and top to bottom (Tibetan, Latin, Chinese). The order is a
+For horizontal scripts read top to bottom, and left to right (Tibetan, Latin, Chinese) or, with `base` "R", right
+to left (Arabic, Hebrew), which is the same with the page mirrored. The order is a
 topological sort of two rules (Breuel 2003, "High performance document layout analysis", section 4):
 a line comes before another that it overlaps in x and stands above; and before one entirely to its
 right, unless a third line lies between the two in y and overlaps both in x (a heading over both
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.document import Box
+from flywheel.text.bidi import Base
 
 Found = tuple[Box, float]  # a line's box and its confidence
 
@@ -34,8 +36,10 @@ SHARED_X = 0.15  # of the narrower width: less is a touch, not an overlap
 MOST = 800  # lines; beyond, the cubic sort gives way to rows
 
 
-def reading_order(boxes: Sequence[Box]) -> list[int]:
-    """Indices of `boxes` in the order they are read; every index once."""
+def reading_order(boxes: Sequence[Box], base: Base = "L") -> list[int]:
+    """Indices of `boxes` in the order they are read; every index once. `base` is the direction of the text."""
+    if base == "R":
+        boxes = [Box(-box.x1, box.y0, -box.x0, box.y1) for box in boxes]
     if len(boxes) > MOST:
         height = float(np.median([b.height for b in boxes])) or 1.0
         return sorted(range(len(boxes)), key=lambda i: (round(_middle(boxes[i]) / height), boxes[i].x0))

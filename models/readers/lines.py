@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.document import Box, Kind, Label, Line, PageReading
+from flywheel.text.bidi import base_direction
 from flywheel.text.scripts import script_of_text
 from models.layout.lines import categorised, regions_of
 from models.lines.crop import crop
 from models.lines.detector import DetectedLine, LineDetector
+from models.lines.order import reading_order
 from models.readers.protocol import PageInput
 from models.recognition.protocol import Recogniser, Transcription
 
@@ -65,7 +67,7 @@ class LinePageReader:
 
     def _label(self, page: PageInput, lines: Sequence[DetectedLine], readings: Iterator[Transcription]) -> Label:
         read = [_line(line, next(readings), page) for line in lines]
-        written = [line for line in read if line.text]
+        written = _in_reading_order([line for line in read if line.text])
         return Label(
             kind=Kind.FINE,
             producer=self._producer,
@@ -76,6 +78,14 @@ class LinePageReader:
             language=page.language,
             checkpoint=self._checkpoint,
         )
+
+
+def _in_reading_order(lines: Sequence[Line]) -> list[Line]:
+    """The lines as the detector orders them; where their text runs from right to left, which it cannot know, with
+    columns from the right."""
+    if base_direction("".join(line.text for line in lines)) == "L":
+        return list(lines)
+    return [lines[i] for i in reading_order([line.box for line in lines], "R")]
 
 
 def _line(found: DetectedLine, reading: Transcription, page: PageInput) -> Line:

@@ -27,6 +27,12 @@ def test_two_columns_are_read_one_after_the_other() -> None:
     assert_read_in_this_order(rows(50, 280, 40, 10) + rows(320, 550, 40, 10))
 
 
+def test_columns_of_text_that_runs_from_right_to_left_are_read_from_the_right() -> None:
+    boxes = [Box(60, 2, 540, 28), *rows(320, 550, 40, 10), *rows(50, 280, 40, 10)]
+    shuffled = random.Random(1).sample(boxes, len(boxes))
+    assert [shuffled[i] for i in reading_order(shuffled, "R")] == boxes
+
+
 def test_three_columns_with_ragged_ends_are_read_one_after_the_other() -> None:
     left, middle, right = rows(40, 200, 40, 9), rows(220, 380, 47, 7), rows(400, 560, 33, 8)
     assert_read_in_this_order(left + middle + right)

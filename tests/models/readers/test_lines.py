@@ -108,3 +108,14 @@ def test_the_label_of_a_page_read_by_lines_names_the_script_that_was_read() -> N
         [reading] = reader.read_many([page])
         assert reading.label.lines
         assert reading.label.script == text_script(code)
+
+
+@pytest.mark.parametrize(("word", "leftmost_first"), [("word", True), ("שלום", False)])
+def test_columns_are_read_from_the_side_that_the_text_begins_at(word: str, leftmost_first: bool) -> None:
+    columns = [(x, 100.0 + 50 * i, text) for x in (60.0, 700.0) for i, text in enumerate(ENGLISH)]
+    page = draw_page(columns, size=30, language="en", height=400)
+    reader = LinePageReader(LineDetector(), OneWord(word), checkpoint="a-row", producer="one-word")
+    [reading] = reader.read_many([page_input(page)])
+    lefts = [line.box.x0 for line in reading.label.lines]
+    assert len(lefts) == 8
+    assert (max(lefts[:4]) < min(lefts[4:])) == leftmost_first
