@@ -289,6 +289,7 @@ class Character:
     box: Box
     line: int  # index of the text-layer line it came from
     upright: bool = True  # False for text that stands sideways, upside down or mirrored as the page is shown
+    font: str = ""  # as `PageFacts.fonts` names it
 
 
 def encode(label: Label) -> dict[str, Any]:

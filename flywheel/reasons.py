@@ -52,6 +52,7 @@ class Reason(StrEnum):
     TEXT_WITHOUT_INK = "text_without_ink", "text where the page shows no ink"
     INK_WITHOUT_TEXT = "ink_without_text", "ink that the text does not account for"
     TOO_MUCH_TEXT = "too_much_text", "more text than the ink could hold"
+    LAYER_DISAGREES = "layer_disagrees", "the text layer says something else than the page shows"
     BAD_ORTHOGRAPHY = "bad_orthography", "letter combinations that the script does not allow"
 
     # Readings (the gate, after recognition)

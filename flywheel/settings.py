@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     coarse_layout: bool = Field(
         default=True, description="find regions of sound text layers with the layout model"
     )
+    verify_layers: bool = Field(
+        default=True, description="hold a sample of each sound text layer against what its pages show"
+    )
     page_seconds: float = Field(default=20.0, gt=0, description="wall limit for one page in MuPDF")
     child_memory: int = Field(default=2 << 30, description="address space of a MuPDF child, bytes")
 

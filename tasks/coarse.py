@@ -20,6 +20,7 @@ from flywheel.pdf.coarse import label as coarse_label
 from flywheel.settings import settings
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, store, subject
+from tasks.worker.verification import lying_pages
 
 log = structlog.get_logger()
 
@@ -33,7 +34,7 @@ def coarse(attempt: Attempt) -> None:
     with document_file(document) as path:
         labelled, unreadable = label_pages(attempt, document, pages, path)
     frames = store_labels(store(), [page.label for page in labelled])
-    key = settings_hash(layout=settings().coarse_layout)
+    key = settings_hash(layout=settings().coarse_layout, verified=settings().verify_layers)
     with transaction() as session:
         finish_labelling(session, attempt.claim, labelled, frames, unreadable, key)
         relabel.assign_readers(session, [page.page_id for page in labelled if not page.verdict.accepted])
@@ -58,6 +59,10 @@ def label_pages(
         labelled[number] = LabelledPage(ids[number], label, verdict, page.facts)
         if verdict.accepted and page.needs_layout:
             unarranged[number] = page
+    for number, verdict in lying_pages(document, labelled, path).items():
+        labelled[number] = replace(labelled[number], verdict=verdict)
+        unarranged.pop(number, None)
+    attempt.check()
     if settings().coarse_layout and unarranged:
         labelled |= arrange(attempt, document, {n: (page, labelled[n]) for n, page in unarranged.items()}, path)
     return list(labelled.values()), unreadable

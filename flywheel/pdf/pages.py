@@ -70,9 +70,10 @@ def text(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
     if layer.kept is not None:
         masked = glyphs.as_layer(layer.glyphs(), layer.kept.mask, JSON_SCALE)
         written = json.dumps(masked, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    symbols, places = _characters(layer) if _has_right_to_left(written) else ("", b"")
+    symbols, places, fonts = _characters(layer) if _has_right_to_left(written) else ("", b"", [])
     head = _head(page) | {
         "characters": symbols,
+        "fonts": fonts,
         "text_bytes": len(written),
         "scale": JSON_SCALE,
         "images": layer.images,
@@ -130,11 +131,11 @@ def layout(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...
 
 
 def characters(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
-    """Head with the characters that `text` keeps as one string; body: float32 x, y, x0, y0, x1, y1, line, upright
-    for each."""
+    """Head with the characters that `text` keeps as one string, and their fonts; body: float32 x, y, x0, y0, x1,
+    y1, line, upright, font for each."""
     del request
-    symbols, places = _characters(_layer(page, limits))
-    return _head(page) | {"text": symbols}, places
+    symbols, places, fonts = _characters(_layer(page, limits))
+    return _head(page) | {"text": symbols, "fonts": fonts}, places
 
 
 def render(page: Any, request: dict[str, Any], limits: Limits) -> tuple[Any, ...]:
@@ -172,8 +173,8 @@ def _text_json(text_page: Any) -> bytes:
     return bytes(buffer.fz_buffer_extract())
 
 
-def _characters(layer: _Layer) -> tuple[str, bytes]:
-    """The characters, and float32 x, y, x0, y0, x1, y1, line, upright for each.
+def _characters(layer: _Layer) -> tuple[str, bytes, list[str]]:
+    """The characters, float32 x, y, x0, y0, x1, y1, line, upright, font for each, and the names of the fonts.
 
     MuPDF writes blanks into gaps. Where text runs from right to left it takes for gaps what an ActualText covers;
     there those blanks are left out, if the page has blanks of its own.
@@ -185,9 +186,13 @@ def _characters(layer: _Layer) -> tuple[str, bytes]:
     )
     if own_blanks and runs_right_to_left("".join(found.symbols)):
         mask = mask & ~found.synthetic
-    columns = (found.origins, found.boxes, found.lines[:, None], found.upright[:, None])
+    names = sorted(set(found.fonts))
+    numbers = {name: number for number, name in enumerate(names)}
+    fonts = np.array([numbers[name] for name in found.fonts], dtype=np.float64)
+    columns = (found.origins, found.boxes, found.lines[:, None], found.upright[:, None], fonts[:, None])
     table = np.hstack([column[mask] for column in columns]).astype(np.float32)
-    return "".join(s for s, wanted in zip(found.symbols, mask.tolist(), strict=True) if wanted), table.tobytes()
+    symbols = "".join(s for s, wanted in zip(found.symbols, mask.tolist(), strict=True) if wanted)
+    return symbols, table.tobytes(), names
 
 
 def _has_right_to_left(written: bytes) -> bool:

@@ -294,7 +294,7 @@ def _reason(head: dict[str, Any], otherwise: Reason) -> Reason:
 
 def _characters(number: int, message: Message) -> list[Character]:
     del number
-    return with_own_lines(page_characters(message.head["text"], message.body))
+    return with_own_lines(page_characters(message.head["text"], message.body, message.head["fonts"]))
 
 
 def _page_image(number: int, message: Message) -> PageImage:

@@ -74,7 +74,7 @@ def page_text(number: int, message: Message) -> PageText:
     width, height = float(head["width"]), float(head["height"])
     text_bytes = int(head["text_bytes"])
     ink_bytes = int(head["rows"]) * int(head["columns"])
-    characters = page_characters(head["characters"], message.body[text_bytes + ink_bytes :])
+    characters = page_characters(head["characters"], message.body[text_bytes + ink_bytes :], head["fonts"])
     layer = _layer(parsed(message.body[:text_bytes]), 1 / float(head["scale"]), characters)
     lines = [line for line, _, _ in layer.rows]
     images = tuple(_box(image) for image in head["images"])
@@ -97,7 +97,7 @@ def page_text(number: int, message: Message) -> PageText:
         hidden_share=hidden_share,
         turned=int(head["turned"]),
         drawn=round(max(0.0, 1 - evidence.in_text - evidence.in_images), 4) if ink_map.any() else 0.0,
-        fonts=tuple(sorted({SUBSET_PREFIX.sub("", font)[:100] for font in layer.fonts if font})),
+        fonts=tuple(sorted({font_name(font) for font in layer.fonts if font})),
         scripts=histogram(whole),
     )
     return PageText(
@@ -112,13 +112,19 @@ def page_text(number: int, message: Message) -> PageText:
     )
 
 
-def page_characters(symbols: str, table: bytes) -> list[Character]:
-    """From one code point a character, and eight floats each: x, y, box, line, upright. On pages with letters
+def font_name(name: str) -> str:
+    """A font's name without the mark of a subset: "ABCDEF+Garamond" -> "Garamond"."""
+    return SUBSET_PREFIX.sub("", name)[:100]
+
+
+def page_characters(symbols: str, table: bytes, fonts: list[str]) -> list[Character]:
+    """From one code point a character, and nine floats each: x, y, box, line, upright, font. On pages with letters
     that run from right to left the characters are as drawn."""
-    rows = np.frombuffer(table, dtype=np.float32).reshape(len(symbols), 8).tolist()
+    rows = np.frombuffer(table, dtype=np.float32).reshape(len(symbols), 9).tolist()
+    names = [font_name(str(font)) for font in fonts]
     found = [
-        Character(text=symbol, x=x, y=y, box=Box(x0, y0, x1, y1), line=int(line), upright=upright > 0)
-        for symbol, (x, y, x0, y0, x1, y1, line, upright) in zip(symbols, rows, strict=True)
+        Character(symbol, x, y, Box(x0, y0, x1, y1), int(line), upright > 0, names[int(font)])
+        for symbol, (x, y, x0, y0, x1, y1, line, upright, font) in zip(symbols, rows, strict=True)
     ]
     return as_drawn(found) if runs_right_to_left(symbols) else found
 

@@ -6,13 +6,15 @@ wider, slanted, bolder, lighter, taller. Each becomes a TrueType file of its own
 kept, and mark anchors move with the outlines. Chinese and Latin come from the wheel as they are.
 
 PyMuPDF is imported inside `wheel_font` alone: the corpus is drawn in a process of its own,
-and the service's processes never load MuPDF.
+and the service's processes never load MuPDF. `python -m flywheel.sample.faces NUMBER FILE` writes the wheel's
+face of a script to a file.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,3 +236,9 @@ def _rename(font: TTFont, full: str) -> None:
     for record in font["name"].names:
         if record.nameID in values:
             record.string = values[record.nameID]
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[2])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _write(target, wheel_font(int(sys.argv[1])))

@@ -59,8 +59,18 @@ def han_line(rng: random.Random, characters: int = 28) -> str:
 
 
 def write_lines(book: FPDF, lines: Sequence[str], *, x: float = 60, y: float = 60, pitch: float = 24) -> None:
+    """Lines with their baselines at y, y + pitch and so on.
+
+    `text()` drops the offsets of shaped marks (fpdf2 2.8.9), so that vowels stand on the next letter; `cell()`
+    keeps them, and puts the baseline at y + h / 2 + 0.3 size.
+    """
     for k, line in enumerate(lines):
-        book.text(x, y + k * pitch, line)
+        if not book.text_shaping:
+            book.text(x, y + k * pitch, line)
+            continue
+        size = book.font_size_pt
+        book.set_xy(x - book.c_margin, y + k * pitch - 0.8 * size)
+        book.cell(h=size, text=line)
 
 
 def use_font(book: FPDF, script: int | str, size: float, directory: Path) -> None:

@@ -1,0 +1,160 @@
+"""Comparison of what a text layer says with what a reader reads there.
+
+    tally_of(said, read, alphabet) -> Tally        one piece; tallies add up
+    tally.finding() -> Finding                     agrees, disagrees, or unsure
+
+Both texts are folded to what any reader can be held to: letters and digits, without case, width and the
+accents of Latin, Greek and Cyrillic; forms that look alike (l, I, 1) are one. A letter that the reader cannot
+write says nothing about the layer. Two things condemn: too large a share of letters read otherwise, and a letter
+that is nearly always read as one and the same other, which a reader's own slips never are.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rapidfuzz.distance import Levenshtein
+
+from flywheel.text.scripts import INHERITED, script_of
+from models.recognition.protocol import Transcription
+
+LIMIT = 0.08  # of the letters read otherwise; PP-OCRv6 has at most 0.03 on sound print in 18 faces (2026-11-24)
+CERTAIN = 2.33  # standard deviations of a one-sided 99 %
+ENOUGH = 12  # letters that say something of a font
+OFTEN = 4  # times a letter must have been read as the same other one,
+NEARLY_ALWAYS = 0.7  # of the times that the layer says it
+SURE = 0.6  # of a piece's reading: below, the reader does not know what it sees
+UNKNOWN = "\ufffc"  # a letter that the reader cannot write
+_ALIKE = str.maketrans("I1iı0OđĐðÐłŁøØħĦþÞ", "llllooddddlloohhpp")  # a stroke is soon overlooked
+
+
+class Finding(StrEnum):
+    """Finding about what a layer says of a font's letters."""
+
+    AGREES = "agrees"
+    DISAGREES = "disagrees"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Letters of a layer that were looked at: how many a reader is held to, and how it read them.
+
+    `said` counts the layer's letters, `read_as` pairs of what the layer says and what was read instead.
+    `unsure` pieces were read without confidence, out of `pieces`. `example` is the worst piece: said, read.
+    """
+
+    letters: int = 0
+    wrong: int = 0
+    pieces: int = 0
+    unsure: int = 0
+    said: Counter[str] = field(default_factory=Counter)
+    read_as: Counter[tuple[str, str]] = field(default_factory=Counter)
+    example: tuple[str, str] = ("", "")
+    worst: float = 0.0
+
+    def __add__(self, other: Tally) -> Tally:
+        worse = max(self, other, key=lambda tally: tally.worst)
+        return Tally(
+            self.letters + other.letters,
+            self.wrong + other.wrong,
+            self.pieces + other.pieces,
+            self.unsure + other.unsure,
+            self.said + other.said,
+            self.read_as + other.read_as,
+            worse.example,
+            worse.worst,
+        )
+
+    @property
+    def share(self) -> float:
+        """Share of the letters that were read otherwise."""
+        return self.wrong / self.letters if self.letters else 0.0
+
+    @property
+    def exchanged(self) -> tuple[str, str] | None:
+        """A letter that is nearly always read as another one, and that other; None when there is none."""
+        for (letter, other), times in self.read_as.most_common():
+            if times >= OFTEN and times >= NEARLY_ALWAYS * self.said[letter]:
+                return letter, other
+        return None
+
+    def finding(self, *, final: bool = False) -> Finding:
+        """What the tally says; unless `final`, unsure also of a share that more letters might put right."""
+        if self.letters < ENOUGH or self.unsure > self.pieces / 2:
+            return Finding.UNSURE
+        if self.exchanged:
+            return Finding.DISAGREES
+        low, high = wilson(self.wrong, self.letters)
+        if low > LIMIT or (final and self.share > LIMIT):
+            return Finding.DISAGREES
+        return Finding.AGREES if final or high < LIMIT or self.share < LIMIT / 4 else Finding.UNSURE
+
+
+def tally_of(said: str, read: Transcription, alphabet: AbstractSet[str], scripts: AbstractSet[str]) -> Tally:
+    """One piece. `alphabet`: the characters that the reader can write; `scripts`: those it reads (ISO 15924)."""
+    if read.confidence < SURE:
+        return Tally(pieces=1, unsure=1)
+    claimed, seen = folded(said, alphabet, scripts), folded(read.text, alphabet, scripts)
+    known = sum(letter != UNKNOWN for letter in claimed)
+    if not known:
+        return Tally(pieces=1)
+    pairs: Counter[tuple[str, str]] = Counter()
+    wrong = 0
+    for edit in Levenshtein.editops(claimed, seen):
+        letter = claimed[edit.src_pos] if edit.tag != "insert" else ""
+        if letter == UNKNOWN or (edit.tag == "insert" and _is_excused(edit.src_pos, claimed)):
+            continue
+        wrong += 1
+        if edit.tag == "replace":
+            pairs[letter, seen[edit.dest_pos]] += 1
+    wrong = min(wrong, known)
+    said_letters = Counter(letter for letter in claimed if letter != UNKNOWN)
+    return Tally(known, wrong, 1, 0, said_letters, pairs, (said, read.text), wrong * wrong / known)
+
+
+def folded(text: str, alphabet: AbstractSet[str], scripts: AbstractSet[str]) -> str:
+    """The letters of a text by which it is compared; UNKNOWN for each that the reader cannot write."""
+    out: list[str] = []
+    for character in unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text)):
+        if unicodedata.category(character)[0] not in "LNM":
+            continue
+        if script_of(character) == INHERITED:  # an accent that no letter has in itself
+            if out:
+                out[-1] = UNKNOWN
+        elif character not in alphabet or not _is_of(character, scripts):
+            out.append(UNKNOWN)
+        else:
+            out += _bare(character)
+    return "".join(out)
+
+
+def wilson(wrong: int, letters: int) -> tuple[float, float]:
+    """Interval of a share (Wilson 1927), one-sided 99 % either way."""
+    share, z = wrong / letters, CERTAIN
+    middle = share + z * z / (2 * letters)
+    reach = z * math.sqrt(share * (1 - share) / letters + z * z / (4 * letters * letters))
+    scale = 1 + z * z / letters
+    return (middle - reach) / scale, (middle + reach) / scale
+
+
+def _is_of(character: str, scripts: AbstractSet[str]) -> bool:
+    return not character.isalpha() or script_of(character) in scripts
+
+
+def _bare(character: str) -> str:
+    """A character without case and accents; marks that belong to a script stay."""
+    parts = unicodedata.normalize("NFKD", character.translate(_ALIKE)).casefold()
+    kept = [p for p in parts if unicodedata.category(p)[0] in "LNM" and script_of(p) != INHERITED]
+    return "".join(kept).translate(_ALIKE)
+
+
+def _is_excused(position: int, claimed: str) -> bool:
+    """True for an insertion at either end, where a neighbour's ink reaches in, or beside an unknown letter."""
+    beside = claimed[max(0, position - 1) : position + 1]
+    return position in (0, len(claimed)) or UNKNOWN in beside

@@ -1,0 +1,133 @@
+"""Finding about a layer's text in one font, by a reader of its script or by drawn letters.
+
+    FontSample(font, pieces, script)
+    examine(sample, reader, typeface) -> FontFinding
+
+A reader decides where it is sure of what it reads. A champion's disagreement must be borne out by drawings, where
+there are any: it may never have seen such a typeface, and would condemn all that it could learn it from. The
+built-in reader has seen all that Latin and Chinese are set in. Where neither can tell, the layer is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flywheel.text.scripts import parts
+from models.recognition.protocol import Recogniser
+from models.verification.comparison import Finding, Tally, tally_of
+from models.verification.drawn import Typeface
+from models.verification.sampling import Piece
+from models.verification.shapes import ShapeEvidence, evidence
+
+FIRST, FEWEST, MORE = (
+    12,
+    4,
+    30,
+)  # pieces of a shard read at first, of a font; and more where that did not settle it
+CONTRADICTED = 0.5  # of the letter groups; a Thai face without loops has 0.35, Arabic ones 0.28 (2026-11-24)
+LEFT_OUT = 0.02  # of the letter groups look like themselves with the same sign more; sound print has none
+FEW_LEFT_OUT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FontSample:
+    """Pieces of one font and script (ISO 15924), in the order in which they are looked at."""
+
+    font: str
+    script: str
+    pieces: Sequence[Piece]
+    share: float = 1.0  # of the text that is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class LineReader:
+    """A recogniser with the characters that it can write. `trusted`: its disagreement needs no second opinion."""
+
+    recogniser: Recogniser
+    alphabet: frozenset[str]
+    trusted: bool
+
+    def reads(self, script: str) -> bool:
+        return parts(script) <= self.recogniser.scripts
+
+
+@dataclass(frozen=True, slots=True)
+class FontFinding:
+    """Finding about a font, and for people what was seen. `looked`: whether there was anything to look with."""
+
+    font: str
+    finding: Finding
+    detail: str = ""
+    looked: bool = True
+
+
+def examine(sample: FontSample, reader: LineReader | None, typeface: Typeface | None) -> FontFinding:
+    """Look at a font's sample until it is plain what the layer is worth there, or the sample ends."""
+    read = _read(sample, reader) if reader is not None and reader.reads(sample.script) else None
+    if read is not None and (
+        read.finding is Finding.AGREES or (read.finding is Finding.DISAGREES and _final(reader))
+    ):
+        return read
+    drawn = _compare(sample, typeface) if typeface is not None else None
+    if drawn is not None and drawn.finding is not Finding.UNSURE:
+        return drawn
+    if drawn is None and read is not None:
+        return read
+    return FontFinding(sample.font, Finding.UNSURE, looked=read is not None or drawn is not None)
+
+
+def _final(reader: LineReader | None) -> bool:
+    return reader is not None and reader.trusted
+
+
+def _read(sample: FontSample, reader: LineReader) -> FontFinding:
+    tally, start = Tally(), 0
+    sizes = max(FEWEST, round(FIRST * sample.share)), MORE
+    for size in sizes:
+        part = sample.pieces[start : start + size]
+        start += len(part)
+        readings = reader.recogniser.read([piece.image for piece in part])
+        for piece, reading in zip(part, readings, strict=True):
+            tally += tally_of(piece.text, reading, reader.alphabet, reader.recogniser.scripts)
+        finding = tally.finding(final=size == sizes[-1] or start == len(sample.pieces))
+        if finding is not Finding.UNSURE:
+            break
+    return FontFinding(
+        sample.font, finding, _reading_detail(sample, tally) if finding is Finding.DISAGREES else ""
+    )
+
+
+def _reading_detail(sample: FontSample, tally: Tally) -> str:
+    said, read = tally.example
+    seen = f"{tally.wrong} of {tally.letters} letters read otherwise"
+    if tally.exchanged:
+        seen += f", {tally.exchanged[0]!r} as {tally.exchanged[1]!r}"
+    return f"{_named(sample.font)}{seen}: the layer says {said.strip()!r}, the page shows {read!r}"
+
+
+def _compare(sample: FontSample, typeface: Typeface) -> FontFinding | None:
+    found = evidence(sample.pieces, typeface, sample.script)
+    if found is None:
+        return None
+    if not lies(found):
+        return FontFinding(sample.font, Finding.AGREES)
+    said, shown = found.example
+    seen = f"{found.contradicted} of {found.groups} letter groups look like others"
+    if found.exchanged:
+        seen += f", {found.exchanged[0]!r} and {found.exchanged[1]!r} like each other"
+    return FontFinding(
+        sample.font,
+        Finding.DISAGREES,
+        f"{_named(sample.font)}{seen}: the layer says {said!r}, the page shows what looks like {shown!r}",
+    )
+
+
+def lies(found: ShapeEvidence) -> bool:
+    """True when no typeface explains what was seen."""
+    left_out = found.left_out >= max(FEW_LEFT_OUT, LEFT_OUT * found.groups)
+    return found.exchanged is not None or found.share > CONTRADICTED or left_out
+
+
+def _named(font: str) -> str:
+    return f"{font}: " if font else ""

@@ -1,0 +1,161 @@
+"""Verification of a shard's text layers: a sample of the pages that the gate accepts, held against their images.
+
+    lying_pages(document, labelled, path) -> page number -> verdict of each that is not what it shows
+
+Some pages are looked at, spread over the shard and over its fonts, for a font is what lies: its table from glyphs
+to characters. All pages that use a font found lying are rejected. The language's champion reads the sample when it
+reads lines, else the built-in reader what is in its scripts; for all else the letters are compared with drawn
+ones (models/verification/).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from flywheel.database import transaction
+from flywheel.database.tables import DocumentRow
+from flywheel.document import Outcome, Verdict
+from flywheel.errors import NotFound, Rejected, SetupError
+from flywheel.labels.recording import LabelledPage
+from flywheel.loop import promotion
+from flywheel.pdf import PageFailure
+from flywheel.reasons import Reason
+from flywheel.settings import settings
+from flywheel.text.scripts import script_of_text
+from tasks.worker.checkpoints import find_checkpoint
+from tasks.worker.faces import typeface
+from tasks.worker.process import sandbox
+
+if TYPE_CHECKING:
+    from models.verification.findings import FontFinding, FontSample, LineReader
+    from models.verification.sampling import LayerPage
+
+log = structlog.get_logger()
+
+LOOKED_AT = 4  # pages of a shard
+LINE_NETWORK = "line-conv-ctc"  # the architecture that rounds train for reading lines
+CHAMPIONS = 2  # kept in memory at once
+
+
+def lying_pages(document: DocumentRow, labelled: Mapping[int, LabelledPage], path: Path) -> dict[int, Verdict]:
+    """Verdicts on those of the accepted pages whose fonts say something else than they show."""
+    fonts = {
+        number: page.facts.fonts
+        for number, page in labelled.items()
+        if page.verdict.accepted and page.facts is not None and page.label.lines
+    }
+    if not settings().verify_layers or not fonts:
+        return {}
+    pages = layer_pages(path, pages_to_look_at(fonts))
+    found = [finding for sample in font_samples(pages) if (finding := examined(document, sample)) is not None]
+    lying = {finding.font: finding for finding in found}
+    verdicts = {}
+    for number, used in fonts.items():
+        own = next((lying[font] for font in ("", *used) if font in lying), None)
+        if own is not None:
+            verdicts[number] = Verdict(Outcome.REJECTED, Reason.LAYER_DISAGREES, own.detail[:500])
+    return verdicts
+
+
+def pages_to_look_at(fonts: Mapping[int, Sequence[str]]) -> list[int]:
+    """Some of the pages: such as show a font that no other chosen one shows, and else far from each other."""
+    chosen: list[int] = []
+    seen: set[str] = set()
+    numbers = sorted(fonts)
+    spread = (
+        [numbers[k * len(numbers) // LOOKED_AT] for k in (1, 3, 0, 2)] if len(numbers) > LOOKED_AT else numbers
+    )
+    by_new = sorted(numbers, key=lambda number: -len(fonts[number]))
+    for number in dict.fromkeys((spread[0], *by_new)):
+        if len(chosen) < LOOKED_AT and (not chosen or set(fonts[number]) - seen):
+            chosen.append(number)
+            seen.update(fonts[number])
+    chosen += [number for number in dict.fromkeys(spread) if number not in chosen][: LOOKED_AT - len(chosen)]
+    return sorted(chosen)
+
+
+def layer_pages(path: Path, numbers: Sequence[int]) -> list[LayerPage]:
+    """Characters and images of pages; none of one that cannot be had."""
+    from models.verification.sampling import LayerPage
+
+    pages = []
+    images = list(sandbox().render(path, numbers, settings().render_dpi))
+    for image in images:
+        if isinstance(image, PageFailure):
+            continue
+        try:
+            characters = sandbox().characters(path, image.number)
+        except Rejected as error:
+            log.warning("a page is not verified", page=image.number, reason=error.reason, detail=error.detail)
+            continue
+        pages.append(LayerPage(image.number, characters, image.image, image.dpi))
+    return pages
+
+
+def font_samples(pages: Sequence[LayerPage]) -> list[FontSample]:
+    """Samples by font and script, of fonts with a real share of the text."""
+    from models.verification.findings import FontSample
+    from models.verification.sampling import letters_by_font, pieces
+
+    found = pieces(pages)
+    letters = letters_by_font(pages)
+    samples = []
+    for font, count in letters.items():
+        by_script = defaultdict(list)
+        for piece in found.get(font, ()):
+            by_script[script_of_text(piece.text)].append(piece)
+        if by_script:
+            script = max(by_script, key=lambda code: len(by_script[code]))
+            samples.append(FontSample(font, script, by_script[script], count / sum(letters.values())))
+    return samples
+
+
+def examined(document: DocumentRow, sample: FontSample) -> FontFinding | None:
+    """The finding on a font when it lies, else None."""
+    from models.verification.comparison import Finding
+    from models.verification.findings import examine
+
+    reader = line_reader(document.language, sample.script)
+    finding = examine(sample, reader, typeface(sample.script))
+    if not finding.looked:
+        log.info("a text layer is not verified", document=document.id, font=sample.font, script=sample.script)
+    return finding if finding.finding is Finding.DISAGREES else None
+
+
+def line_reader(language: str | None, script: str) -> LineReader | None:
+    """The champion of the language, or of the script, when it reads lines; else the built-in reader."""
+    with transaction() as session:
+        checkpoint = promotion.reader_for(session, language, script)
+    if checkpoint is not None and checkpoint != promotion.BUILTIN:
+        try:
+            found = find_checkpoint(checkpoint)
+            if found.architecture == LINE_NETWORK:
+                return _champion(found.directory())
+        except (NotFound, SetupError, Rejected) as error:
+            log.warning("a champion cannot verify text layers", checkpoint=checkpoint, error=str(error))
+    return _builtin()
+
+
+@lru_cache(maxsize=CHAMPIONS)
+def _champion(directory: Path) -> LineReader:
+    """A champion on the CPU: a worker of this queue holds no device."""
+    from models.recognition.line import LineRecogniser
+    from models.verification.findings import LineReader
+
+    network = LineRecogniser.load(directory, "cpu")
+    return LineReader(network, frozenset("".join(network.charset)), trusted=False)
+
+
+@lru_cache(maxsize=1)
+def _builtin() -> LineReader:
+    from models.recognition.ppocr import PpocrRecogniser
+    from models.verification.findings import LineReader
+
+    network = PpocrRecogniser()
+    return LineReader(network, frozenset("".join(network.charset)), trusted=True)
