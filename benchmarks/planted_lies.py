@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -27,13 +28,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from rapidfuzz.distance import Levenshtein
 
 from benchmarks.lies import LIES, SCRIPTS, UNFIT, Draft, Script, draw_sound, face_of
+from flywheel.database.tables import DocumentRow
 from flywheel.gate import Gate
+from flywheel.labels.recording import LabelledPage
 from flywheel.pdf import PageFailure, Sandbox
 from flywheel.pdf.coarse import label as coarse_label
+from tasks.worker.verification import builtin_reader, judge_layers
 
 FAR = 0.02  # of the characters: beyond, a text is another than the page's
 CUT_FACES = ("regular", "bold", "slanted")
 SIZES = (1.0, 0.7)
+SERVICE = {
+    "FLYWHEEL_DATABASE_URL": "postgresql+psycopg://127.0.0.1:1/none",
+    "FLYWHEEL_REDIS_URL": "redis://127.0.0.1:1",
+    "FLYWHEEL_STORE_URL": "file://{directory}/store",
+    "FLYWHEEL_WORK_DIR": "{directory}/work",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,11 @@ def main() -> None:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, Sandbox() as sandbox:
         directory = Path(scratch)
+        for (
+            name,
+            value,
+        ) in SERVICE.items():  # nothing of it is asked, but the worker's parts want to know where it is
+            os.environ.setdefault(name, value.format(directory=directory))
         for script in scripts:
             for draft in drafts(script, given[script.code], arguments.seeds, directory):
                 path = draw_sound(directory / "sound.pdf", draft)
@@ -91,14 +106,25 @@ def drafts(script: Script, faces: list[Path], seeds: int, directory: Path) -> It
 
 def judge(sandbox: Sandbox, path: Path, draft: Draft) -> list[Judged]:
     """The pages of a document as the coarse stop judges them."""
-    gate, found = Gate(), []
-    for page, lines in zip(sandbox.text(path, [0, 1], layout=False), draft.shown, strict=True):
+    language, labelled, failed = draft.script.language, {}, {}
+    for page in sandbox.text(path, [0, 1], layout=False):
         if isinstance(page, PageFailure):
-            found.append(Judged(False, page.reason.value, 1.0))
+            failed[page.number] = page.reason.value
             continue
-        label, counts = coarse_label(page, draft.script.language)
-        verdict = gate.judge_coarse(label, page.facts, counts, draft.script.language)
-        found.append(Judged(verdict.accepted, verdict.reason.value, distance(label.text, "\n".join(lines))))
+        label, counts = coarse_label(page, language)
+        verdict = Gate().judge_coarse(label, page.facts, counts, language)
+        labelled[page.facts.number] = LabelledPage(page.facts.number, label, verdict, page.facts)
+    document = DocumentRow(id=0, language=language)
+    lying = judge_layers(document, labelled, path, lambda _language, _script: builtin_reader())
+    found = []
+    for number, lines in enumerate(draft.shown):
+        if number in failed:
+            found.append(Judged(False, failed[number], 1.0))
+            continue
+        one = labelled[number]
+        verdict = lying.get(number, one.verdict)
+        far = distance(one.label.text, "\n".join(lines))
+        found.append(Judged(verdict.accepted, verdict.reason.value, far))
     return found
 
 

@@ -11,7 +11,7 @@ ones (models/verification/).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,9 +42,18 @@ LOOKED_AT = 4  # pages of a shard
 LINE_NETWORK = "line-conv-ctc"  # the architecture that rounds train for reading lines
 CHAMPIONS = 2  # kept in memory at once
 
+ReaderOf = Callable[[str | None, str], "LineReader | None"]
+
 
 def lying_pages(document: DocumentRow, labelled: Mapping[int, LabelledPage], path: Path) -> dict[int, Verdict]:
     """Verdicts on those of the accepted pages whose fonts say something else than they show."""
+    return judge_layers(document, labelled, path, line_reader)
+
+
+def judge_layers(
+    document: DocumentRow, labelled: Mapping[int, LabelledPage], path: Path, reader_of: ReaderOf
+) -> dict[int, Verdict]:
+    """The same with a reader by language and script of the caller's."""
     fonts = {
         number: page.facts.fonts
         for number, page in labelled.items()
@@ -53,7 +62,9 @@ def lying_pages(document: DocumentRow, labelled: Mapping[int, LabelledPage], pat
     if not settings().verify_layers or not fonts:
         return {}
     pages = layer_pages(path, pages_to_look_at(fonts))
-    found = [finding for sample in font_samples(pages) if (finding := examined(document, sample)) is not None]
+    found = [
+        finding for sample in font_samples(pages) if (finding := examined(document, sample, reader_of)) is not None
+    ]
     lying = {finding.font: finding for finding in found}
     verdicts = {}
     for number, used in fonts.items():
@@ -116,12 +127,12 @@ def font_samples(pages: Sequence[LayerPage]) -> list[FontSample]:
     return samples
 
 
-def examined(document: DocumentRow, sample: FontSample) -> FontFinding | None:
+def examined(document: DocumentRow, sample: FontSample, reader_of: ReaderOf) -> FontFinding | None:
     """The finding on a font when it lies, else None."""
     from models.verification.comparison import Finding
     from models.verification.findings import examine
 
-    reader = line_reader(document.language, sample.script)
+    reader = reader_of(document.language, sample.script)
     finding = examine(sample, reader, typeface(sample.script))
     if not finding.looked:
         log.info("a text layer is not verified", document=document.id, font=sample.font, script=sample.script)
@@ -139,7 +150,7 @@ def line_reader(language: str | None, script: str) -> LineReader | None:
                 return _champion(found.directory())
         except (NotFound, SetupError, Rejected) as error:
             log.warning("a champion cannot verify text layers", checkpoint=checkpoint, error=str(error))
-    return _builtin()
+    return builtin_reader()
 
 
 @lru_cache(maxsize=CHAMPIONS)
@@ -153,7 +164,8 @@ def _champion(directory: Path) -> LineReader:
 
 
 @lru_cache(maxsize=1)
-def _builtin() -> LineReader:
+def builtin_reader() -> LineReader:
+    """The reader that comes with the service."""
     from models.recognition.ppocr import PpocrRecogniser
     from models.verification.findings import LineReader
 
