@@ -9,7 +9,7 @@ crop shows (models/lines/assignment.py), in the text layer's order. Where pictur
 line is dropped and counted by reason: a patch with wrong text teaches the error.
 
 A picture may show slivers of its neighbours, for crops overlap by design. Of a cluster (a base with its
-marks) that is not in the text it may show less than 45 % of the ink where that stands in a line above or
+marks) that is not in the text it may show less than 40 % of the ink where that stands in a line above or
 below, as vowels and descenders do, and less than 25 % where it stands beside the line, at an end; of each
 that is in the text it shows 75 % at least.
 """
@@ -44,7 +44,7 @@ COVERED = 0.85  # of the longer width that the two must share
 UPRIGHT = 2.0  # times as tall as wide: a line of several characters that runs down
 WHOLE = 0.75  # of the ink of each of the line's own clusters must be in the picture
 SLIVER = 0.25  # of the ink of another cluster beside the line may be
-CORE = 0.45  # of one in a line above or below: vowels are up to 35 % of a Tibetan cluster's ink
+CORE = 0.4  # of one in a line above or below: vowels are up to 35 % of a Tibetan cluster's ink
 BESIDE = 0.35  # of the height of the crop, between the middles of a cluster and of the line
 TWICE = 0.3  # of the smaller of two boxes that hold the same text: more, and it is drawn twice
 ATOP = 0.5  # of the larger of two boxes, whatever they hold
@@ -233,9 +233,9 @@ def _objection(
         return Reason.PATCH_SPLIT if shared else Reason.PATCH_CLIPPED
     if any(share >= (SLIVER if abs(off) < BESIDE else CORE) for share, off in view.foreign.values()):
         return Reason.PATCH_FOREIGN
-    if len(view.bare) > BARE * len(view.own):
-        return Reason.PATCH_BARE
-    return None
+    if _has_silent_ink(view, clusters):
+        return Reason.PATCH_FOREIGN
+    return Reason.PATCH_BARE if len(view.bare) > BARE * len(view.own) else None
 
 
 def _text_objection(line: DetectedLine, text: str) -> Reason | None:
@@ -247,6 +247,22 @@ def _text_objection(line: DetectedLine, text: str) -> Reason | None:
     if line.width < NARROWEST_CHARACTER * line.height * len(text.replace(" ", "")):
         return Reason.PATCH_LONG
     return None
+
+
+def _has_silent_ink(view: View, clusters: Sequence[Cluster]) -> bool:
+    """True when a cluster with ink says nothing, and is no further glyph of one that says several characters.
+
+    Lines with combining signs are not asked: their scripts set one syllable in several glyphs in many ways.
+    """
+    texts = {index: clean(clusters[index].text) for index in view.own}
+    if any(unicodedata.category(symbol).startswith("M") for text in texts.values() for symbol in text):
+        return False
+    told = ""
+    for index, text in texts.items():
+        if not text and index not in view.bare and len(told) < 2:
+            return True
+        told = text or told
+    return False
 
 
 def _is_vertical(inked: Sequence[Cluster], line: DetectedLine) -> bool:

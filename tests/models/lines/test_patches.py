@@ -278,3 +278,17 @@ def test_a_readings_line_that_its_reader_was_unsure_of_is_dropped_and_others_kee
 def test_text_that_does_not_stand_upright_drops_its_line(page: DrawnPage, lines: list[DetectedLine]) -> None:
     turned = [dataclasses.replace(c, upright=c.line != 1) for c in page.characters()]
     assert cut(page.image, page.dpi, turned, lines).dropped == {Reason.PATCH_TURNED: 1}
+
+
+def test_ink_that_is_told_as_nothing_drops_its_line_unless_the_glyph_before_tells_it(
+    detector: LineDetector,
+) -> None:
+    rows = [(100.0, 100.0 + 60 * i, f"Line {i} of an English page, set large.") for i in range(5)]
+    page = draw_page(rows, language="en")
+    lines, characters = detector.find(page.image), page.characters("en")
+    row = [i for i, c in enumerate(characters) if c.line == 2]
+    characters[row[15]] = dataclasses.replace(characters[row[15]], text="\u200b")
+    assert cut(page.image, page.dpi, characters, lines).dropped == {Reason.PATCH_FOREIGN: 1}
+    both = rows[2][2][14:16]
+    characters[row[14]] = dataclasses.replace(characters[row[14]], text=both)
+    assert cut(page.image, page.dpi, characters, lines).patches[2].text == rows[2][2]
