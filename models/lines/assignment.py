@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.document import Box, Character
+from flywheel.text.bidi import is_mark
 from models.lines.crop import LevelPage
 from models.lines.detector import DetectedLine
 
@@ -112,7 +113,8 @@ def clusters_of(characters: Sequence[Character], scale: float) -> list[Cluster]:
     groups: list[list[int]] = []
     based = True  # whether the last group has a character with an advance
     for index, (character, box) in enumerate(zip(characters, boxes, strict=True)):
-        blank, advances = character.text.isspace(), _advances(box)
+        blank = character.text.isspace()
+        advances = _advances(box) and not is_mark(character.text)  # a joiner may, and leaves no ink of its own
         before = characters[groups[-1][-1]] if groups else None
         apart = before is None or before.line != character.line or before.text.isspace() or blank
         if apart or (advances and based):
@@ -257,8 +259,7 @@ def _owners(windows: Sequence[_Window], clusters: Sequence[Cluster]) -> dict[int
 
 def _with_blanks(owner: dict[int, int], clusters: Sequence[Cluster]) -> dict[int, int]:
     """White space goes with the cluster before it in its text-layer line; where that begins with it, as MuPDF's
-    lines
-    do where the direction changes, with the one after."""
+    lines do where the direction changes, with the one after."""
     out = dict(owner)
     for index in range(len(clusters) - 2, -1, -1):
         cluster, after = clusters[index], clusters[index + 1]

@@ -26,6 +26,7 @@ ARABIC = (
     "السعر 10% أو 3.50 ريال ١٢٣",
     "لا إله إلا الله والأسماء الآن",
     "شركة Apple Inc. تأسست عام 1976",
+    "می\u200cخواهم کتاب را",
 )
 SCRIPTS = {"he": HEBREW_SCRIPT, "ar": ARABIC_SCRIPT}
 LINES = {"he": HEBREW, "ar": ARABIC}
