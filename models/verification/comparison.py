@@ -85,7 +85,7 @@ class Tally:
         return None
 
     def finding(self, *, final: bool = False) -> Finding:
-        """What the tally says; unless `final`, unsure also of a share that more letters might put right."""
+        """The finding of the tally; unless `final`, unsure also of a share that more letters might put right."""
         if self.letters < ENOUGH or self.unsure > self.pieces / 2:
             return Finding.UNSURE
         if self.exchanged:

@@ -17,7 +17,7 @@ from flywheel.text.scripts import parts
 from models.recognition.protocol import Recogniser
 from models.verification.comparison import Finding, Tally, tally_of
 from models.verification.drawn import Typeface
-from models.verification.sampling import Piece
+from models.verification.sampling import LayerPiece
 from models.verification.shapes import ShapeEvidence, evidence
 
 FIRST, FEWEST, MORE = (
@@ -36,7 +36,7 @@ class FontSample:
 
     font: str
     script: str
-    pieces: Sequence[Piece]
+    pieces: Sequence[LayerPiece]
     share: float = 1.0  # of the text that is looked at
 
 
