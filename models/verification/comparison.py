@@ -23,7 +23,7 @@ from rapidfuzz.distance import Levenshtein
 from flywheel.text.scripts import INHERITED, script_of
 from models.recognition.protocol import Transcription
 
-LIMIT = 0.08  # of the letters read otherwise; PP-OCRv6 has at most 0.03 on sound print in 18 faces (2026-11-24)
+LIMIT = 0.08  # of the letters read otherwise
 CERTAIN = 2.33  # standard deviations of a one-sided 99 %
 ENOUGH = 12  # letters that say something of a font
 OFTEN = 4  # times a letter must have been read as the same other one,
