@@ -23,7 +23,7 @@ from rapidfuzz.distance import Levenshtein
 from flywheel.text.scripts import INHERITED, script_of
 from models.recognition.protocol import Transcription
 
-LIMIT = 0.08  # of the letters read otherwise; PP-OCRv6 has at most 0.03 on sound print in 18 faces (2026-11-24)
+LIMIT = 0.08  # of the letters read otherwise
 CERTAIN = 2.33  # standard deviations of a one-sided 99 %
 ENOUGH = 12  # letters that say something of a font
 OFTEN = 4  # times a letter must have been read as the same other one,
@@ -85,7 +85,7 @@ class Tally:
         return None
 
     def finding(self, *, final: bool = False) -> Finding:
-        """What the tally says; unless `final`, unsure also of a share that more letters might put right."""
+        """The finding of the tally; unless `final`, unsure also of a share that more letters might put right."""
         if self.letters < ENOUGH or self.unsure > self.pieces / 2:
             return Finding.UNSURE
         if self.exchanged:

@@ -17,7 +17,7 @@ from flywheel.text.scripts import parts
 from models.recognition.protocol import Recogniser
 from models.verification.comparison import Finding, Tally, tally_of
 from models.verification.drawn import Typeface
-from models.verification.sampling import Piece
+from models.verification.sampling import LayerPiece
 from models.verification.shapes import ShapeEvidence, evidence
 
 FIRST, FEWEST, MORE = (
@@ -26,7 +26,7 @@ FIRST, FEWEST, MORE = (
     30,
 )  # pieces of a shard read at first, of a font; and more where that did not settle it
 CONTRADICTED = 0.5  # of the letter groups; a Thai face without loops has 0.35, Arabic ones 0.28 (2026-11-24)
-LEFT_OUT = 0.02  # of the letter groups look like themselves with the same sign more; sound print has none
+LEFT_OUT = 0.02  # of the letter groups look like themselves with the same sign more
 FEW_LEFT_OUT = 4
 
 
@@ -36,7 +36,7 @@ class FontSample:
 
     font: str
     script: str
-    pieces: Sequence[Piece]
+    pieces: Sequence[LayerPiece]
     share: float = 1.0  # of the text that is looked at
 
 

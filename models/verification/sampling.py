@@ -31,7 +31,7 @@ class LayerPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class LayerPiece:
     """Characters of one line and font that stand side by side."""
 
     page: LayerPage
@@ -62,13 +62,13 @@ def letters_by_font(pages: Sequence[LayerPage]) -> dict[str, int]:
     return {font: n for font, n in counts.most_common() if n >= REAL_SHARE * counts.total()}
 
 
-def pieces(pages: Sequence[LayerPage]) -> dict[str, list[Piece]]:
+def pieces(pages: Sequence[LayerPage]) -> dict[str, list[LayerPiece]]:
     """All pieces of the pages by font, in an order that spreads over pages and lines and is always the same."""
-    found: dict[str, list[Piece]] = defaultdict(list)
+    found: dict[str, list[LayerPiece]] = defaultdict(list)
     for page in pages:
         for run in _runs(page.characters):
             for part in _cut(run):
-                piece = Piece(page, part)
+                piece = LayerPiece(page, part)
                 if _is_legible(piece):
                     found[piece.font].append(piece)
     for font, parts in found.items():
@@ -76,7 +76,7 @@ def pieces(pages: Sequence[LayerPage]) -> dict[str, list[Piece]]:
     return found
 
 
-def words(piece: Piece) -> Iterator[tuple[Character, ...]]:
+def words(piece: LayerPiece) -> Iterator[tuple[Character, ...]]:
     """Words of a piece: what blanks separate. The first and last may be parts of words."""
     word: list[Character] = []
     for character in piece.characters:
@@ -124,7 +124,7 @@ def _reach(part: Sequence[Character], character: Character) -> float:
     return max(character.box.x1, *(c.box.x1 for c in part)) - min(character.box.x0, *(c.box.x0 for c in part))
 
 
-def _is_legible(piece: Piece) -> bool:
+def _is_legible(piece: LayerPiece) -> bool:
     inked = [c for c in piece.characters if not c.text.isspace()]
     if sum(c.text.isalnum() for c in inked) < FEWEST:
         return False

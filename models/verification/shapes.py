@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from flywheel.document import Character
 from models.verification.drawn import DrawnGroup, DrawnWord, Typeface
-from models.verification.sampling import POINTS, LayerPage, Piece, words
+from models.verification.sampling import POINTS, LayerPage, LayerPiece, words
 
 Image = NDArray[np.float32]
 
@@ -76,7 +76,11 @@ class ShapeEvidence:
 
 @dataclass(frozen=True, slots=True)
 class _Occurrence:
-    """A letter group on a page (pixels of its image, baseline y) and in the drawing of its word."""
+    """A letter group on a page and in the drawing of its word.
+
+    Pixels of the page's image; y is the baseline, and the outlines of its letters lie between top and bottom: what
+    is above and below is other lines' ink.
+    """
 
     text: str
     group: DrawnGroup
@@ -85,9 +89,11 @@ class _Occurrence:
     x0: float
     x1: float
     y: float
+    top: int
+    bottom: int
 
 
-def evidence(pieces: Iterable[Piece], typeface: Typeface, script: str) -> ShapeEvidence | None:
+def evidence(pieces: Iterable[LayerPiece], typeface: Typeface, script: str) -> ShapeEvidence | None:
     """Evidence about what a layer says; None where there is too little that the typeface has."""
     found = _occurrences(pieces, typeface)
     if len(found) < FEWEST:
@@ -96,12 +102,11 @@ def evidence(pieces: Iterable[Piece], typeface: Typeface, script: str) -> ShapeE
     inks = {key: _ink(page.image) for key, page in pages.items()}
     texts, drawings, claimed = _drawings(found, typeface, LEFT_OUT.get(script, ""))
     own = np.array([claimed[o.group.key] for o in found])
-    heights = {key: _letter_height(page) for key, page in pages.items()}
-    distances = _distances(found, inks, heights, drawings, len(claimed))
+    distances = _distances(found, inks, drawings, len(claimed))
     return _weigh(distances, 1 - drawings @ drawings.T, own, texts, len(claimed))
 
 
-def _occurrences(pieces: Iterable[Piece], typeface: Typeface) -> list[_Occurrence]:
+def _occurrences(pieces: Iterable[LayerPiece], typeface: Typeface) -> list[_Occurrence]:
     """Occurrences of letter groups in the pieces' words, not too many of one group."""
     found: list[_Occurrence] = []
     times: Counter[tuple[int, ...]] = Counter()
@@ -119,7 +124,7 @@ def _occurrences(pieces: Iterable[Piece], typeface: Typeface) -> list[_Occurrenc
     return found
 
 
-def _drawable(piece: Piece) -> Iterable[Sequence[Character]]:
+def _drawable(piece: LayerPiece) -> Iterable[Sequence[Character]]:
     """Words that are whole as far as one can tell, cut at what separates syllables."""
     for word in words(piece):
         part: list[Character] = []
@@ -144,7 +149,9 @@ def _placed(
     text = "".join(c.text for c in characters)
     if drawn is None or not any(c.isalpha() for c in text) or min(x1 - x0, group.x1 - group.x0) < NARROWEST:
         return None
-    return _Occurrence(text, group, drawn, page, x0, x1, characters[0].y * scale)
+    top = int(min(c.box.y0 for c in characters) * scale) - 1
+    bottom = int(max(c.box.y1 for c in characters) * scale) + 2
+    return _Occurrence(text, group, drawn, page, x0, x1, characters[0].y * scale, max(0, top), max(1, bottom))
 
 
 def _drawings(
@@ -176,13 +183,18 @@ def _drawings(
 
 
 def _distances(
-    found: Sequence[_Occurrence], inks: dict[int, Image], heights: dict[int, float], drawings: Image, claimed: int
+    found: Sequence[_Occurrence], inks: dict[int, Image], drawings: Image, claimed: int
 ) -> NDArray[np.float32]:
     """Occurrences by drawings; upright, or with an italic set straight where that brings them nearer."""
-    middle, spread = _ink_heights(_column(o, inks[id(o.page)], heights[id(o.page)]) for o in found)
+    middle, spread = _ink_heights(_column(o, inks[id(o.page)]) for o in found)
     best, least = None, np.inf
     for shear in SHEARS:
-        vectors = _vectors([_cut(inks[id(o.page)], o.x0, o.x1, o.y, middle, spread, shear) for o in found])
+        vectors = _vectors(
+            [
+                _cut(inks[id(o.page)][o.top : o.bottom], o.x0, o.x1, o.y - o.top, middle, spread, shear)
+                for o in found
+            ]
+        )
         distances = np.asarray(1 - vectors @ drawings.T, dtype=np.float32)
         mean = float(distances[:, :claimed].min(axis=1).mean())
         if best is None or mean < least - STRAIGHTER:
@@ -255,16 +267,9 @@ def _ink(image: NDArray[np.uint8]) -> Image:
     return np.asarray(ink, dtype=np.float32)
 
 
-def _letter_height(page: LayerPage) -> float:
-    """Height in pixels of the page's taller letters."""
-    heights = [c.box.height for c in page.characters if c.box.width > 0 and not c.text.isspace()]
-    return float(np.percentile(heights, 90)) * page.dpi / POINTS if heights else 1.0
-
-
-def _column(o: _Occurrence, ink: Image, height: float) -> tuple[Image, float]:
-    """The ink of an occurrence between the lines above and below it, and its baseline there."""
-    top, bottom = max(0, int(o.y - 1.6 * height)), max(1, int(o.y + 0.8 * height))
-    return ink[top:bottom, max(0, int(o.x0)) : int(o.x1) + 1], o.y - top
+def _column(o: _Occurrence, ink: Image) -> tuple[Image, float]:
+    """The ink of an occurrence's letters, and their baseline there."""
+    return ink[o.top : o.bottom, max(0, int(o.x0)) : int(o.x1) + 1], o.y - o.top
 
 
 def _ink_heights(columns: Iterable[tuple[Image, float]]) -> tuple[float, float]:

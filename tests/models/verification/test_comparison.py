@@ -1,4 +1,4 @@
-"""What a layer says against what a reader reads: slips are forgiven, lies are not."""
+"""A layer against its reading: slips are forgiven, lies are not."""
 
 from __future__ import annotations
 
