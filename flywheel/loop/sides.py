@@ -121,9 +121,10 @@ def _sides(members: Mapping[str, Sequence[str]], true: Collection[str], past: Hi
 
 
 def held_out(groups: int) -> int:
-    """Number of groups of documents to be held out of so many: an eighth, or as many as decide a promotion,
-    but no more than a third for that."""
-    return max(1, round(HELD_OUT * groups), min(ENOUGH, groups // 3))
+    """Number of groups of documents to be held out of so many: an eighth, or as many as decide a promotion where
+    a third of them is enough for that. With fewer, a larger exam decides no more than a small one."""
+    share = max(1, round(HELD_OUT * groups))
+    return max(share, ENOUGH) if groups >= 3 * ENOUGH else share
 
 
 def place_of(document: str) -> float:

@@ -75,8 +75,8 @@ def test_copies_are_one_group_that_counts_once() -> None:
         assert manifest.groups[one] == manifest.groups[other] == one
         assert manifest.splits[one] == manifest.splits[other]
     assert frozen.counts.groups is not None
-    assert (frozen.counts.groups.total, frozen.counts.groups.heldout, frozen.counts.documents.heldout) == (6, 2, 4)
-    assert "2 different documents" in frozen.counts.advice
+    assert (frozen.counts.groups.total, frozen.counts.groups.heldout, frozen.counts.documents.heldout) == (6, 1, 2)
+    assert "1 different document;" in frozen.counts.advice
     with pytest.raises(Rejected, match=r"4 documents .*\(2 of them different: the others are near-equal\)"):
         dataset.freeze("bo", found[:12], unit=Unit.PAGE, pages=pages_of(found, copied))
 
@@ -97,7 +97,7 @@ def test_a_round_says_what_earlier_checkpoints_left_of_its_exam_and_what_would_m
     past = History(trained=frozenset(f"{n:064x}" for n in range(10)))
     frozen = dataset.freeze("bo", found, unit=Unit.LINE, past=past)
     assert frozen.counts.advice == (
-        "the exam is of 2 different documents; earlier checkpoints learned from 10 of 12, "
+        "the exam is of 1 different document; earlier checkpoints learned from 10 of 12, "
         "12 more that no checkpoint has seen would make it 8"
     )
     assert dataset.freeze("bo", books(24), unit=Unit.LINE).counts.advice == ""

@@ -35,11 +35,11 @@ def test_three_documents_are_one_to_learn_from_one_to_watch_and_one_to_be_examin
     assert sorted(split(dict.fromkeys(documents(3), 5)).values()) == ["heldout", "train", "validation"]
 
 
-def test_an_exam_decides_where_that_is_possible_and_takes_no_more_than_a_third_for_it() -> None:
+def test_an_exam_decides_where_a_third_of_the_documents_is_enough_for_it_and_else_takes_an_eighth() -> None:
     counts = {
         n: len(on(split(dict.fromkeys(documents(n), 5)), Split.HELDOUT)) for n in (3, 6, 12, 24, 40, 66, 400)
     }
-    assert counts == {3: 1, 6: 2, 12: 4, 24: ENOUGH, 40: ENOUGH, 66: ENOUGH, 400: 48}
+    assert counts == {3: 1, 6: 1, 12: 1, 24: ENOUGH, 40: ENOUGH, 66: ENOUGH, 400: 48}
     assert [held_out(n) for n in counts] == list(counts.values())
 
 
@@ -83,7 +83,8 @@ def test_what_was_trained_on_never_examines_nor_does_what_is_near_equal_to_it() 
 def test_what_weights_were_chosen_by_does_not_examine() -> None:
     names = documents(12)
     sides = split(dict.fromkeys(names, 5), {}, History(watched=frozenset(names[:8])))
-    assert on(sides, Split.HELDOUT) == set(names[8:])
+    assert len(on(sides, Split.HELDOUT)) == 1
+    assert on(sides, Split.HELDOUT) <= set(names[8:])
     assert len(on(sides, Split.VALIDATION)) == 7  # something must be trained on
 
 
