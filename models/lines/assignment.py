@@ -34,6 +34,7 @@ STEEPEST = 15.0  # degrees; text that runs steeper is not the page's slant
 TALL = 1.1  # of a crop's height: a box taller than that is no letter's of the line
 BELOW = 0.2  # of a crop's height: how far below it a baseline may stand
 FAINT = 24  # gray levels from the paper that are no ink
+SILENT = frozenset("\u00ad\u200b\u2060\ufeff")  # cleaned away: nothing is drawn for them
 OWN = 0.04  # of a line's height beside its own characters' boxes: their overhang
 
 
@@ -114,7 +115,7 @@ def clusters_of(characters: Sequence[Character], scale: float) -> list[Cluster]:
     based = True  # whether the last group has a character with an advance
     for index, (character, box) in enumerate(zip(characters, boxes, strict=True)):
         blank = character.text.isspace()
-        advances = _advances(box) and not is_mark(character.text)  # a joiner may, and leaves no ink of its own
+        advances = _advances(box) and not _hangs(character.text)
         before = characters[groups[-1][-1]] if groups else None
         apart = before is None or before.line != character.line or before.text.isspace() or blank
         if apart or (advances and based):
@@ -149,6 +150,12 @@ def _cluster(characters: Sequence[Character], boxes: Sequence[Box], group: list[
     return Cluster(
         text, tuple(group), box, first.x * scale, first.y * scale, first.line, text.isspace(), first.upright
     )
+
+
+def _hangs(text: str) -> bool:
+    """True for marks and joiners, whose advance, if a font gives them one, leaves no ink of its own. Other characters
+    without ink have a place: a letter that is told as a zero-width space shows there."""
+    return is_mark(text) and text not in SILENT
 
 
 def _advances(box: Box) -> bool:

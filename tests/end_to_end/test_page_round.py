@@ -230,6 +230,6 @@ def check_second_round(client: Client, found: RoundDetail, champion: str) -> Non
     assert (found.parent_id, found.comparison.baseline_reader) == (champion, champion)
     assert client.checkpoint(str(found.checkpoint_id)).parent_id == champion
     assert [decision.action for decision in found.decisions] == ["refuse"]
-    assert "the exam is too small to tell them apart: it needs 6 more held-out documents" in str(found.detail)
+    assert "the exam is too small to tell them apart: it needs 7 more held-out documents" in str(found.detail)
     client.promote(str(found.checkpoint_id))
     assert {c.language: c.checkpoint_id for c in client.champions()} == {"bo": found.checkpoint_id}
