@@ -29,6 +29,7 @@ SEEN_DPI = 96.0
 SEEN_PIXELS = 8_000_000
 SEEN_CONTRAST = 16  # gray levels that a character must differ from the page without it, of 255
 INNER = 0.15  # of a character's width on either side, where its neighbours' ink may reach
+SLIM = 0.4  # of the font size
 NARROW = 0.1  # of the font size; a mark of this width takes the state of the character it stands on
 DRAWN = mupdf.FZ_STEXT_FILLED | mupdf.FZ_STEXT_STROKED | mupdf.FZ_STEXT_CLIPPED
 NEAR = 0.7  # of the font size: two drawings of one character or line lie no farther apart
@@ -150,7 +151,18 @@ def hidden(glyphs: Glyphs, display_list: Any, rect: Any) -> Mask:
     seen = glyphs.painted & ~glyphs.blank
     if seen.any():
         seen &= _traces(glyphs, display_list, rect)
+        seen |= glyphs.painted & ~glyphs.blank & _slim_beside(glyphs, seen)
     return _as_before(glyphs, ~seen)
+
+
+def _slim_beside(glyphs: Glyphs, seen: Mask) -> Mask:
+    """Slim characters next to a seen one of their line: slanted ones leave their ink beside their advance."""
+    slim = glyphs.boxes[:, 2] - glyphs.boxes[:, 0] < SLIM * glyphs.sizes
+    same = glyphs.lines[1:] == glyphs.lines[:-1]
+    beside = np.zeros_like(seen)
+    beside[1:] |= same & seen[:-1]
+    beside[:-1] |= same & seen[1:]
+    return np.asarray(slim & beside)
 
 
 def _as_before(glyphs: Glyphs, state: Mask) -> Mask:

@@ -153,7 +153,7 @@ def _cluster(characters: Sequence[Character], boxes: Sequence[Box], group: list[
 
 
 def _hangs(text: str) -> bool:
-    """True for marks and joiners, whose advance, if a font gives them one, leaves no ink of its own. Other characters
+    """True for marks and joiners, whose advance, if a font gives them one, leaves no ink of its own. Others
     without ink have a place: a letter that is told as a zero-width space shows there."""
     return is_mark(text) and text not in SILENT
 

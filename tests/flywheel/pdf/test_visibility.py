@@ -13,6 +13,7 @@ from PIL import Image
 from flywheel.document import Label, TextOrigin
 from flywheel.pdf import PageText, Sandbox
 from flywheel.pdf.coarse import label as coarse_label
+from flywheel.sample.faces import cut_face
 from tests.flywheel import draw
 from tests.flywheel.pdf_pages import saved
 from tests.flywheel.right_to_left import ARABIC_SCRIPT
@@ -344,6 +345,28 @@ def test_repeated_tibetan_syllables_stay(sandbox: Sandbox, tmp_path: Path) -> No
     _, label, characters = read(sandbox, draw.book_of(tmp_path / "a.pdf", repeated))
     assert [line.text for line in label.lines] == lines
     assert characters == "".join(lines)
+
+
+def test_slim_characters_of_a_slanted_face_stay_where_a_page_is_looked_at_closely(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    face, rng = tmp_path / "slanted.ttf", random.Random(8)
+    face.write_bytes(cut_face(draw.font_bytes(draw.TIBETAN_SCRIPT), "slanted"))
+    lines = [f"ལོ་༡༧༡༨་{draw.tibetan_line(rng, 8)}" for _ in range(15)]
+
+    def coloured(book: draw.FPDF) -> None:
+        book.add_font("slanted", fname=face)
+        book.set_font("slanted", size=8)
+        book.set_text_shaping(True)
+        for number, line in enumerate(lines):
+            book.set_text_color(0)
+            book.set_xy(40 + 0.37 * number, 40 + 48 * number)
+            book.cell(text=line)
+            book.set_text_color(150, 0, 0)
+            book.cell(text="ཀ")
+
+    _, label, _ = read(sandbox, draw.book_of(tmp_path / "a.pdf", coloured))
+    assert [line.text for line in label.lines] == [f"{line}ཀ" for line in lines]
 
 
 # Turned text
