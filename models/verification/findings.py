@@ -77,6 +77,12 @@ def examine(sample: FontSample, reader: LineReader | None, typeface: Typeface | 
     return FontFinding(sample.font, Finding.UNSURE, looked=read is not None or drawn is not None)
 
 
+def silence(font: str, silent: int, letters: int) -> FontFinding:
+    """The finding on a font that draws letters which the layer leaves out."""
+    seen = f"{silent} glyphs are drawn and say nothing, beside {letters} letters that are told"
+    return FontFinding(font, Finding.DISAGREES, f"{_named(font)}{seen}: the layer leaves letters out")
+
+
 def _final(reader: LineReader | None) -> bool:
     return reader is not None and reader.trusted
 

@@ -62,10 +62,10 @@ def judge_layers(
     if not settings().verify_layers or not fonts:
         return {}
     pages = layer_pages(path, pages_to_look_at(fonts))
-    found = [
-        finding for sample in font_samples(pages) if (finding := examined(document, sample, reader_of)) is not None
-    ]
-    lying = {finding.font: finding for finding in found}
+    lying = {finding.font: finding for finding in silent_findings(pages)}
+    for sample in font_samples(pages):
+        if sample.font not in lying and (finding := examined(document, sample, reader_of)) is not None:
+            lying[sample.font] = finding
     verdicts = {}
     for number, used in fonts.items():
         own = next((lying[font] for font in ("", *used) if font in lying), None)
@@ -107,6 +107,14 @@ def layer_pages(path: Path, numbers: Sequence[int]) -> list[LayerPage]:
             continue
         pages.append(LayerPage(image.number, characters, image.image, image.dpi))
     return pages
+
+
+def silent_findings(pages: Sequence[LayerPage]) -> list[FontFinding]:
+    """Findings on the fonts that tell letters as nothing: no reader is needed to see that."""
+    from models.verification.findings import silence
+    from models.verification.silence import silent_fonts
+
+    return [silence(font, *counts) for font, counts in silent_fonts(pages).items()]
 
 
 def font_samples(pages: Sequence[LayerPage]) -> list[FontSample]:
