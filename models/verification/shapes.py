@@ -3,9 +3,10 @@
     evidence(pieces, typeface) -> ShapeEvidence | None
 
 Each letter group of the sample is cut out of the page and compared with the typeface's drawings of all groups that
-the sample claims. A page set in another typeface than the drawings' differs from all of them alike; but what it
-shows is nearer to the drawing of what the layer says than to the others. Where the layer says "b" of every "d" and
-"d" of every "b", each is nearer to the other's drawing: no typeface does that.
+the sample claims. A page set in another typeface than the drawings' differs from all of them alike: heavier,
+wider, of other serifs. That common difference is taken off; what the page shows is then nearer to the drawing of
+what the layer says than to the others. Where the layer says "b" of every "d" and "d" of every "b", each is nearer
+to the other's drawing: no typeface does that.
 
 Distances are half the squared Euclidean distance of unit vectors (gradients by orientation, Dalal and Triggs 2005,
 over a coarse grid, and the ink itself). A group that is as near to its own drawing as the drawings of two groups
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from flywheel.document import Character
 from models.verification.drawn import DrawnGroup, DrawnWord, Typeface
+from models.verification.exchanges import Comparison, Draw, exchanged
 from models.verification.sampling import POINTS, LayerPage, LayerPiece, words
 
 Image = NDArray[np.float32]
@@ -42,9 +44,6 @@ SEPARATORS = (
 NARROWEST = 1.0  # pixels of a group, on the page and in the drawing
 LEAD = 0.25  # with so much is a group nearer to another drawing than to its own
 CLEARLY = 0.04  # and by this distance
-EXCHANGED = 0.2  # lead with which each of two groups looks like the other
-ALIKE = 0.12  # distance of two drawings below which a typeface may well turn one into the other: dots, strokes
-OFTEN = 4  # occurrences of each of two exchanged groups
 EXTENDED = 30  # groups, the most frequent, that are drawn with one sign more
 # Vowel signs and subjoined letters that a lying layer leaves out: drawn beside what it says.
 LEFT_OUT = {
@@ -57,17 +56,19 @@ LEFT_OUT = {
 class ShapeEvidence:
     """Letter groups looked at, and how many look more like another than like what the layer says of them.
 
-    `exchanged`: two groups each of which looks like the other. `left_out`: groups that look like themselves with
-    one and the same sign more, which `sign` is. `example`: what the layer says, what the page shows.
+    `nearer`: share of the other drawings that are nearer to a group than its own, 0 to 1, mean; of a text that has
+    nothing to do with the page 0.5. `exchanged`: two letters or groups each of which looks like the other.
+    `left_out`: groups that look like themselves with one and the same sign more, which `sign` is. `example`: what
+    the layer says, what the page shows.
     """
 
     groups: int
     contradicted: int
+    nearer: float
     exchanged: tuple[str, str] | None = None
     left_out: int = 0
     sign: str = ""
     example: tuple[str, str] = ("", "")
-    distance: float = 0.0  # mean, of each group to the nearest drawing
 
     @property
     def share(self) -> float:
@@ -98,12 +99,12 @@ def evidence(pieces: Iterable[LayerPiece], typeface: Typeface, script: str) -> S
     found = _occurrences(pieces, typeface)
     if len(found) < FEWEST:
         return None
-    pages = {id(o.page): o.page for o in found}
-    inks = {key: _ink(page.image) for key, page in pages.items()}
-    texts, drawings, claimed = _drawings(found, typeface, LEFT_OUT.get(script, ""))
+    inks = {key: _ink(page.image) for key, page in {id(o.page): o.page for o in found}.items()}
+    texts, drawings, claimed, frame = _drawings(found, typeface, LEFT_OUT.get(script, ""))
     own = np.array([claimed[o.group.key] for o in found])
-    distances = _distances(found, inks, drawings, len(claimed))
-    return _weigh(distances, 1 - drawings @ drawings.T, own, texts, len(claimed))
+    vectors = _fitted(found, inks, drawings[: len(claimed)], own)
+    comparison = Comparison(texts, drawings, len(claimed), vectors, own)
+    return _weigh(comparison, lambda text: _drawing(text, typeface, frame))
 
 
 def _occurrences(pieces: Iterable[LayerPiece], typeface: Typeface) -> list[_Occurrence]:
@@ -156,8 +157,9 @@ def _placed(
 
 def _drawings(
     found: Sequence[_Occurrence], typeface: Typeface, left_out: str
-) -> tuple[list[str], Image, dict[tuple[int, ...], int]]:
-    """Texts and vectors of all groups claimed, then of those with a sign more; and key -> index of the claimed."""
+) -> tuple[list[str], Image, dict[tuple[int, ...], int], tuple[float, float]]:
+    """Texts and vectors of all groups claimed, then of those with a sign more; key -> index of the claimed; and
+    the middle and spread of their ink."""
     claimed: dict[tuple[int, ...], int] = {}
     one_each: list[tuple[str, DrawnGroup, DrawnWord]] = []
     for o in found:
@@ -172,21 +174,29 @@ def _drawings(
         for sign in left_out
         if (word := typeface.draw(text + sign)) and len(word.groups) == 1 and word.groups[0].key not in claimed
     ]
-    middle, spread = _ink_heights(
-        (o.word.ink[:, int(o.group.x0) : int(o.group.x1) + 1], o.word.baseline) for o in found
-    )
+    frame = _ink_heights((o.word.ink[:, int(o.group.x0) : int(o.group.x1) + 1], o.word.baseline) for o in found)
     cuts = [
-        _cut(word.ink, group.x0, group.x1, word.baseline, middle, spread, 0.0)
-        for _, group, word in (*one_each, *more)
+        _cut(word.ink, group.x0, group.x1, word.baseline, *frame, 0.0) for _, group, word in (*one_each, *more)
     ]
-    return [text for text, _, _ in (*one_each, *more)], _vectors(cuts), claimed
+    return [text for text, _, _ in (*one_each, *more)], _vectors(cuts), claimed, frame
 
 
-def _distances(
-    found: Sequence[_Occurrence], inks: dict[int, Image], drawings: Image, claimed: int
-) -> NDArray[np.float32]:
-    """Occurrences by drawings; upright, or with an italic set straight where that brings them nearer."""
+def _drawing(text: str, typeface: Typeface, frame: tuple[float, float]) -> Image | None:
+    """Vector of one letter group drawn alone; None when the typeface does not draw the text as one group."""
+    word = typeface.draw(text)
+    if word is None or len(word.groups) != 1 or word.groups[0].x1 - word.groups[0].x0 < NARROWEST:
+        return None
+    group = word.groups[0]
+    return np.asarray(_vectors([_cut(word.ink, group.x0, group.x1, word.baseline, *frame, 0.0)])[0])
+
+
+def _fitted(
+    found: Sequence[_Occurrence], inks: dict[int, Image], drawings: Image, own: NDArray[np.int64]
+) -> Image:
+    """Vectors of the occurrences less that in which all of them differ from what they are said to be: the weight,
+    width and manner of the page's typeface. Upright, or with an italic set straight where that is nearer."""
     middle, spread = _ink_heights(_column(o, inks[id(o.page)]) for o in found)
+    weights = (1 / np.sqrt(np.bincount(own))[own]).astype(np.float32)[:, None]
     best, least = None, np.inf
     for shear in SHEARS:
         vectors = _vectors(
@@ -195,25 +205,21 @@ def _distances(
                 for o in found
             ]
         )
-        distances = np.asarray(1 - vectors @ drawings.T, dtype=np.float32)
-        mean = float(distances[:, :claimed].min(axis=1).mean())
+        vectors = vectors - ((vectors - drawings[own]) * weights).sum(axis=0) / weights.sum()
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + np.float32(1e-6)
+        mean = float((1 - vectors @ drawings.T).min(axis=1).mean())
         if best is None or mean < least - STRAIGHTER:
-            best, least = distances, mean
+            best, least = vectors, mean
     assert best is not None
-    return best
+    return np.asarray(best, dtype=np.float32)
 
 
-def _weigh(
-    distances: NDArray[np.float32],
-    apart: NDArray[np.float32],
-    own: NDArray[np.int64],
-    texts: list[str],
-    claimed: int,
-) -> ShapeEvidence:
-    """Sum up. `apart`: distances of drawings to each other; `own`: index of what each occurrence is said to be."""
-    rows = np.arange(len(own))
+def _weigh(comparison: Comparison, draw: Draw) -> ShapeEvidence:
+    """Sum up what the comparison shows."""
+    own, texts, claimed = comparison.own, comparison.texts, comparison.claimed
+    distances, rows = comparison.distances, np.arange(len(own))
     gain = distances[rows, own][:, None] - distances
-    lead = gain / np.maximum(apart[own], 1e-3)
+    lead = gain / np.maximum(comparison.apart[own], 1e-3)
     doubtful = (gain > CLEARLY) & (lead > LEAD)
     nearest = np.where(doubtful, gain, -1).argmax(axis=1)
     contradicted = doubtful.any(axis=1)
@@ -223,41 +229,19 @@ def _weigh(
         if j >= claimed and texts[j][:-1] == texts[i]
     )
     sign, left_out = signs.most_common(1)[0] if signs else ("", 0)
-    exchanged = _exchanged(distances[:, :claimed], apart, own)
-    example = ("", "")
-    if exchanged:
-        example = texts[exchanged[0]], texts[exchanged[1]]
-    elif contradicted.any():
+    example = exchange = exchanged(comparison, draw)
+    if example is None and contradicted.any():
         worst = int(np.where(contradicted, gain[rows, nearest], -1).argmax())
         example = texts[own[worst]], texts[nearest[worst]]
     return ShapeEvidence(
         groups=len(own),
         contradicted=int(contradicted.sum()),
-        exchanged=(texts[exchanged[0]], texts[exchanged[1]]) if exchanged else None,
+        nearer=float((gain[:, :claimed] > 0).sum(axis=1).mean() / max(1, claimed - 1)),
+        exchanged=exchange,
         left_out=left_out,
         sign=sign,
-        example=example,
-        distance=float(distances.min(axis=1).mean()),
+        example=example or ("", ""),
     )
-
-
-def _exchanged(
-    distances: NDArray[np.float32], apart: NDArray[np.float32], own: NDArray[np.int64]
-) -> tuple[int, int] | None:
-    """The two groups that most surely look like each other and not like themselves; None when no two do."""
-    count = distances.shape[1]
-    times = np.bincount(own, minlength=count)
-    usual = np.array(
-        [np.median(distances[own == k], axis=0) if times[k] else np.zeros(count) for k in range(count)]
-    )
-    gain = np.diag(usual)[:, None] - usual
-    lead = gain / np.maximum(apart[:count, :count], 1e-3)
-    often = (times[:, None] >= OFTEN) & (times[None, :] >= OFTEN) & (apart[:count, :count] >= ALIKE)
-    both = np.where(often, np.minimum(lead, lead.T), -1.0)
-    np.fill_diagonal(both, -1.0)
-    one, other = np.unravel_index(int(both.argmax()), both.shape)
-    clear = min(gain[one, other], gain[other, one]) > CLEARLY / 2
-    return (int(one), int(other)) if both[one, other] > EXCHANGED and clear else None
 
 
 def _ink(image: NDArray[np.uint8]) -> Image:

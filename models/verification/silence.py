@@ -3,8 +3,8 @@
     silent_fonts(pages) -> font -> (glyphs that are drawn and say nothing, glyphs that say something)
 
 A glyph is silent when its text is a blank or is removed by cleaning, although its outline is as high as a good
-part of a letter; it counts when the page shows ink there that belongs to no other character. Blanks and joiners have no
-outline, whatever passes through them: underlines, rules, the slant of a neighbour.
+part of a letter; it counts when the page shows ink there that belongs to no other character. Blanks and joiners
+have no outline, whatever passes through them: underlines, rules, the slant of a neighbour.
 """
 
 from __future__ import annotations
