@@ -20,7 +20,7 @@ from flywheel.pdf.coarse import label as coarse_label
 from flywheel.settings import settings
 from tasks.worker.attempt import Attempt, stop_task
 from tasks.worker.process import document_file, sandbox, store, subject
-from tasks.worker.verification import lying_pages
+from tasks.worker.verification import verified
 
 log = structlog.get_logger()
 
@@ -59,9 +59,10 @@ def label_pages(
         labelled[number] = LabelledPage(ids[number], label, verdict, page.facts)
         if verdict.accepted and page.needs_layout:
             unarranged[number] = page
-    for number, verdict in lying_pages(document, labelled, path).items():
+    for number, verdict in verified(document, labelled, path).items():
         labelled[number] = replace(labelled[number], verdict=verdict)
-        unarranged.pop(number, None)
+        if not verdict.accepted:
+            unarranged.pop(number, None)
     attempt.check()
     if settings().coarse_layout and unarranged:
         labelled |= arrange(attempt, document, {n: (page, labelled[n]) for n, page in unarranged.items()}, path)

@@ -10,6 +10,7 @@ good part of what lies between the two drawings, and nearly all by something.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 
-ALIKE = 0.12  # distance of two drawings below which a typeface may well turn one into the other: dots, strokes
+# Distances of two drawings below which a typeface may well turn one into the other (dots, strokes): of one group
+# with a letter changed, and of any two groups.
+ALIKE, ALIKE_GROUPS = 0.08, 0.12
 OFTEN = 4  # occurrences of each of the two
 # Leads, see models/verification/shapes.py. Of 468 sound samples in 23 scripts and over 200 faces the
 # highest is 0.23 of letters and 0.34 of whole groups; exchanged letters have a median of 0.6 (2026-11-24).
@@ -31,7 +34,7 @@ CANDIDATES = 6  # pairs of letters that are drawn anew
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class LetterComparison:
     """Letter groups of a page beside drawings of what the layer says.
 
     `texts` and `drawings` (N x F unit vectors): those claimed first, `claimed` in number. `vectors` (M x F): the
@@ -58,7 +61,7 @@ class Comparison:
 Draw = Callable[[str], Vectors | None]
 
 
-def exchanged(comparison: Comparison, draw: Draw) -> tuple[str, str] | None:
+def exchanged(comparison: LetterComparison, draw: Draw) -> tuple[str, str] | None:
     """Two letters, or two whole groups, that are most surely exchanged; None when no two are."""
     lead = _leads(comparison)
     best, found = EXCHANGED, None
@@ -69,7 +72,7 @@ def exchanged(comparison: Comparison, draw: Draw) -> tuple[str, str] | None:
     return found or _groups(comparison, lead)
 
 
-def _leads(comparison: Comparison) -> Vectors:
+def _leads(comparison: LetterComparison) -> Vectors:
     """Of every claimed group (row) the lead of another's drawing over its own, from the medians of occurrences.
 
     Far below zero where two drawings are too much alike to be told apart in other typefaces.
@@ -81,7 +84,7 @@ def _leads(comparison: Comparison) -> Vectors:
     return np.where(apart >= ALIKE, lead, -9).astype(np.float32)
 
 
-def _candidates(comparison: Comparison, lead: Vectors) -> Iterator[tuple[str, str]]:
+def _candidates(comparison: LetterComparison, lead: Vectors) -> Iterator[tuple[str, str]]:
     """Pairs of letters by which two suspect groups differ, the most suspect first."""
     both = lead + lead.T
     ones, others = np.nonzero(np.triu(np.maximum(lead, lead.T) > SUSPECT, 1))
@@ -94,14 +97,22 @@ def _candidates(comparison: Comparison, lead: Vectors) -> Iterator[tuple[str, st
 
 
 def _difference(one: str, other: str) -> tuple[str, str] | None:
-    """The only two letters by which two texts differ, in their order; None when they differ by more or less."""
+    """The only two letters by which two texts differ, in their order; None when they differ by more or less,
+    or only by an accent."""
     if len(one) != len(other):
         return None
     pairs = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
-    return (min(pairs[0]), max(pairs[0])) if len(pairs) == 1 else None
+    if len(pairs) != 1 or _base(pairs[0][0]) == _base(pairs[0][1]):
+        return None
+    return min(pairs[0]), max(pairs[0])
 
 
-def _score(comparison: Comparison, letter: str, other: str, draw: Draw) -> float:
+def _base(letter: str) -> str:
+    """A letter without its accents, which typefaces place and shape most freely."""
+    return unicodedata.normalize("NFD", letter)[:1]
+
+
+def _score(comparison: LetterComparison, letter: str, other: str, draw: Draw) -> float:
     """The lesser of the two letters' median leads with both changed round in all groups; -inf for too few."""
     known = dict(zip(comparison.texts[::-1], comparison.drawings[::-1], strict=True))
     change = str.maketrans(letter + other, other + letter)
@@ -124,10 +135,11 @@ def _score(comparison: Comparison, letter: str, other: str, draw: Draw) -> float
     return min(float(np.median(found)) for found in leads.values())
 
 
-def _groups(comparison: Comparison, lead: Vectors) -> tuple[str, str] | None:
+def _groups(comparison: LetterComparison, lead: Vectors) -> tuple[str, str] | None:
     """Two whole groups each of which looks like the other: glyphs of stacks whose texts are exchanged."""
     times = np.bincount(comparison.own, minlength=comparison.claimed)
     often = (times[:, None] >= OFTEN) & (times[None, :] >= OFTEN)
+    often &= comparison.apart[: comparison.claimed, : comparison.claimed] >= ALIKE_GROUPS
     both = np.where(often, np.minimum(lead, lead.T), -9)
     np.fill_diagonal(both, -9)
     one, other = np.unravel_index(int(both.argmax()), both.shape)

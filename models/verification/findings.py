@@ -78,7 +78,10 @@ def examine(sample: FontSample, reader: LineReader | None, typeface: Typeface | 
         return drawn
     if drawn is None and read is not None:
         return read
-    return FontFinding(sample.font, Finding.UNSURE, looked=read is not None or drawn is not None)
+    if read is None and typeface is None:
+        detail = f"{_named(sample.font)}not verified: neither a reader nor a typeface of {sample.script}"
+        return FontFinding(sample.font, Finding.UNSURE, detail, looked=False)
+    return FontFinding(sample.font, Finding.UNSURE)
 
 
 def silence(font: str, silent: int, letters: int) -> FontFinding:

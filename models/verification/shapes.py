@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from flywheel.document import Character
 from models.verification.drawn import DrawnGroup, DrawnWord, Typeface
-from models.verification.exchanges import Comparison, Draw, exchanged
+from models.verification.exchanges import Draw, LetterComparison, exchanged
 from models.verification.sampling import POINTS, LayerPage, LayerPiece, words
 
 Image = NDArray[np.float32]
@@ -103,7 +103,7 @@ def evidence(pieces: Iterable[LayerPiece], typeface: Typeface, script: str) -> S
     texts, drawings, claimed, frame = _drawings(found, typeface, LEFT_OUT.get(script, ""))
     own = np.array([claimed[o.group.key] for o in found])
     vectors = _fitted(found, inks, drawings[: len(claimed)], own)
-    comparison = Comparison(texts, drawings, len(claimed), vectors, own)
+    comparison = LetterComparison(texts, drawings, len(claimed), vectors, own)
     return _weigh(comparison, lambda text: _drawing(text, typeface, frame))
 
 
@@ -214,7 +214,7 @@ def _fitted(
     return np.asarray(best, dtype=np.float32)
 
 
-def _weigh(comparison: Comparison, draw: Draw) -> ShapeEvidence:
+def _weigh(comparison: LetterComparison, draw: Draw) -> ShapeEvidence:
     """Sum up what the comparison shows."""
     own, texts, claimed = comparison.own, comparison.texts, comparison.claimed
     distances, rows = comparison.distances, np.arange(len(own))

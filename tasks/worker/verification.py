@@ -1,6 +1,6 @@
 """Verification of a shard's text layers: a sample of the pages that the gate accepts, held against their images.
 
-    lying_pages(document, labelled, path) -> page number -> verdict of each that is not what it shows
+    verified(document, labelled, path) -> page number -> verdict of each that changes
 
 Some pages are looked at, spread over the shard and over its fonts, for a font is what lies: its table from glyphs
 to characters. All pages that use a font found lying are rejected. The language's champion reads the sample when it
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,8 +46,9 @@ CHAMPIONS = 2  # kept in memory at once
 ReaderOf = Callable[[str | None, str], "LineReader | None"]
 
 
-def lying_pages(document: DocumentRow, labelled: Mapping[int, LabelledPage], path: Path) -> dict[int, Verdict]:
-    """Verdicts on those of the accepted pages whose fonts say something else than they show."""
+def verified(document: DocumentRow, labelled: Mapping[int, LabelledPage], path: Path) -> dict[int, Verdict]:
+    """Verdicts on those of the accepted pages whose fonts say something else than they show, or could not be held
+    against what they show."""
     return judge_layers(document, labelled, path, line_reader)
 
 
@@ -62,16 +64,25 @@ def judge_layers(
     if not settings().verify_layers or not fonts:
         return {}
     pages = layer_pages(path, pages_to_look_at(fonts))
-    lying = {finding.font: finding for finding in silent_findings(pages)}
+    findings = {finding.font: finding for finding in silent_findings(pages)}
     for sample in font_samples(pages):
-        if sample.font not in lying and (finding := examined(document, sample, reader_of)) is not None:
-            lying[sample.font] = finding
-    verdicts = {}
-    for number, used in fonts.items():
-        own = next((lying[font] for font in ("", *used) if font in lying), None)
-        if own is not None:
-            verdicts[number] = Verdict(Outcome.REJECTED, Reason.LAYER_DISAGREES, own.detail[:500])
-    return verdicts
+        if sample.font not in findings:
+            findings[sample.font] = examined(document, sample, reader_of)
+    verdicts = {number: judged(labelled[number].verdict, ("", *used), findings) for number, used in fonts.items()}
+    return {number: verdict for number, verdict in verdicts.items() if verdict != labelled[number].verdict}
+
+
+def judged(verdict: Verdict, fonts: Sequence[str], findings: Mapping[str, FontFinding]) -> Verdict:
+    """The verdict on a page of these fonts: rejected when one lies; else as it was, with a word on those that
+    nothing could be held against."""
+    from models.verification.comparison import Finding
+
+    own = [findings[font] for font in fonts if font in findings]
+    lie = next((finding for finding in own if finding.finding is Finding.DISAGREES), None)
+    if lie is not None:
+        return Verdict(Outcome.REJECTED, Reason.LAYER_DISAGREES, lie.detail[:500])
+    unread = [finding.detail for finding in own if not finding.looked]
+    return replace(verdict, detail=verdict.detail or "; ".join(unread)[:500])
 
 
 def pages_to_look_at(fonts: Mapping[int, Sequence[str]]) -> list[int]:
@@ -135,16 +146,15 @@ def font_samples(pages: Sequence[LayerPage]) -> list[FontSample]:
     return samples
 
 
-def examined(document: DocumentRow, sample: FontSample, reader_of: ReaderOf) -> FontFinding | None:
-    """The finding on a font when it lies, else None."""
-    from models.verification.comparison import Finding
+def examined(document: DocumentRow, sample: FontSample, reader_of: ReaderOf) -> FontFinding:
+    """The finding on a font; one that nothing could be held against is logged."""
     from models.verification.findings import examine
 
     reader = reader_of(document.language, sample.script)
     finding = examine(sample, reader, typeface(sample.script))
     if not finding.looked:
         log.info("a text layer is not verified", document=document.id, font=sample.font, script=sample.script)
-    return finding if finding.finding is Finding.DISAGREES else None
+    return finding
 
 
 def line_reader(language: str | None, script: str) -> LineReader | None:

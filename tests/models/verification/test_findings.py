@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fpdf import FPDF
+from numpy.typing import NDArray
 
 from benchmarks.lies import remap
 from flywheel.pdf import PageImage, Sandbox
+from flywheel.sample.faces import cut_face
 from models.recognition.ppocr import PpocrRecogniser
+from models.recognition.protocol import Transcription
 from models.verification.comparison import Finding
 from models.verification.drawn import Typeface
 from models.verification.findings import FontFinding, FontSample, LineReader, examine
@@ -109,4 +114,95 @@ def test_nothing_to_look_with_is_said(sandbox: Sandbox, tmp_path: Path) -> None:
     assert isinstance(image, PageImage)
     page = LayerPage(0, sandbox.characters(path, 0), image.image, image.dpi)
     [(font, found)] = pieces([page]).items()
-    assert examine(FontSample(font, "Grek", found), None, None) == FontFinding(font, Finding.UNSURE, looked=False)
+    finding = examine(FontSample(font, "Grek", found), None, None)
+    assert (finding.finding, finding.looked) == (Finding.UNSURE, False)
+    assert "neither a reader nor a typeface of Grek" in finding.detail
+
+
+class Mistaken:
+    """A champion that is sure of itself and takes one letter for another."""
+
+    producer, checkpoint = "champion", "champion-1"
+
+    def __init__(self, reader: LineReader, pair: str) -> None:
+        self._reader, self._table = reader, str.maketrans(pair, pair[::-1])
+        self.scripts = reader.recogniser.scripts
+
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[Transcription]:
+        return [
+            replace(read, text=read.text.translate(self._table)) for read in self._reader.recogniser.read(images)
+        ]
+
+
+def test_a_champion_that_no_drawing_bears_out_condemns_no_layer(
+    sandbox: Sandbox, tmp_path: Path, builtin: LineReader
+) -> None:
+    sound = drawn(tmp_path / "sound.pdf", "Latn")
+    champion = LineReader(Mistaken(builtin, "et"), builtin.alphabet, trusted=False)
+    assert finding(sandbox, sound, "Latn", champion).finding is Finding.AGREES
+    alone = finding(sandbox, sound, "Latn", replace(champion, trusted=True))
+    assert alone.finding is Finding.DISAGREES
+
+
+def test_a_champion_that_drawings_bear_out_condemns_a_layer(
+    sandbox: Sandbox, tmp_path: Path, builtin: LineReader
+) -> None:
+    lie = exchanged(drawn(tmp_path / "sound.pdf", "Latn"), tmp_path / "lie.pdf", "et")
+    champion = replace(builtin, trusted=False)
+    assert finding(sandbox, lie, "Latn", champion).finding is Finding.DISAGREES
+
+
+@pytest.mark.parametrize("cut", ["condensed", "slanted", "bold"])
+@pytest.mark.parametrize("script", PAIRS)
+def test_other_cuts_of_a_face_are_no_lies_and_hide_none(
+    sandbox: Sandbox, tmp_path: Path, script: str, cut: str
+) -> None:
+    number = draw.TIBETAN_SCRIPT if script == "Tibt" else SCRIPTS[script][0]
+    (tmp_path / "cut.ttf").write_bytes(cut_face(draw.font_bytes(number), cut))
+    rng = random.Random(f"{script} {cut}")
+    words = SCRIPTS[script][1].split() if script in SCRIPTS else []
+
+    def write(book: FPDF) -> None:
+        book.add_font("cut", fname=tmp_path / "cut.ttf")
+        book.set_font("cut", size=11)
+        book.set_text_shaping(True)
+        lines = [
+            " ".join(rng.choice(words) for _ in range(8)) if words else draw.tibetan_line(rng) for _ in range(20)
+        ]
+        draw.write_lines(book, lines, pitch=26)
+
+    sound = draw.book_of(tmp_path / "sound.pdf", write)
+    assert finding(sandbox, sound, script, None).finding is Finding.AGREES
+    lie = exchanged(sound, tmp_path / "lie.pdf", PAIRS[script])
+    assert finding(sandbox, lie, script, None).finding is Finding.DISAGREES
+
+
+def test_letters_permuted_and_legacy_bytes_disagree(sandbox: Sandbox, tmp_path: Path, builtin: LineReader) -> None:
+    """Text that reads like a language and is another ("Fhi gueck bnawr fax"), and bytes of a legacy font."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    sound = drawn(tmp_path / "sound.pdf", "Latn")
+    vowels = str.maketrans("eaioutnrsh", "iuaeonrthg")
+    legacy = str.maketrans(letters, "".join(chr(0xA1 + 7 * k % 0x5E) for k in range(26)))
+    for name, table in (("words", vowels), ("bytes", legacy)):
+        lie = remap(sound, tmp_path / f"{name}.pdf", lambda text, table=table: text.translate(table))
+        assert finding(sandbox, lie, "Latn", builtin).finding is Finding.DISAGREES, name
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Chapter 3"],
+        ["THE OLD BINDER COUNTS THE LOOSE SHEETS"] * 12,
+        ["a² + b² = c² ± 2πr · 17 (x − y) / 4 = 0.25"] * 12,
+    ],
+    ids=["one line", "capitals", "mathematics"],
+)
+def test_short_capital_and_mathematical_text_is_believed(
+    sandbox: Sandbox, tmp_path: Path, builtin: LineReader, lines: list[str]
+) -> None:
+    def write(book: FPDF) -> None:
+        draw.use_font(book, 1, 12, tmp_path)
+        draw.write_lines(book, lines)
+
+    path = draw.book_of(tmp_path / "sound.pdf", write)
+    assert finding(sandbox, path, "Latn", builtin).finding is not Finding.DISAGREES
