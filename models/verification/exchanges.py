@@ -1,6 +1,7 @@
 """Two letters of which a text layer says each of the other, found by the whole of what it says.
 
     exchanged(comparison, draw) -> (letter, other) | None
+    overstated(comparison, draw) -> (said, shown) | None
 
 A face may draw one letter like another's drawing, but not that one like the first, and not in all the letter
 groups that either stands in. Two letters are held exchanged when the groups that hold them are nearer to the
@@ -11,9 +12,10 @@ good part of what lies between the two drawings, and nearly all by something.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,8 @@ Vectors = NDArray[np.float32]
 # Distances of two drawings below which a typeface may well turn one into the other (dots, strokes): of one group
 # with a letter changed, and of any two groups.
 ALIKE, ALIKE_GROUPS = 0.08, 0.12
-OFTEN = 4  # occurrences of each of the two
+OFTEN = 4  # occurrences of each of the two,
+OFTEN_BOTH = 12  # and of two signs together
 # Leads, see models/verification/shapes.py. Of 468 sound samples in 23 scripts and over 200 faces the
 # highest is 0.23 of letters and 0.34 of whole groups; exchanged letters have a median of 0.6 (2026-11-24).
 EXCHANGED = 0.3
@@ -114,25 +117,66 @@ def _base(letter: str) -> str:
 
 def _score(comparison: LetterComparison, letter: str, other: str, draw: Draw) -> float:
     """The lesser of the two letters' median leads with both changed round in all groups; -inf for too few."""
+    table = str.maketrans(letter + other, other + letter)
+    leads = _changed_leads(comparison, letter + other, lambda text: text.translate(table), draw)
+    return min(_sure([lead for text, lead in leads if one in text]) for one in (letter, other))
+
+
+def overstated(comparison: LetterComparison, draw: Draw) -> tuple[str, str] | None:
+    """Two neighbouring signs of which the layer says both wherever the page shows the second alone.
+
+    A glyph of one vowel whose table says a subjoined letter of Tibetan as well; None where no pair stands out.
+    Of other scripts nothing is said: PDF writers double their split vowels in sound text (2026-11-24).
+    """
+    times: Counter[str] = Counter()
+    for k, count in enumerate(np.bincount(comparison.own, minlength=comparison.claimed)[: comparison.claimed]):
+        pairs = {a + b for a, b in pairwise(comparison.texts[k]) if _is_subjoined(a) and _is_sign(b)}
+        times.update(dict.fromkeys(pairs, int(count)))
+    best, found = EXCHANGED, None
+    for pair, count in times.most_common(CANDIDATES):
+        if count < OFTEN_BOTH:
+            break
+        leads = _changed_leads(comparison, pair[0], _without_first(pair), draw)
+        if (score := _sure([lead for _, lead in leads])) > best:
+            best, found = score, (pair, pair[1])
+    return found
+
+
+def _without_first(pair: str) -> Callable[[str], str]:
+    return lambda text: text.replace(pair, pair[1])
+
+
+def _is_subjoined(letter: str) -> bool:
+    return "\u0f90" <= letter <= "\u0fbc"
+
+
+def _is_sign(letter: str) -> bool:
+    return unicodedata.category(letter).startswith("M")
+
+
+def _sure(leads: Sequence[float]) -> float:
+    """The median lead; -inf for too few, or when too many are of the layer's opinion."""
+    if len(leads) < OFTEN or np.mean(np.array(leads) > 0) < NEARLY_ALL:
+        return -np.inf
+    return float(np.median(leads))
+
+
+def _changed_leads(
+    comparison: LetterComparison, letters: str, change: Callable[[str], str], draw: Draw
+) -> list[tuple[str, float]]:
+    """Of each occurrence that holds one of the letters: its text, and the lead of the changed text's drawing."""
     known = dict(zip(comparison.texts[::-1], comparison.drawings[::-1], strict=True))
-    change = str.maketrans(letter + other, other + letter)
-    leads: dict[str, list[float]] = {letter: [], other: []}
+    leads: list[tuple[str, float]] = []
     for k, text in enumerate(comparison.texts[: comparison.claimed]):
-        if letter not in text and other not in text:
+        changed = change(text)
+        if changed == text or not set(letters) & set(text):
             continue
-        said, changed = comparison.drawings[k], text.translate(change)
+        said = comparison.drawings[k]
         drawing = known[changed] if changed in known else draw(changed)
-        if drawing is None or (apart := float(1 - said @ drawing)) < ALIKE:
-            continue
-        seen = comparison.vectors[comparison.own == k]
-        gains = (seen @ (drawing - said) / apart).tolist()
-        for one in leads:
-            leads[one] += gains if one in text else []
-    if min(map(len, leads.values())) < OFTEN:
-        return -np.inf
-    if min(np.mean(np.array(found) > 0) for found in leads.values()) < NEARLY_ALL:
-        return -np.inf
-    return min(float(np.median(found)) for found in leads.values())
+        if drawing is not None and (apart := float(1 - said @ drawing)) >= ALIKE:
+            seen = comparison.vectors[comparison.own == k]
+            leads += [(text, float(gain)) for gain in seen @ (drawing - said) / apart]
+    return leads
 
 
 def _groups(comparison: LetterComparison, lead: Vectors) -> tuple[str, str] | None:

@@ -30,7 +30,7 @@ CONTRADICTED, NEARER = (
     0.3,
 )  # of the letter groups, and of the drawings: sound ones have up to 0.54 and 0.25 in
 # the boldest titling faces, texts of other pages at least 0.75 and 0.32 (468 samples, 2026-11-24)
-LEFT_OUT = 0.02  # of the letter groups look like themselves with the same sign more
+LEFT_OUT = 0.05  # of the letter groups look like themselves with the same sign more; a sound bold face had 0.026
 FEW_LEFT_OUT = 4
 
 
@@ -129,6 +129,8 @@ def _compare(sample: FontSample, typeface: Typeface) -> FontFinding | None:
     seen = f"{found.contradicted} of {found.groups} letter groups look like others"
     if found.exchanged:
         seen += f", {found.exchanged[0]!r} and {found.exchanged[1]!r} like each other"
+    if found.overstated:
+        seen += f", {found.overstated[0]!r} like {found.overstated[1]!r}"
     return FontFinding(
         sample.font,
         Finding.DISAGREES,
@@ -140,7 +142,7 @@ def lies(found: ShapeEvidence) -> bool:
     """True when no typeface explains what was seen."""
     left_out = found.left_out >= max(FEW_LEFT_OUT, LEFT_OUT * found.groups)
     another_text = found.share > CONTRADICTED and found.nearer > NEARER
-    return found.exchanged is not None or another_text or left_out
+    return bool(found.exchanged or found.overstated) or another_text or left_out
 
 
 def _named(font: str) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from flywheel.document import Character
 from models.verification.drawn import DrawnGroup, DrawnWord, Typeface
-from models.verification.exchanges import Draw, LetterComparison, exchanged
+from models.verification.exchanges import Draw, LetterComparison, exchanged, overstated
 from models.verification.sampling import POINTS, LayerPage, LayerPiece, words
 
 Image = NDArray[np.float32]
@@ -58,14 +58,15 @@ class ShapeEvidence:
 
     `nearer`: share of the other drawings that are nearer to a group than its own, 0 to 1, mean; of a text that has
     nothing to do with the page 0.5. `exchanged`: two letters or groups each of which looks like the other.
-    `left_out`: groups that look like themselves with one and the same sign more, which `sign` is. `example`: what
-    the layer says, what the page shows.
+    `overstated`: two signs said where only the second is shown. `left_out`: groups that look like themselves with
+    one and the same sign more, which `sign` is. `example`: what the layer says, what the page shows.
     """
 
     groups: int
     contradicted: int
     nearer: float
     exchanged: tuple[str, str] | None = None
+    overstated: tuple[str, str] | None = None
     left_out: int = 0
     sign: str = ""
     example: tuple[str, str] = ("", "")
@@ -229,7 +230,9 @@ def _weigh(comparison: LetterComparison, draw: Draw) -> ShapeEvidence:
         if j >= claimed and texts[j][:-1] == texts[i]
     )
     sign, left_out = signs.most_common(1)[0] if signs else ("", 0)
-    example = exchange = exchanged(comparison, draw)
+    exchange = exchanged(comparison, draw)
+    example = overstatement = None if exchange else overstated(comparison, draw)
+    example = example or exchange
     if example is None and contradicted.any():
         worst = int(np.where(contradicted, gain[rows, nearest], -1).argmax())
         example = texts[own[worst]], texts[nearest[worst]]
@@ -238,6 +241,7 @@ def _weigh(comparison: LetterComparison, draw: Draw) -> ShapeEvidence:
         contradicted=int(contradicted.sum()),
         nearer=float((gain[:, :claimed] > 0).sum(axis=1).mean() / max(1, claimed - 1)),
         exchanged=exchange,
+        overstated=overstatement,
         left_out=left_out,
         sign=sign,
         example=example or ("", ""),

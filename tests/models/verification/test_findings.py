@@ -177,6 +177,14 @@ def test_other_cuts_of_a_face_are_no_lies_and_hide_none(
     assert finding(sandbox, lie, script, None).finding is Finding.DISAGREES
 
 
+def test_a_vowel_that_the_layer_says_with_a_letter_more_is_seen(sandbox: Sandbox, tmp_path: Path) -> None:
+    sound = drawn(tmp_path / "sound.pdf", "Tibt")
+    lie = remap(sound, tmp_path / "lie.pdf", lambda text: text.replace("\u0f72", "\u0fb1\u0f72"))
+    found = finding(sandbox, lie, "Tibt", None)
+    assert found.finding is Finding.DISAGREES
+    assert "\u0fb1\u0f72" in found.detail
+
+
 def test_letters_permuted_and_legacy_bytes_disagree(sandbox: Sandbox, tmp_path: Path, builtin: LineReader) -> None:
     """Text that reads like a language and is another ("Fhi gueck bnawr fax"), and bytes of a legacy font."""
     letters = "abcdefghijklmnopqrstuvwxyz"
