@@ -103,11 +103,16 @@ def pages_to_look_at(fonts: Mapping[int, Sequence[str]]) -> list[int]:
 
 
 def layer_pages(path: Path, numbers: Sequence[int]) -> list[LayerPage]:
-    """Characters and images of pages; none of one that cannot be had."""
+    """Characters and images of pages; none of one that cannot be had. A page that could be labelled is not charged
+    with it."""
     from models.verification.sampling import LayerPage
 
     pages = []
-    images = list(sandbox().render(path, numbers, settings().render_dpi))
+    try:
+        images = list(sandbox().render(path, numbers, settings().render_dpi))
+    except Rejected as error:
+        log.warning("a document is not verified", reason=error.reason, detail=error.detail)
+        return []
     for image in images:
         if isinstance(image, PageFailure):
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
 from fpdf import FPDF
 
 from benchmarks.lies import remap
@@ -15,7 +16,7 @@ from models.verification.comparison import Finding
 from models.verification.drawn import Typeface
 from models.verification.findings import FontFinding, examine
 from models.verification.sampling import LayerPage
-from tasks.worker.verification import font_samples, judged
+from tasks.worker.verification import font_samples, judged, layer_pages
 from tests.flywheel import draw
 
 LATIN = "the old binder counts the loose sheets that the river took and folds each of them in a long room"
@@ -73,3 +74,9 @@ def test_only_pages_with_a_lying_font_are_rejected() -> None:
         Outcome.REJECTED, Reason.LAYER_DISAGREES, "Lie: 'a' as 'b'"
     )
     assert judged(ACCEPTED, ["Odd"], found) == Verdict(Outcome.ACCEPTED, Reason.ACCEPTED, "Odd: not verified")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_document_that_cannot_be_opened_again_is_believed_rather_than_lost(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7\n" + b"nothing " * 50)
+    assert layer_pages(tmp_path / "a.pdf", [0]) == []
