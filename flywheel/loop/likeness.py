@@ -217,10 +217,12 @@ def _shared_picture(words: NDArray[np.void], pairs: Pairs) -> NDArray[np.float64
 
 def _components(size: int, pairs: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Place -> the lowest place that it is connected with by the pairs."""
-    from scipy.sparse import coo_array
+    ends = np.concatenate([np.zeros((0, 2), np.int64), *pairs])
+    if not len(ends):
+        return np.arange(size)
+    from scipy.sparse import coo_array  # only where datasets are frozen: workers of one reader have none
     from scipy.sparse.csgraph import connected_components
 
-    ends = np.concatenate([np.zeros((0, 2), np.int64), *pairs])
     graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(size, size))
     _, part = connected_components(graph, directed=False)
     _, first = np.unique(part, return_index=True)
