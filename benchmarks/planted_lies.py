@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rapidfuzz.distance import Levenshtein
 
-from benchmarks.lies import LIES, SCRIPTS, UNFIT, Draft, Script, draw_sound, face_of
+from benchmarks.lies import LIES, UNFIT, Draft, draw_sound, face_of
+from benchmarks.scripts import SCRIPTS, Script
 from flywheel.database.tables import DocumentRow
 from flywheel.gate import Gate
 from flywheel.labels.recording import LabelledPage
