@@ -136,7 +136,10 @@ def _turned_lines(text_page: Any) -> list[bool]:
 
 
 def _is_mirrored(line: Any) -> bool:
+    """Of a Type 3 font, whose glyphs are programs that may mirror what they draw, the matrix says nothing."""
     for character in line:
+        if character.m_internal.font.t3procs:
+            return False
         quad = character.m_internal.quad
         right = quad.ur.x - quad.ul.x, quad.ur.y - quad.ul.y
         down = quad.ll.x - quad.ul.x, quad.ll.y - quad.ul.y

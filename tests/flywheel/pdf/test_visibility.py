@@ -418,3 +418,18 @@ def test_text_that_is_slanted_or_stands_sideways_is_not(
     assert page.facts.turned == 0
     assert label.text == "some words that are to be read"
     assert {character.upright for character in sandbox.characters(path, 0)} == {upright}
+
+
+def test_glyphs_that_are_programs_and_mirror_themselves_are_upright(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As Ghostscript writes TeX's bitmap fonts: the text's matrix is mirrored, and so is the font's."""
+    bar = draw.stream(b"23 0 0 0 20 25 d1 0 0 20 25 re f")
+    font = (
+        b"<</Type/Font/Subtype/Type3/FontBBox[0 0 1000 1000]/FontMatrix[1 0 0 -1 0 0]/Encoding<</Type/Encoding"
+        b"/Differences[97/a/b]>>/CharProcs<</a 6 0 R/b 6 0 R>>/FirstChar 97/LastChar 98/Widths[23 23]>>"
+    )
+    content = draw.stream(b"BT /F 0.4 Tf 1 0 0 -1 10 100 Tm (abba) Tj ET")
+    path = saved(tmp_path, draw.pdf([draw.CATALOGUE, draw.tree([4]), font, draw.page(5), content, bar]))
+    page, _, _ = read(sandbox, path)
+    assert page.facts.characters == 4
+    assert page.facts.turned == 0
+    assert all(character.upright for character in sandbox.characters(path, 0))
