@@ -32,7 +32,8 @@ from flywheel.export import ExportedPage, ExportFormat, Lineage
 from flywheel.figures import ExportProgress
 from flywheel.labels.standing import current_labels
 from flywheel.labels.storage import load_label
-from flywheel.loop.splits import splits_of
+from flywheel.loop import splits
+from flywheel.loop.likeness import SignedPage, signature
 from flywheel.loop.whole_pages import page_shows_more
 from flywheel.pdf import PageFailure, PageImage
 from flywheel.reasons import Reason
@@ -66,7 +67,8 @@ def export(attempt: Attempt) -> None:
         row = session.get_one(ExportRow, attempt.claim.export_id)
         corpus = session.get_one(CorpusRow, row.corpus_id)
         entries, reasons = accepted(session, corpus.id)
-        provenance = provenance_of(session, entries)
+        lineages, people = lineage_of(session, entries), people_of(session, entries)
+    provenance = Provenance(lineages, splits_of(attempt, entries), people)
     of = len(entries) + sum(reasons.values())
 
     def progress(done: int) -> None:
@@ -110,25 +112,32 @@ def accepted(session: Session, corpus_id: int) -> tuple[list[Entry], dict[str, i
     return entries, {Reason.INK_WITHOUT_TEXT.value: left_out} if left_out else {}
 
 
-def provenance_of(session: Session, entries: Sequence[Entry]) -> Provenance:
-    """Provenance of every row of an export."""
-    labels = [label for label, _, _ in entries]
-    return Provenance(
-        lineages=lineage_of(session, labels),
-        splits=splits_of(session, {document.sha256 for _, _, document in entries}),
-        people=people_of(session, [label.id for label in labels if label.kind is Kind.HUMAN]),
-    )
-
-
-def people_of(session: Session, label_ids: Sequence[int]) -> dict[int, str]:
+def people_of(session: Session, entries: Sequence[Entry]) -> dict[int, str]:
     """Label id -> the person whose review made it."""
+    label_ids = [label.id for label, _, _ in entries if label.kind is Kind.HUMAN]
     made = ReviewRow.new_label_id == func.any(array_of(label_ids))
     rows = session.execute(select(ReviewRow.new_label_id, ReviewRow.reviewer).where(made))
     return {label_id: reviewer for label_id, reviewer in rows if label_id is not None}
 
 
-def lineage_of(session: Session, rows: list[LabelRow]) -> dict[int, Lineage]:
+def splits_of(attempt: Attempt, entries: Sequence[Entry]) -> dict[str, Split]:
+    """Document hash -> its side. Those that no dataset holds are compared by page with all that examines."""
+    documents = {document.sha256 for _, _, document in entries}
+    with transaction() as session:
+        known = splits.frozen_sides(session, documents)
+        others = documents - known.keys()
+        examining, pages = splits.examining_pages(session) if others else ({}, [])
+    for label, page, document in attempt.each(e for e in entries if e[2].sha256 in others):
+        try:
+            pages.append(SignedPage(document.sha256, page.id, signature(load_label(store(), label).text)))
+        except (BlobMissing, BlobCorrupt):
+            continue  # neither is it exported
+    return known | splits.sides_of_others(others, pages, examining)
+
+
+def lineage_of(session: Session, entries: Sequence[Entry]) -> dict[int, Lineage]:
     """Label id -> its origin: checkpoint, round and dataset."""
+    rows = [label for label, _, _ in entries]
     ids = {row.checkpoint_id for row in rows if row.checkpoint_id}
     origins = {
         checkpoint: (round_id, digest)

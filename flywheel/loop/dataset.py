@@ -25,14 +25,14 @@ from flywheel.encoding import JsonValue, to_json
 from flywheel.errors import Rejected
 from flywheel.figures import DatasetCounts, SplitCounts, Unit
 from flywheel.loop.languages import in_language
-from flywheel.loop.likeness import LikePages
+from flywheel.loop.likeness import LikePages, SignedPage
 from flywheel.loop.sides import ENOUGH, History, split
 from flywheel.loop.teaching import labels_that_teach, may_replay, patches_of, spread, teaching_labels
 from flywheel.reasons import Reason
 from flywheel.states import Split
 
 FEWEST = 3  # groups of documents: one to learn from, one to watch, one to be examined by
-UNLIKE = LikePages.of((), (), ())
+UNLIKE = LikePages.of(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,11 @@ def replay(session: Session, language: str, count: int, *, unit: Unit) -> list[P
 
 
 def like_pages(session: Session, hashes: Collection[str]) -> LikePages:
+    """All the pages of these documents (by hash) that ever became patches."""
+    return LikePages.of(signed_pages(session, hashes))
+
+
+def signed_pages(session: Session, hashes: Collection[str]) -> list[SignedPage]:
     """Signatures of all the pages of these documents (by hash) that ever became patches."""
     known = func.any(bindparam(None, sorted(hashes), type_=ARRAY(Text), unique=True))
     rows = session.execute(
@@ -144,9 +149,8 @@ def like_pages(session: Session, hashes: Collection[str]) -> LikePages:
         .where(DocumentRow.sha256 == known, PatchSetRow.likeness.is_not(None))
         .distinct()
         .order_by(DocumentRow.sha256, PageRow.id, PatchSetRow.likeness)
-    ).all()
-    documents, page_ids, signatures = zip(*rows, strict=True) if rows else ((), (), ())
-    return LikePages.of(documents, page_ids, signatures)
+    )
+    return [SignedPage(document, page, row) for document, page, row in rows if row is not None]
 
 
 def list_documents(session: Session, dataset_id: int, splits: Mapping[str, str]) -> None:

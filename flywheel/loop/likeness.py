@@ -1,7 +1,7 @@
 """Likeness of pages: which are the same page twice, and which documents therefore stand on one side of a split.
 
     signature(text, bits, known) -> bytes     of one page; kept beside its patches, read again by `LikePages`
-    LikePages.of(documents, pages, rows)      the signatures of many pages
+    LikePages.of(pages)                   the signatures of many pages
     .groups() -> document -> its group        near-equal documents have one group
     .like(others) -> pages                    those of which a near-equal page is in the other documents
 
@@ -18,7 +18,7 @@ import struct
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ LEAST_RUNS = 40  # different ones that a text must have to be compared: a title 
 LEAST_RUNS_SEEN = 24  # and the text of a picture: of few words one picture looks like another
 MINIMA, BAND = 128, 3  # of a text's signature; so many together make a text a candidate
 BITS = 1024
+UNSEEN = bytes(BITS // 8)
 TABLES, KEY_BITS = 192, 16  # bits of a picture that make it a candidate, so often
 # Measured on 395 pages of one Tibetan book (2026-11-24): of different pages 99.9 % share less than 0.09 of their
 # runs, the most 0.35 (a commentary that quotes its root text); at 5 % CER a page keeps 0.65, at 10 % 0.4.
@@ -54,8 +55,8 @@ _WORDS = np.dtype(
 Pairs = NDArray[np.int64]  # (N, 2), places of pages
 
 
-def signature(text: str, bits: bytes, known: bytes) -> bytes:
-    """Signature of a page by its text and its appearance (128 bytes each, packed bits)."""
+def signature(text: str, bits: bytes = UNSEEN, known: bytes = UNSEEN) -> bytes:
+    """Signature of a page by its text, and its appearance (packed bits) where that is known."""
     from datasketch import MinHash  # takes a second to import, and only those who cut patches need it
 
     runs = runs_of(text)
@@ -72,6 +73,14 @@ def runs_of(text: str) -> set[str]:
     return {letters[start : start + LETTERS] for start in range(len(letters) - LETTERS + 1)}
 
 
+class SignedPage(NamedTuple):
+    """A page's document (by hash), its id, and its signature."""
+
+    document: str
+    page: int
+    signature: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class LikePages:
     """Signatures of pages. `document` and `page` are those of each: places in `documents`, and ids.
@@ -83,9 +92,10 @@ class LikePages:
     group: NDArray[np.int64]
 
     @classmethod
-    def of(cls, documents: Sequence[str], pages: Sequence[int], rows: Sequence[bytes]) -> Self:
-        """Of parallel sequences, one entry a page. A page may come more than once; signatures of other
-        versions, and of pages that say nothing, are left out."""
+    def of(cls, signed_pages: Collection[SignedPage]) -> Self:
+        """Of many pages. One may come more than once; signatures of other versions, and of pages that say nothing,
+        are left out."""
+        documents, pages, rows = zip(*signed_pages, strict=True) if signed_pages else ((), (), ())
         told = [n for n, row in enumerate(rows) if len(row) == _WORDS.itemsize and row[0] == VERSION]
         words = np.frombuffer(b"".join(rows[n] for n in told), _WORDS)
         names = tuple(sorted({documents[n] for n in told}))

@@ -13,7 +13,7 @@ from flywheel.errors import Rejected
 from flywheel.figures import DatasetCounts, SplitCounts, Unit
 from flywheel.loop import dataset
 from flywheel.loop.dataset import PatchSource
-from flywheel.loop.likeness import LikePages, signature
+from flywheel.loop.likeness import LikePages, SignedPage, signature
 from flywheel.loop.sides import History, place_of, split
 from flywheel.states import Split
 from tests.flywheel.loop.prose import blank, prose
@@ -33,8 +33,12 @@ def books(count: int, pages: int = 3) -> list[PatchSource]:
 
 def pages_of(found: Sequence[PatchSource], said: dict[int, str]) -> LikePages:
     """Signatures: of pages that are in `said` by that name, of the others by their own."""
-    rows = [signature(prose(said.get(s.page_id, str(s.page_id))), *blank()) for s in found]
-    return LikePages.of([s.document for s in found], [s.page_id for s in found], rows)
+    return LikePages.of(
+        [
+            SignedPage(s.document, s.page_id, signature(prose(said.get(s.page_id, str(s.page_id))), *blank()))
+            for s in found
+        ]
+    )
 
 
 def test_a_document_that_only_a_reader_labelled_is_never_part_of_an_exam() -> None:

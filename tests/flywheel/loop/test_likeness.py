@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from flywheel.loop.likeness import LikePages, signature
+from flywheel.loop.likeness import LikePages, SignedPage, signature
 from tests.flywheel.loop.prose import JOINED, blank, look, misread, prose
 
 Page = tuple[str, tuple[bytes, bytes]]
@@ -14,9 +14,8 @@ Page = tuple[str, tuple[bytes, bytes]]
 
 def like(books: dict[str, list[Page]]) -> LikePages:
     """Signatures of books' pages; the pages' ids count on from book to book."""
-    documents = [name for name, pages in books.items() for _ in pages]
-    rows = [signature(text, *seen) for pages in books.values() for text, seen in pages]
-    return LikePages.of(documents, range(len(rows)), rows)
+    pages = [(name, signature(text, *seen)) for name, pages in books.items() for text, seen in pages]
+    return LikePages.of([SignedPage(name, number, row) for number, (name, row) in enumerate(pages)])
 
 
 def book(name: str, pages: range, language: str = "bo") -> list[Page]:
@@ -130,9 +129,10 @@ def test_documents_are_compared_not_the_pages_of_one() -> None:
 
 def test_signatures_of_other_versions_and_of_nothing_are_left_out() -> None:
     row = signature(prose("a"), *blank())
-    found = LikePages.of(["a", "b", "c", "d"], [1, 2, 3, 4], [row, b"\x00" + row[1:], row[:-1], b""])
+    rows = zip("abcd", (row, b"\x00" + row[1:], row[:-1], b""), strict=True)
+    found = LikePages.of([SignedPage(name, number, row) for number, (name, row) in enumerate(rows)])
     assert found.groups() == {"a": "a"}
-    assert LikePages.of([], [], []).groups() == {}
+    assert LikePages.of(()).groups() == {}
 
 
 def test_a_signature_is_the_same_wherever_it_is_made() -> None:
