@@ -44,14 +44,19 @@ def legacy_words(text: str) -> LegacyFindings:
 
 
 def _is_strange(word: str) -> bool:
-    """Four or more letters, all of them Latin and none of a to z; or signs between two letters."""
+    """Four or more letters, all of them Latin and none of a to z; or signs between two letters, which
+    stand between Latin ones: a run of Chinese or Japanese without blanks may hold words and signs of all kinds."""
     letters = [symbol for symbol in word if symbol.isalpha()]
     scripts = {script_of(symbol) for symbol in letters}
     if "Latn" not in scripts:
         return False
     if len(letters) >= _SHORT and scripts <= {"Latn", COMMON} and not any(symbol.isascii() for symbol in letters):
         return True
-    return any(any(map(_is_sign, signs)) for signs in _SIGNS_INSIDE.findall(word))
+    return any(
+        any(map(_is_sign, found.group()))
+        for found in _SIGNS_INSIDE.finditer(word)
+        if {script_of(word[found.start() - 1]), script_of(word[found.end()])} <= {"Latn", COMMON}
+    )
 
 
 @lru_cache(maxsize=1 << 12)

@@ -153,3 +153,19 @@ def test_signs_and_tones_that_change_places_are_bad_orthography() -> None:
     thai = re.sub("([\u0e34-\u0e37\u0e31])([\u0e48-\u0e4b])", r"\2\1", samples()["th_Thai"])
     hindi = re.sub("([\u093e-\u094c])([\u0901\u0902])", r"\2\1", samples()["hi_Deva"])
     assert judged(thai).reason is judged(hindi).reason is Reason.BAD_ORTHOGRAPHY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "この設定は、Unicodeの文字を「PDF」へ書き、LaTeXの命令（begin）を使う。"
+        " 次に、fontの名前（例：Noto）を選び、→keyで送る。"
+        " 表示は、browserの窓（window）に出る。",
+        "文档类（documentclass）有三种：article、report、book。 正文字号，"
+        "缺省10pt，纸张尺寸，缺省是letter。"
+        " 用《TeX》写书，用“make”排版。",
+    ],
+    ids=["Japanese", "Chinese"],
+)
+def test_latin_words_within_chinese_and_japanese_are_no_old_encoding(text: str) -> None:
+    assert judged(text).accepted
