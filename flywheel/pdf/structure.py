@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from flywheel.document import MAINLY_HIDDEN, Box, Character, Line, PageFacts
 from flywheel.markup import CATEGORIES
 from flywheel.pdf.arrangement import FULL_PAGE, by_blocks
+from flywheel.pdf.fills import strokes
 from flywheel.pdf.messages import Message, parsed
 from flywheel.pdf.plain import plain_regions
 from flywheel.pdf.reading_order import columns
@@ -30,6 +31,7 @@ from flywheel.text.ink_order import line_text
 from flywheel.text.scripts import histogram
 
 INK_CONTRAST = 32  # gray levels between paper and ink, of 255
+FEW_DRAWN = 0.2  # of the ink: no check asks for less
 SAMPLED_PIXELS = 7  # every seventh pixel tells the paper's level
 SUBSET_PREFIX = re.compile(r"^[A-Z]{6}\+")
 SAME_BASELINE = 0.25  # of the font size
@@ -80,8 +82,11 @@ def page_text(number: int, message: Message) -> PageText:
     images = tuple(_box(image) for image in head["images"])
     whole = "".join(line.text for line in lines)
     count = len(whole) - sum(map(whole.count, BLANKS))
-    ink_map = _ink_map(message.body[text_bytes : text_bytes + ink_bytes], int(head["rows"]), int(head["columns"]))
-    evidence = _evidence(ink_map, float(head["ink_dpi"]), lines, images, count)
+    gray = np.frombuffer(message.body[text_bytes : text_bytes + ink_bytes], dtype=np.uint8)
+    gray = gray.reshape(int(head["rows"]), int(head["columns"]))
+    ink_map = _ink_map(gray)
+    dpi = float(head["ink_dpi"])
+    evidence = _evidence(ink_map, dpi, lines, images, count)
     hidden_share = float(head["hidden_share"])
     can_be_plain = not images and len(layer.fonts) == 1 and not layer.vertical
     plain = plain_regions(layer.rows, evidence, width, height) if can_be_plain else ()
@@ -96,7 +101,7 @@ def page_text(number: int, message: Message) -> PageText:
         characters=count,
         hidden_share=hidden_share,
         turned=int(head["turned"]),
-        drawn=round(max(0.0, 1 - evidence.in_text - evidence.in_images), 4) if ink_map.any() else 0.0,
+        drawn=_drawn(gray, ink_map, evidence, _windows([*(line.box for line in lines), *images], dpi, 1)),
         fonts=tuple(sorted({font_name(font) for font in layer.fonts if font})),
         scripts=histogram(whole),
     )
@@ -247,12 +252,11 @@ def _ordered_text(piece: Piece, base: Base) -> str:
     return line_text(piece.characters, WORD_GAP * piece.size, own)
 
 
-def _ink_map(gray: bytes, rows: int, width: int) -> NDArray[np.bool_]:
+def _ink_map(gray: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """H x W; True where a pixel differs from the paper, which is the most common level."""
-    pixels = np.frombuffer(gray, dtype=np.uint8).reshape(rows, width)
-    sampled = pixels.ravel()[::SAMPLED_PIXELS]
+    sampled = gray.ravel()[::SAMPLED_PIXELS]
     paper = int(np.bincount(sampled, minlength=256).argmax()) if sampled.size else 255
-    return np.frombuffer(gray.translate(_is_ink(paper)), dtype=np.bool_).reshape(rows, width)
+    return np.frombuffer(gray.tobytes().translate(_is_ink(paper)), dtype=np.bool_).reshape(gray.shape)
 
 
 @lru_cache(maxsize=256)
@@ -287,6 +291,23 @@ def _evidence(
         bare_characters=bare,
         per_character=total * (72 / dpi) ** 2 / characters if characters else 0.0,
     )
+
+
+def _drawn(
+    gray: NDArray[np.uint8], ink_map: NDArray[np.bool_], evidence: InkEvidence, windows: list[list[int]]
+) -> float:
+    """Share of the ink that is neither text nor image, with ink on coloured boxes told from the boxes.
+
+    `windows` are those of lines and images.
+    """
+    drawn = max(0.0, 1 - evidence.in_text - evidence.in_images) if ink_map.any() else 0.0
+    if drawn < FEW_DRAWN:
+        return round(drawn, 4)
+    ink = strokes(gray, INK_CONTRAST)
+    total = int(np.count_nonzero(ink))
+    for x0, y0, x1, y1 in windows:
+        ink[y0:y1, x0:x1] = False
+    return round(min(drawn, int(np.count_nonzero(ink)) / max(1, total)), 4)
 
 
 def _windows(boxes: Iterable[Box], dpi: float, margin: int) -> list[list[int]]:
