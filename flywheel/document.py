@@ -257,7 +257,8 @@ class PageFacts:
     hardly any visible text is drawn; `fonts` the names used; `scripts` characters by ISO 15924 code.
     `characters` are those that the page shows; or all, where the layer is mainly hidden. `hidden_share`: of all
     of the layer's characters, those that leave no trace on the page. `turned`: characters that are shown upside
-    down or mirrored. `drawn`: share of the ink that is neither text nor image.
+    down or mirrored. `drawn`: share of the ink that is neither text nor image. `sloping`: letters from right to
+    left that climb and fall within their line, as in Nastaliq.
     """
 
     number: int  # 0-based
@@ -273,6 +274,7 @@ class PageFacts:
     hidden_share: float = 0.0
     turned: int = 0
     drawn: float = 0.0
+    sloping: int = 0
 
     @property
     def mainly_hidden(self) -> bool:

@@ -49,6 +49,10 @@ class Reason(StrEnum):
     WRONG_SCRIPT = "wrong_script", "the text is in another script than the declared language uses"
     FOREIGN_LETTERS = "foreign_letters", "letters of another script stand inside words"
     VERTICAL_TEXT = "vertical_text", "most of the text runs from top to bottom, which no reader of lines can read"
+    UNORDERED_TEXT = (
+        "unordered_text",
+        "words that climb and fall, as in Nastaliq: their order is not told",
+    )
     TEXT_WITHOUT_INK = "text_without_ink", "text where the page shows no ink"
     INK_WITHOUT_TEXT = "ink_without_text", "ink that the text does not account for"
     TOO_MUCH_TEXT = "too_much_text", "more text than the ink could hold"

@@ -50,6 +50,7 @@ class Gate:
             lambda: self._turned(page),
             lambda: self._garbled(raw_counts),
             lambda: self._vertical(page),
+            lambda: self._sloping(page),
             lambda: self._text_without_ink(page, raw_counts),
             lambda: self._too_much_text(page),
             lambda: self._uncovered_image(ink),
@@ -126,6 +127,13 @@ class Gate:
         if turned < self._t.turned_count and 2 * turned < characters:
             return None
         return _reject(Reason.TURNED_TEXT, f"{turned} of {characters} characters are upside down or mirrored")
+
+    def _sloping(self, page: JudgedPage) -> Verdict | None:
+        sloping, characters = page.facts.sloping, page.facts.characters
+        if sloping < max(self._t.sloping_count, self._t.sloping_share * characters):
+            return None
+        detail = f"{sloping} of {characters} characters stand off their line, as in Nastaliq"
+        return _reject(Reason.UNORDERED_TEXT, detail)
 
     def _garbled(self, counts: RawCounts) -> Verdict | None:
         share = counts.garbage / counts.characters if counts.characters else 0.0

@@ -21,6 +21,8 @@ class Thresholds:
     picture_cover: float = 0.05  # a hidden layer was read off an image that covers this much of the page
     turned_share: float = 0.1  # characters upside down or mirrored
     turned_count: int = 3
+    sloping_share: float = 0.03  # characters off their line's baseline; Nastaliq has a quarter, other hands none
+    sloping_count: int = 3
     ink_per_character: float = 0.35  # a 3-point letter covers about one
     expected_share: float = 0.5  # letters in a script of the declared language
     few_letters: int = 8  # fewer are a page number ("xii") or an initial, whatever the language,

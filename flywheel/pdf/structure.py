@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from flywheel.pdf.reading_order import columns
 from flywheel.pdf.results import InkEvidence, PageLayout, PageText
 from flywheel.pdf.right_to_left import as_drawn, parts
 from flywheel.text.bidi import Base, base_direction, runs_right_to_left
-from flywheel.text.ink_order import line_text
+from flywheel.text.ink_order import line_text, sloping
 from flywheel.text.scripts import histogram
 
 INK_CONTRAST = 32  # gray levels between paper and ink, of 255
@@ -101,6 +102,7 @@ def page_text(number: int, message: Message) -> PageText:
         characters=count,
         hidden_share=hidden_share,
         turned=int(head["turned"]),
+        sloping=sum(sloping(list(line)) for _, line in groupby(characters, key=lambda c: c.line)),
         drawn=_drawn(gray, ink_map, evidence, _windows([*(line.box for line in lines), *images], dpi, 1)),
         fonts=tuple(sorted({font_name(font) for font in layer.fonts if font})),
         scripts=histogram(whole),

@@ -2,6 +2,7 @@
 
     shown_text(characters, space) -> left to right as the ink stands
     line_text(characters, space, base) -> in logical order
+    sloping(characters) -> letters whose order their places do not tell
 
 The order that PDF text comes out in is no help where it runs from right to left: writers draw such lines from
 either end, and MuPDF turns each run of letters but neither the runs themselves nor numbers of Arabic digits. The
@@ -14,11 +15,15 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+import numpy as np
+
 from flywheel.document import Character
 from flywheel.text.bidi import Base, is_mark, is_right_to_left_letter, runs_right_to_left, to_logical
 
 SAME_PLACE = 0.05  # points; a ligature's later letters have no width and stand at an edge of the first
 NO_WIDTH = 0.01  # points
+OFF = 0.06  # of the height of a line's ink, off its baseline: letters of Naskh and Kufi all stand on it
+FEWEST = 3  # letters that a baseline can be told by
 
 
 def line_text(characters: Sequence[Character], space: float, base: Base = "R") -> str:
@@ -40,6 +45,21 @@ def shown_text(characters: Sequence[Character], space: float) -> str:
             parts.append(" ")
         parts.append(_shown(unit))
     return unicodedata.normalize("NFC", " ".join("".join(parts).split()))
+
+
+def sloping(characters: Sequence[Character]) -> int:
+    """Letters from right to left in a line that stand off its baseline, be that level or slanted as a whole.
+
+    Words that climb and fall, as in Nastaliq, set letters above each other: their places do not tell the order.
+    """
+    letters = [c for c in characters if is_right_to_left_letter(c.text)]
+    if len(letters) < FEWEST:
+        return 0
+    x, y = np.array([(c.x, c.y) for c in letters]).T
+    slope = np.polyfit(x, y, 1)[0] if np.ptp(x) > 0 else 0.0
+    level = y - slope * x
+    height = max(c.box.y1 for c in letters) - min(c.box.y0 for c in letters) - abs(slope) * np.ptp(x)
+    return int(np.sum(np.abs(level - np.median(level)) > OFF * max(height, 0.0)))
 
 
 def _units(characters: Sequence[Character]) -> list[list[Character]]:

@@ -30,7 +30,7 @@ from flywheel.document import Box, Character, Label, Line
 from flywheel.reasons import Reason
 from flywheel.text.bidi import Base, base_direction, runs_right_to_left, survives, to_logical, to_visual
 from flywheel.text.cleaning import clean, is_readable
-from flywheel.text.ink_order import line_text, shown_text
+from flywheel.text.ink_order import line_text, shown_text, sloping
 from models.lines.assignment import Assignment, Cluster, View, assign, clusters_of
 from models.lines.crop import crop
 from models.lines.detector import DetectedLine
@@ -49,6 +49,7 @@ BESIDE = 0.35  # of the height of the crop, between the middles of a cluster and
 TWICE = 0.3  # of the smaller of two boxes that hold the same text: more, and it is drawn twice
 ATOP = 0.5  # of the larger of two boxes, whatever they hold
 ROW = 0.42  # of the line's height
+SLOPING = 0.1  # of the characters may stand off the baseline
 BARE = 0.1  # of the line's clusters may be without ink
 
 
@@ -155,6 +156,8 @@ def _order_objection(text: str, characters: Sequence[Character], height: float) 
     """Reason against a text that would not be learned as its ink stands, or be read back as it is."""
     if not runs_right_to_left(text):
         return None
+    if sloping(characters) > SLOPING * len(characters):
+        return Reason.PATCH_ORDER
     shown = shown_text(characters, WIDE_SPACE * height)
     return None if to_visual(text) == shown and to_logical(shown) == text else Reason.PATCH_ORDER
 

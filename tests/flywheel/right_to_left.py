@@ -72,3 +72,17 @@ def drawn_by_story(path: Path, language: str, lines: Sequence[str]) -> Path:
     document.new_page().insert_htmlbox(pymupdf.Rect(50, 50, 550, 750), html)
     document.save(str(path))
     return path
+
+
+def drawn_sloping(path: Path) -> Path:
+    """Arabic whose words fall to the baseline, letter by letter, as Nastaliq's do."""
+    made = book("ar", path.parent)
+    for row, line in enumerate(ARABIC[:1] * 4):
+        x = 535.0
+        for word in line.split():
+            for index, letter in enumerate(word):
+                x -= 7
+                made.text(x, 60 + row * 40 - 2.5 * (len(word) - 1 - index), letter)
+            x -= 10
+    made.output(str(path))
+    return path

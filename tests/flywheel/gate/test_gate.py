@@ -13,7 +13,7 @@ from flywheel.document import Box, Kind, Label, Line, Outcome, PageFacts, PageRe
 from flywheel.gate import Gate, Thresholds, find_loop
 from flywheel.pdf import PageText, Sandbox, coarse
 from flywheel.reasons import Reason
-from tests.flywheel import draw
+from tests.flywheel import draw, right_to_left
 
 GATE = Gate()
 
@@ -384,3 +384,9 @@ def test_the_periods_that_are_not_tried_hold_no_loop() -> None:
         assert (find_loop(text, 48, 5) is not None) == expected
         found += expected
     assert 10 < found < 50
+
+
+def test_words_that_climb_and_fall_are_no_label(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nastaliq: letters above each other have no order that their places tell."""
+    path = right_to_left.drawn_sloping(tmp_path / "a.pdf")
+    expect(verdict(sandbox, path, "ar"), Reason.UNORDERED_TEXT, "stand off their line")

@@ -11,7 +11,7 @@ from flywheel.document import Box, Character
 from flywheel.pdf import PageText, Sandbox, coarse
 from flywheel.pdf.right_to_left import as_drawn
 from flywheel.text.bidi import to_visual
-from flywheel.text.ink_order import line_text, shown_text
+from flywheel.text.ink_order import line_text, shown_text, sloping
 from tests.flywheel import draw, right_to_left
 
 Writer = Callable[[Path, str, Sequence[str]], Path]
@@ -130,3 +130,20 @@ def test_a_wide_gap_is_a_blank_from_either_side() -> None:
     characters = row(("1", 0, 5), ("2", 5, 10), ("ב", 30, 35), ("א", 35, 40))
     assert line_text(characters, space=10) == "אב 12"
     assert to_visual("אב 12") == shown_text(characters, space=10)
+
+
+def test_letters_of_words_that_climb_and_fall_are_counted(sandbox: Sandbox, tmp_path: Path) -> None:
+    page = page_of(sandbox, right_to_left.drawn_sloping(tmp_path / "a.pdf"))
+    assert page.facts.sloping > 0.2 * page.facts.characters
+
+
+@pytest.mark.parametrize(("writer", "language"), WRITERS)
+def test_words_on_a_baseline_have_one(sandbox: Sandbox, tmp_path: Path, writer: Writer, language: str) -> None:
+    page = page_of(sandbox, writer(tmp_path / "a.pdf", language, right_to_left.LINES[language]))
+    assert page.facts.sloping == 0
+
+
+def test_a_slanted_line_stands_on_its_baseline() -> None:
+    places = [(letter, 300 - 9 * n, 100 + 0.9 * n) for n, letter in enumerate("אבגדהוזחטיכלמנסעפצקרשת")]
+    line = [Character(letter, x, y, Box(x, y - 8, x + 7, y), 0) for letter, x, y in places]
+    assert sloping(line) == 0

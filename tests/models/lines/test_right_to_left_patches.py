@@ -76,3 +76,17 @@ def test_a_gap_between_words_is_a_space_whichever_way_they_run() -> None:
     word, number = row("םולש"), row("21")
     moved = [Character(c.text, c.x + 60, c.y, Box(c.box.x0 + 60, 90, c.box.x1 + 60, 102), 0) for c in word]
     assert text_of([*moved, *number], 12) == "שלום 21"
+
+
+def test_a_line_whose_words_climb_and_fall_makes_no_patch() -> None:
+    """Nastaliq: letters above each other have no order that their places tell."""
+    image = PAGE.copy()
+    line = detected(width=400, height=60)
+    letters = [
+        Character(c, x, y, Box(x, y - 6, x + 8, y), 0)
+        for c, x, y in (("شلام"[n % 4], 230 - 10 * n, 70 - 4 * (3 - n % 4)) for n in range(16))
+    ]
+    for letter in letters:
+        box = letter.box.scaled(POINT)
+        image[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)] = 0
+    assert cut(image, 150, letters, [line]).dropped == {Reason.PATCH_ORDER: 1}
