@@ -26,7 +26,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.document import Box, Character, Label, Line
+from flywheel.document import Box, Character, Kind, Label, Line
 from flywheel.reasons import Reason
 from flywheel.text.bidi import Base, base_direction, runs_right_to_left, survives, to_logical, to_visual
 from flywheel.text.cleaning import clean, is_readable
@@ -118,15 +118,15 @@ def cut_label(
     A label's line and a detected line belong together when they share most of the smaller of both and
     reach equally far, and no other claims either. Dropped are detected lines under PATCH_EMPTY (no such
     label line), PATCH_MERGED (several), PATCH_SPLIT (the label's line goes on in another), PATCH_SMALL,
-    PATCH_VERTICAL, PATCH_ORDER, PATCH_UNSURE (its reader gave it less than `least_confidence`),
-    PATCH_CHARSET and PATCH_LONG. Lines of text layers and people have no confidence.
+    PATCH_VERTICAL, PATCH_ORDER, PATCH_UNSURE (its reader gave it less than `least_confidence`, or none),
+    PATCH_CHARSET and PATCH_LONG. Lines of text layers and people have no confidence and need none.
     """
     report = PatchReport()
     boxes = [line.box.scaled(POINTS / dpi) for line in lines]
     written = [line for line in label.lines if line.text.strip()]
     for line, box in zip(lines, boxes, strict=True):
         mine = [w for w in written if _shared(w.box, box) > HOLDS]
-        reason = _label_objection(line, box, mine, boxes, least_confidence)
+        reason = _label_objection(line, box, mine, boxes, least_confidence if label.kind is Kind.FINE else 0.0)
         if reason is not None:
             report.dropped[reason] += 1
             continue
@@ -196,7 +196,7 @@ def _label_objection(
         return Reason.PATCH_VERTICAL
     if not survives(clean(mine[0].text)):
         return Reason.PATCH_ORDER
-    if mine[0].confidence is not None and mine[0].confidence < least_confidence:
+    if (mine[0].confidence or 0.0) < least_confidence:
         return Reason.PATCH_UNSURE
     return _text_objection(line, clean(mine[0].text))
 

@@ -264,15 +264,14 @@ def test_a_readings_line_that_its_reader_was_unsure_of_is_dropped_and_others_kee
     label = label_of(page, [x.box for x in lines], [f"line {i}" for i in range(6)])
     given = (0.21, 0.84, 0.85, 0.97, None, 0.99)
     read = tuple(dataclasses.replace(x, confidence=c) for x, c in zip(label.lines, given, strict=True))
-    label = dataclasses.replace(label, regions=(dataclasses.replace(label.regions[0], lines=read),))
+    regions = (dataclasses.replace(label.regions[0], lines=read),)
+    label = dataclasses.replace(label, regions=regions, kind=Kind.FINE)
     report = cut_label(page.image, page.dpi, label, lines, 0.85)
-    assert report.dropped == {Reason.PATCH_UNSURE: 2}
-    assert [(p.text, p.confidence) for p in report.patches] == [
-        ("line 2", 0.85),
-        ("line 3", 0.97),
-        ("line 4", None),
-        ("line 5", 0.99),
-    ]
+    assert report.dropped == {Reason.PATCH_UNSURE: 3}  # a line that nobody said anything of is not sure
+    kept = [("line 2", 0.85), ("line 3", 0.97), ("line 5", 0.99)]
+    assert [(p.text, p.confidence) for p in report.patches] == kept
+    by_a_person = cut_label(page.image, page.dpi, dataclasses.replace(label, kind=Kind.HUMAN), lines, 0.85)
+    assert len(by_a_person.patches) == 6
 
 
 def test_text_that_does_not_stand_upright_drops_its_line(page: DrawnPage, lines: list[DetectedLine]) -> None:
