@@ -48,6 +48,7 @@ CORE = 0.4  # of one in a line above or below: vowels are up to 35 % of a Tibeta
 BESIDE = 0.35  # of the height of the crop, between the middles of a cluster and of the line
 TWICE = 0.3  # of the smaller of two boxes that hold the same text: more, and it is drawn twice
 ATOP = 0.5  # of the larger of two boxes, whatever they hold
+APART = 0.2  # of a box's height: letters of a line that begin so far from each other stand side by side
 ROW = 0.42  # of the line's height
 BARE = 0.1  # of the line's clusters may be without ink
 
@@ -277,12 +278,15 @@ def _rows(baselines: Sequence[float], height: float) -> int:
 
 
 def _overlaps(inked: Sequence[Cluster]) -> bool:
-    """True when two clusters are drawn at about one place. A tsheg under the arm of its letter is not."""
+    """True when two clusters are drawn at about one place. A tsheg under the arm of its letter is not, nor are
+    neighbours that lean: upright boxes around them share more than their ink."""
     boxed = sorted((c for c in inked if c.box.area > 0), key=lambda c: c.box.x0)
     for i, one in enumerate(boxed):
         for other in boxed[i + 1 :]:
             if other.box.x0 >= one.box.x1:
                 break
+            if one.line == other.line and abs(one.x - other.x) > APART * min(one.box.height, other.box.height):
+                continue
             shared = one.box.intersection(other.box)
             smaller, larger = sorted((one.box.area, other.box.area))
             if shared > ATOP * larger or (one.text == other.text and shared > TWICE * smaller):

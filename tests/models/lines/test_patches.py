@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
+from pathlib import Path
 
+import pymupdf
 import pytest
 
 from flywheel.document import Box, Character, Kind, Label, Line, Region
+from flywheel.pdf import PageImage, Sandbox
 from flywheel.reasons import Reason
 from models.lines.crop import PAD_ENDS
 from models.lines.detector import DetectedLine, LineDetector
@@ -291,3 +294,27 @@ def test_ink_that_is_told_as_nothing_drops_its_line_unless_the_glyph_before_tell
     both = rows[2][2][14:16]
     characters[row[14]] = dataclasses.replace(characters[row[14]], text=both)
     assert cut(page.image, page.dpi, characters, lines).patches[2].text == rows[2][2]
+
+
+def test_letters_that_lean_by_the_texts_own_matrix_are_not_taken_for_text_drawn_twice(
+    detector: LineDetector, tmp_path: Path
+) -> None:
+    """Browsers and word processors set an italic so where the face has none."""
+    rows = [
+        "Still all fill the tall hall; illicit jilts",
+        "will lull a little filly till she is ill;",
+        "it is all still.",
+    ]
+    with pymupdf.open() as document:
+        sheet = document.new_page(width=420, height=200)
+        for number, row in enumerate(rows):
+            lean = pymupdf.Matrix(1, 0, -0.36, 1, 0, 0)  # 20 degrees
+            start = pymupdf.Point(50, 60 + 30 * number)
+            sheet.insert_text(start, row, fontsize=15, fontname="helv", morph=(start, lean))
+        document.save(tmp_path / "lean.pdf")
+    with Sandbox() as sandbox:
+        [image] = sandbox.render(tmp_path / "lean.pdf", [0], 150)
+        assert isinstance(image, PageImage)
+        characters = sandbox.characters(tmp_path / "lean.pdf", 0)
+    report = cut(image.image, image.dpi, characters, detector.find(image.image, image.dpi))
+    assert [p.text for p in report.patches] == rows, report.dropped
