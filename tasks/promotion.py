@@ -51,5 +51,5 @@ def decision_about(session: Session, row: RoundRow, champion: str | None) -> Dec
     if reads_now != compared.reads_now:
         changed = f"from {compared.reads_now or 'nobody'} to {reads_now or 'nobody'}"
         return Decision(False, f"the reader changed {changed} while this round was judged: start another")
-    documents = {one.document for one in compared.by_document}
-    return decide(compared, champion=champion, looks=promotions.looks(session, row.language, documents))
+    looks = promotions.looks(session, row.language, compared.by_document)
+    return decide(compared, champion=champion, looks=looks)

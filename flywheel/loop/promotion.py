@@ -6,7 +6,8 @@ about a language are serialised by an advisory lock, so that two cannot both fol
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections import defaultdict
+from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from flywheel.database.tables import CheckpointRow, PromotionRow
 from flywheel.errors import Conflict, NotFound
-from flywheel.figures import Comparison
+from flywheel.figures import Comparison, DocumentEdits
 from flywheel.states import NAMES_CHAMPION, PromotionAction
 from flywheel.text.scripts import expected, is_script, parts
 from flywheel.text.tags import canonical
@@ -120,16 +121,24 @@ def rollback(session: Session, language: str, *, actor: str) -> str | None:
     return previous
 
 
-def looks(session: Session, language: str, documents: Set[str]) -> int:
+def looks(session: Session, language: str, exam: Iterable[DocumentEdits]) -> int:
     """Number of tests that an exam of these documents was used for: recorded ones, refusals too, whose exam held
-    more than half of them. Decisions without a test, by the bar or for want of documents, cost nothing."""
+    more than half of it. Decisions without a test, by the bar or for want of documents, cost nothing.
+
+    Near-equal documents are one part of an exam, and one of them that was looked at is enough: else copies that
+    join would make an exam look fresh.
+    """
+    parts: dict[str, set[str]] = defaultdict(set)
+    for one in exam:
+        parts[one.counted_with] |= {one.counted_with, one.document}
     rows = session.execute(
         select(PromotionRow.comparison).where(
             PromotionRow.language == language, PromotionRow.comparison.is_not(None)
         )
     ).scalars()
-    exams = [{one.document for one in row.by_document} for row in rows if row is not None and row.look is not None]
-    return sum(2 * len(documents & exam) > len(documents) for exam in exams)
+    tests = [row.by_document for row in rows if row is not None and row.look is not None]
+    seen = [{name for one in test for name in (one.counted_with, one.document)} for test in tests]
+    return sum(2 * sum(not part.isdisjoint(names) for part in parts.values()) > len(parts) for names in seen)
 
 
 def _standing(session: Session, language: str) -> list[str]:

@@ -32,7 +32,8 @@ _SYNONYMS = {
     "\\lbrace": "\\{", "\\rbrace": "\\}", "\\lbrack": "[", "\\rbrack": "]", "\\vert": "|", "\\lvert": "|",
     "\\rvert": "|", "\\mid": "|", "\\Vert": "\\|", "\\lVert": "\\|", "\\rVert": "\\|", "\\cdots": "\\ldots",
     "\\dots": "\\ldots", "\\lt": "<", "\\gt": ">", "\\ast": "*", "\\prime": "'", "\\colon": ":", "\\%": "%",
-    "\\$": "$", "\\#": "#", "\\_": "\\_", "\\&": "\\&",
+    "\\$": "$", "\\#": "#", "\\_": "\\_", "\\&": "\\&", "\\overline": "\\bar", "\\widehat": "\\hat",
+    "\\widetilde": "\\tilde", "\\overrightarrow": "\\vec",
 }  # fmt: skip
 _LABEL = re.compile(r"\\(?:label|ref|eqref)\{[^{}]*\}|\\(?:begin|end)\{[A-Za-z*]+\}(?:\{[lcr|]*\})?")
 _TAG = re.compile(r"\\tag\*?\{([^{}]*)\}")
@@ -96,9 +97,7 @@ def _ordered(said: list[str], order: str) -> list[str]:
     return out
 
 
-_TAKES_ARGUMENTS = frozenset(
-    ("^", "_", "\\frac", "\\sqrt", "\\binom", "\\hat", "\\bar", "\\vec", "\\tilde", "\\dot")
-)
+_TAKES_ARGUMENTS = frozenset(r"^ _ \frac \sqrt \binom \hat \bar \vec \tilde \dot \ddot \underline".split())
 
 
 def _braced(said: list[str]) -> list[str]:

@@ -23,7 +23,9 @@ MOST_ARRANGED = 24  # tables of a page whose order is tried out
 LONGEST_FORMULA = 400  # symbols of a formula that is looked for in a plain text
 # Symbols that text layers, TeX and readers write in several ways.
 _ALIKE = (
-    ("-", "−", "–", "‐"),
+    ("-", "−", "–", "‐", "⁻", "₋"),
+    ("+", "⁺", "₊"),
+    *zip("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉", strict=True),
     ("*", "∗", "·", "⋅"),
     ("'", "′", "’"),
     ("|", "∣"),

@@ -26,7 +26,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.document import Box, Character, Label, Line
+from flywheel.document import Box, Character, Kind, Label, Line
 from flywheel.reasons import Reason
 from flywheel.text.bidi import Base, base_direction, runs_right_to_left, survives, to_logical, to_visual
 from flywheel.text.cleaning import clean, is_readable
@@ -48,6 +48,7 @@ CORE = 0.4  # of one in a line above or below: vowels are up to 35 % of a Tibeta
 BESIDE = 0.35  # of the height of the crop, between the middles of a cluster and of the line
 TWICE = 0.3  # of the smaller of two boxes that hold the same text: more, and it is drawn twice
 ATOP = 0.5  # of the larger of two boxes, whatever they hold
+APART = 0.2  # of a box's height: letters of a line that begin so far from each other stand side by side
 ROW = 0.42  # of the line's height
 SLOPING = 0.1  # of the characters may stand off the baseline
 BARE = 0.1  # of the line's clusters may be without ink
@@ -119,15 +120,15 @@ def cut_label(
     A label's line and a detected line belong together when they share most of the smaller of both and
     reach equally far, and no other claims either. Dropped are detected lines under PATCH_EMPTY (no such
     label line), PATCH_MERGED (several), PATCH_SPLIT (the label's line goes on in another), PATCH_SMALL,
-    PATCH_VERTICAL, PATCH_ORDER, PATCH_UNSURE (its reader gave it less than `least_confidence`),
-    PATCH_CHARSET and PATCH_LONG. Lines of text layers and people have no confidence.
+    PATCH_VERTICAL, PATCH_ORDER, PATCH_UNSURE (its reader gave it less than `least_confidence`, or none),
+    PATCH_CHARSET and PATCH_LONG. Lines of text layers and people have no confidence and need none.
     """
     report = PatchReport()
     boxes = [line.box.scaled(POINTS / dpi) for line in lines]
     written = [line for line in label.lines if line.text.strip()]
     for line, box in zip(lines, boxes, strict=True):
         mine = [w for w in written if _shared(w.box, box) > HOLDS]
-        reason = _label_objection(line, box, mine, boxes, least_confidence)
+        reason = _label_objection(line, box, mine, boxes, least_confidence if label.kind is Kind.FINE else 0.0)
         if reason is not None:
             report.dropped[reason] += 1
             continue
@@ -199,7 +200,7 @@ def _label_objection(
         return Reason.PATCH_VERTICAL
     if not survives(clean(mine[0].text)):
         return Reason.PATCH_ORDER
-    if mine[0].confidence is not None and mine[0].confidence < least_confidence:
+    if (mine[0].confidence or 0.0) < least_confidence:
         return Reason.PATCH_UNSURE
     return _text_objection(line, clean(mine[0].text))
 
@@ -280,12 +281,15 @@ def _rows(baselines: Sequence[float], height: float) -> int:
 
 
 def _overlaps(inked: Sequence[Cluster]) -> bool:
-    """True when two clusters are drawn at about one place. A tsheg under the arm of its letter is not."""
+    """True when two clusters are drawn at about one place. A tsheg under the arm of its letter is not, nor are
+    neighbours that lean: upright boxes around them share more than their ink."""
     boxed = sorted((c for c in inked if c.box.area > 0), key=lambda c: c.box.x0)
     for i, one in enumerate(boxed):
         for other in boxed[i + 1 :]:
             if other.box.x0 >= one.box.x1:
                 break
+            if one.line == other.line and abs(one.x - other.x) > APART * min(one.box.height, other.box.height):
+                continue
             shared = one.box.intersection(other.box)
             smaller, larger = sorted((one.box.area, other.box.area))
             if shared > ATOP * larger or (one.text == other.text and shared > TWICE * smaller):

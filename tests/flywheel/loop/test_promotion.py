@@ -10,6 +10,7 @@ from sqlalchemy import select
 from flywheel.database import transaction
 from flywheel.database.tables import PromotionRow
 from flywheel.errors import Conflict, NotFound
+from flywheel.figures import DocumentEdits
 from flywheel.loop import promotion
 from flywheel.states import PromotionAction
 from tests.flywheel.rows import make_checkpoint, make_comparison
@@ -27,6 +28,10 @@ def test_a_decision_keeps_the_comparison_it_was_made_by_and_a_persons_has_none()
     assert kept == [compared, None]
 
 
+def exam_of(name: str, documents: int) -> tuple[DocumentEdits, ...]:
+    return make_comparison(0, documents=documents, exam=name).by_document
+
+
 @pytest.mark.usefixtures("environment")
 def test_looks_at_an_exam_are_the_tests_on_more_than_half_of_its_documents_refusals_too() -> None:
     make_checkpoint("c1")
@@ -39,13 +44,31 @@ def test_looks_at_an_exam_are_the_tests_on_more_than_half_of_its_documents_refus
                 session, "bo", PromotionAction.REFUSE, "c1", None, actor="round 1", comparison=compared
             )
         promotion.record(session, "en", PromotionAction.REFUSE, "c1", None, actor="round 1", comparison=tested)
-    old = [f"old-{number}" for number in range(8)]
+    old, new = exam_of("old", 8), exam_of("new", 8)
     with transaction() as session:
-        assert promotion.looks(session, "bo", set(old)) == 2
-        assert promotion.looks(session, "bo", {*old, *(f"new-{n}" for n in range(7))}) == 2
-        assert promotion.looks(session, "bo", {*old, *(f"new-{n}" for n in range(8))}) == 0  # half is not more
-        assert promotion.looks(session, "bo", {"new"}) == 0
-        assert promotion.looks(session, "bo", set()) == 0
+        assert promotion.looks(session, "bo", old) == 2
+        assert promotion.looks(session, "bo", [*old, *new[:7]]) == 2
+        assert promotion.looks(session, "bo", [*old, *new]) == 0  # half is not more
+        assert promotion.looks(session, "bo", new[:1]) == 0
+        assert promotion.looks(session, "bo", []) == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_copies_that_join_an_exam_make_it_no_fresh_one() -> None:
+    make_checkpoint("c1")
+    old = exam_of("old", 8)
+    tested = replace(make_comparison(0.2, documents=8, exam="old"), look=1, level=0.004)
+    with transaction() as session:
+        promotion.record(session, "bo", PromotionAction.REFUSE, "c1", None, actor="round 1", comparison=tested)
+    copies = [
+        replace(one, document=f"{n} of {one.document}", group=f"0 of {one.document}")
+        for one in old
+        for n in (0, 1)
+    ]
+    grouped = [replace(one, group=f"0 of {one.document}") for one in old]
+    with transaction() as session:
+        assert promotion.looks(session, "bo", [*grouped, *copies]) == 1
+        assert promotion.looks(session, "bo", [*grouped[:4], *copies[:8], *exam_of("new", 4)]) == 0  # half of it
 
 
 @pytest.mark.usefixtures("environment")

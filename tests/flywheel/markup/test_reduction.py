@@ -166,3 +166,23 @@ def test_a_reader_gone_mad_costs_no_time(noise: str) -> None:
     comparable("some words", noise * (24_000 // len(noise)))
     comparable("some words", (noise + "\n") * (24_000 // len(noise)))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("truth", "reading"),
+    [
+        ("an area of 10 m² each", r"an area of 10 \(m^{2}\) each"),
+        ("E = mc²", "$E = mc^2$"),
+        ("H₂O, 10⁻³", "$H_2O$, $10^{-3}$"),
+    ],
+)
+def test_digits_that_are_raised_by_their_own_character_are_read_as_exponents(truth: str, reading: str) -> None:
+    one, other = comparable(truth, reading)
+    assert "".join(one.split()) == "".join(other.split()) == "".join(truth.split())
+    wrong = comparable(truth, reading.replace("2", "3"))
+    assert wrong[0] == truth
+    assert wrong[1] != truth or "2" not in reading
+
+
+def test_wide_and_narrow_accents_of_a_formula_are_one() -> None:
+    assert tokens(r"\overline{x} + \widehat{y}") == tokens(r"\bar{x} + \hat y")
