@@ -210,10 +210,13 @@ class Gate:
         return letters < self._t.few_letters and page.ink_area <= self._t.few_ink * page.characters
 
     def _legacy_encoding(self, page: JudgedPage) -> Verdict | None:
-        """Latin letters and signs that a font of another script, or the wrong code page, left in the layer."""
-        if "Latn" not in page.scripts:
+        """Letters and signs that a font of another script, or the wrong code page, left in the layer."""
+        if page.scripts.keys().isdisjoint(("Latn", "Cyrl")):
             return None
         found = legacy_words(page.text)
+        if found.mistaken and len(found.mistaken) >= self._t.mistaken_share * found.words:
+            said = ", ".join(f"{word[:30]} for {right[:30]}" for word, right in found.mistaken[:3])
+            return _reject(Reason.LEGACY_ENCODING, f"letters of another code page: {said}")
         strange = len(found.strange)
         many = strange >= self._t.strange_count and strange >= self._t.strange_share * found.words
         if many or (strange and 2 * strange >= found.words):

@@ -29,6 +29,7 @@ class Thresholds:
     few_ink: float = 100.0  # where the page shows no more ink than this for each
     strange_share: float = 0.1  # words of letters and signs that no language sets together
     strange_count: int = 3
+    mistaken_share: float = 0.01  # words that another code page puts right
     capitals_share: float = 0.25  # words with a capital after a small letter
     capitals_count: int = 6
     foreign_share: float = 0.01  # words that mix scripts

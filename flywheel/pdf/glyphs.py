@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pymupdf import mupdf
 
 from flywheel.document import MAINLY_HIDDEN
+from flywheel.pdf.over_scan import over_scan
 
 SEEN_DPI = 96.0
 SEEN_PIXELS = 8_000_000
@@ -183,7 +184,8 @@ def _as_before(glyphs: Glyphs, state: Mask) -> Mask:
 
 
 def _traces(glyphs: Glyphs, display_list: Any, rect: Any) -> Mask:
-    """True for each character in whose box the page with its text differs from the page without."""
+    """True for each character in whose box the page with its text differs from the page without, unless a scan
+    under the text shows it already."""
     dpi = SEEN_DPI
     area = rect.width * rect.height * (dpi / 72) ** 2
     if area > SEEN_PIXELS:
@@ -201,7 +203,11 @@ def _traces(glyphs: Glyphs, display_list: Any, rect: Any) -> Mask:
     y0 = np.floor(boxes[:, 1]).astype(np.int64).clip(0, whole.height)
     y1 = np.ceil(boxes[:, 3]).astype(np.int64).clip(0, whole.height)
     x1, y1 = np.maximum(x1, x0), np.maximum(y1, y0)
-    return np.asarray(counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0] > 0)
+    seen = np.asarray(
+        glyphs.painted & ~glyphs.blank & (counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0] > 0)
+    )
+    page = np.frombuffer(bare, dtype=np.uint8).reshape(whole.height, -1)
+    return np.asarray(seen & ~over_scan(page, boxes, glyphs.lines, seen))
 
 
 def without_text(display_list: Any, matrix: Any, like: Any) -> bytes:
