@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pymupdf import mupdf
 
 from flywheel.document import MAINLY_HIDDEN
+from flywheel.pdf.actual_text import joined, said_again
 from flywheel.pdf.over_scan import over_scan
 
 SEEN_DPI = 96.0
@@ -90,8 +91,8 @@ def _is_blank(symbol: str) -> bool:
     return symbol.isspace() or unicodedata.category(symbol) == "Cf"
 
 
-def read(text_page: Any) -> Glyphs:
-    """Take the text page apart."""
+def read(text_page: Any, given: frozenset[str] = frozenset()) -> Glyphs:
+    """Take the text page apart. `given` are the page's texts of letter groups, see flywheel.pdf.actual_text."""
     symbols: list[str] = []
     fonts: list[str] = []
     table: list[tuple[float, ...]] = []
@@ -111,7 +112,7 @@ def read(text_page: Any) -> Glyphs:
                     place = (*character["origin"], *character["bbox"])
                     table.append((*place, span["size"], painted, len(rows) - 1, character["synthetic"]))
     values = np.array(table, dtype=np.float64).reshape(len(symbols), 10)
-    return Glyphs(
+    glyphs = Glyphs(
         symbols=symbols,
         lines=values[:, 8].astype(np.int64),
         origins=values[:, 0:2],
@@ -122,6 +123,7 @@ def read(text_page: Any) -> Glyphs:
         synthetic=values[:, 9] > 0,
         rows=rows,
     )
+    return joined(glyphs, given)
 
 
 def _turned_lines(text_page: Any) -> list[bool]:
@@ -349,13 +351,14 @@ class Kept:
     turned: int
 
 
-def kept(glyphs: Glyphs, display_list: Any, rect: Any) -> Kept:
+def kept(glyphs: Glyphs, display_list: Any, rect: Any, given: frozenset[str] = frozenset()) -> Kept:
     """The characters that are seen, each once; of a layer that is mainly hidden, all of them, each once."""
     out_of_sight = hidden(glyphs, display_list, rect)
     inked = ~glyphs.blank
     count = int((out_of_sight & inked).sum())
     total = count + int((inked & ~out_of_sight).sum())
     considered = np.ones_like(inked) if count >= MAINLY_HIDDEN * max(total, 1) else ~out_of_sight
+    considered &= ~said_again(glyphs, given)
     mask = considered & ~drawn_again(glyphs, considered)
     return Kept(mask, total, count, int((mask & inked & glyphs.turned).sum()))
 
@@ -395,7 +398,9 @@ def _text(glyphs: Glyphs, members: list[int]) -> str:
     parts = [glyphs.symbols[members[0]]]
     for before, k in pairwise(members):
         gap = glyphs.boxes[k, 0] - glyphs.boxes[before, 2]
-        if k != before + 1 and gap > GAP * glyphs.sizes[k] and not (parts[-1] + glyphs.symbols[k]).isspace():
+        left_out = range(before + 1, k)
+        inked = any(glyphs.boxes[j, 2] > glyphs.boxes[j, 0] and not glyphs.symbols[j].isspace() for j in left_out)
+        if inked and gap > GAP * glyphs.sizes[k] and not (parts[-1] + glyphs.symbols[k]).isspace():
             parts.append(" ")
         parts.append(glyphs.symbols[k])
     return "".join(parts)

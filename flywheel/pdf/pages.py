@@ -17,7 +17,7 @@ import numpy as np
 import pymupdf
 from pymupdf import mupdf
 
-from flywheel.pdf import glyphs, suspicion
+from flywheel.pdf import actual_text, glyphs, suspicion
 from flywheel.pdf.limits import Limits
 from flywheel.pdf.messages import parsed
 from flywheel.pdf.refusal import Refusal
@@ -116,9 +116,14 @@ def _layer(page: Any, limits: Limits) -> _Layer:
     if rows:
         bare = glyphs.without_text(display_list, pymupdf.Matrix(dpi / 72, dpi / 72), small)
         pictures = small.samples, bare, small.height, dpi
-        if suspicion.is_suspect(rows, JSON_SCALE, images, *pictures) or suspicion.colour_changes(text_page):
-            found = glyphs.read(text_page)
-            what = glyphs.kept(found, display_list, page.rect)
+        given = actual_text.given_texts(page, [row["text"] for row in rows])
+        if (
+            given
+            or suspicion.is_suspect(rows, JSON_SCALE, images, *pictures)
+            or suspicion.colour_changes(text_page)
+        ):
+            found = glyphs.read(text_page, given)
+            what = glyphs.kept(found, display_list, page.rect, given)
     return _Layer(text_page, written, images, small, dpi, found, what)
 
 
