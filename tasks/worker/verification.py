@@ -153,10 +153,14 @@ def font_samples(pages: Sequence[LayerPage]) -> list[FontSample]:
 
 def examined(document: DocumentRow, sample: FontSample, reader_of: ReaderOf) -> FontFinding:
     """The finding on a font; one that nothing could be held against is logged."""
-    from models.verification.findings import examine
+    from models.verification.comparison import Finding
+    from models.verification.findings import FontFinding, examine
 
-    reader = reader_of(document.language, sample.script)
-    finding = examine(sample, reader, typeface(sample.script))
+    try:
+        finding = examine(sample, reader_of(document.language, sample.script), typeface(sample.script))
+    except Exception:  # a fault of ours costs the look, never the label
+        log.exception("a text layer could not be verified", document=document.id, font=sample.font)
+        return FontFinding(sample.font, Finding.UNSURE, "not verified: an error of the service", looked=False)
     if not finding.looked:
         log.info("a text layer is not verified", document=document.id, font=sample.font, script=sample.script)
     return finding

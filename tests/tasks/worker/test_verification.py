@@ -9,14 +9,15 @@ import pytest
 from fpdf import FPDF
 
 from benchmarks.lies import remap
+from flywheel.database.tables import DocumentRow
 from flywheel.document import Outcome, Verdict
 from flywheel.pdf import PageImage, Sandbox
 from flywheel.reasons import Reason
 from models.verification.comparison import Finding
 from models.verification.drawn import Typeface
-from models.verification.findings import FontFinding, examine
+from models.verification.findings import FontFinding, LineReader, examine
 from models.verification.sampling import LayerPage
-from tasks.worker.verification import font_samples, judged, layer_pages
+from tasks.worker.verification import examined, font_samples, judged, layer_pages
 from tests.flywheel import draw
 
 LATIN = "the old binder counts the loose sheets that the river took and folds each of them in a long room"
@@ -80,3 +81,15 @@ def test_only_pages_with_a_lying_font_are_rejected() -> None:
 def test_a_document_that_cannot_be_opened_again_is_believed_rather_than_lost(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7\n" + b"nothing " * 50)
     assert layer_pages(tmp_path / "a.pdf", [0]) == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_error_of_ours_costs_the_look_and_not_the_label(tmp_path: Path) -> None:
+    def no_reader(_language: str | None, _script: str) -> LineReader | None:
+        raise ValueError("min() of an empty sequence")
+
+    [page] = layer_pages(two_fonts(tmp_path / "a.pdf"), [0])
+    document = DocumentRow(id=1, language="en")
+    found = [examined(document, sample, no_reader) for sample in font_samples([page])]
+    assert [(one.finding, one.looked) for one in found] == [(Finding.UNSURE, False)] * 2
+    assert judged(ACCEPTED, [found[0].font], {found[0].font: found[0]}).accepted
