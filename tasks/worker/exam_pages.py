@@ -21,6 +21,7 @@ from flywheel.database.tables import DocumentRow, LabelRow, PageRow
 from flywheel.document import TRUE_ORIGINS
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.labels.storage import load_label
+from flywheel.loop.whole_pages import page_shows_more
 from flywheel.pdf import PageImage
 from tasks.worker.process import document_file, sandbox, store
 
@@ -39,7 +40,8 @@ HeldOutPage = tuple[LabelRow, PageRow, DocumentRow]
 def write_exam_pages(dataset: FrozenDataset, directory: Path, dpi: float) -> None:
     """Write the pages of a dataset's held-out labels, as a dataset of pages that is all held out.
 
-    Pages whose label or document is lost are left out, and those that cannot be rendered any more.
+    Pages whose label or document is lost are left out, those that cannot be rendered any more, and those that show
+    more than their text: whoever reads all of such a page would be judged wrong.
     """
     from models.page_training.dataset import write_pages
     from models.training.manifest import write_manifest
@@ -66,6 +68,7 @@ def _held_out(dataset: FrozenDataset) -> list[list[HeldOutPage]]:
                 LabelRow.id == func.any(array_of(sorted(labels))),
                 LabelRow.origin.in_(TRUE_ORIGINS),
                 DocumentRow.sha256.in_(dataset.documents("heldout")),
+                ~page_shows_more(),
             )
             .order_by(DocumentRow.id, PageRow.number)
         ).all()

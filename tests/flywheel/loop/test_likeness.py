@@ -139,3 +139,12 @@ def test_a_signature_is_the_same_wherever_it_is_made() -> None:
     """Should it change with a library, the version of the signatures must."""
     made = signature(prose("a"), *look("a"))
     assert (len(made), hashlib.sha256(made).hexdigest()[:16]) == (773, "ef73672666c53faf")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="pages of few letters are not compared, even if a whole book is of them: open"
+)
+def test_a_book_of_pages_of_few_letters_is_known_again() -> None:
+    pages = [(text[:26], seen) for text, seen in book("cards", range(60))]
+    found = like({"a": pages, "b": pages, "c": [(text[:26], seen) for text, seen in book("others", range(60))]})
+    assert found.groups() == {"a": "a", "b": "a", "c": "c"}

@@ -106,3 +106,16 @@ def test_html_and_tex_are_no_line_of_text() -> None:
         assert own_boxes(page_of(Region(category, row, (Line(text, row),)))) == frozenset()
     cells = Label(Kind.FINE, "t", 595, 842, (Region("table", Box(40, 90, 510, 300), (Line("name 12", row),)),))
     assert own_boxes(cells) == frozenset({row})
+
+
+@pytest.mark.xfail(strict=True, reason="letters by the shape of the box do not tell a short last line: open")
+@pytest.mark.parametrize("last", [0.1, 0.2, 0.3])
+def test_a_paragraph_of_two_lines_is_no_line_however_short_its_last_one_is(last: float) -> None:
+    """Helvetica of 11 points, 14 points from line to line: a letter is half as wide as the type is large."""
+    letters = 55
+    box = Box(50, 50, 50 + letters * 5.5, 50 + 10.5 + 14)
+    text = "n" * round(letters * (1 + last))
+    lines = [Box(50, 100 + 14 * n, 50 + letters * 5.5, 110.5 + 14 * n) for n in range(5)]
+    single = [Region("text", place, (Line("n" * letters, place),)) for place in lines]
+    label = Label(Kind.FINE, "t", 595, 842, (Region("text", box, (Line(text, box),)), *single))
+    assert own_boxes(label) == frozenset(lines)
