@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 
 from flywheel.document import Box, Label, Line, Region, TextOrigin
 from flywheel.markup.form import MarkupError
@@ -19,10 +20,14 @@ from flywheel.markup.tables import is_sound_table
 from flywheel.markup.writing import fine
 
 WHOLE = 0.99  # of a page's area: text over so much of it stands nowhere in particular
-# Letters of a line (a Han character counts as two) times the box's shorter side over its longer. Measured on drawn
-# pages, 2026-11-24: up to 5.3 for 99.9 % of 7,533 detected lines of Latin and Han print, 5.8 for lines of Tibetan,
-# less for nine other scripts; over 6.8 for 95 % of paragraphs of two lines.
+# Letters of a line (a Han character counts as two) times the box's shorter side over its longer: how much higher
+# the box is than a letter wide. Measured on drawn pages, 2026-11-24: up to 5.3 for 99.9 % of 7,533 detected lines of
+# Latin and Han print, 5.8 for lines of Tibetan, less for nine other scripts; over 6.8 for 95 % of paragraphs of two.
 CROWDED = 6.0
+# Where a reader gives a box to each paragraph, boxes of one line are 1.5 to 2.9, of two lines at least 2.3 times
+# those of one in the same letters (drawn in four faces, 2026-11-30).
+PARAGRAPH = 4.0
+HIGHER = 1.8  # than the boxes that are lowest for their letters, on the same page
 _TEX = re.compile(r"[\\^_{}$]")  # a formula that a reader writes has one of these
 _LAYERS = frozenset({TextOrigin.TEXT_LAYER, TextOrigin.OCR_LAYER})
 
@@ -45,15 +50,26 @@ def own_boxes(label: Label) -> frozenset[Box]:
     """Boxes that hold one line of the label and nothing else.
 
     A box that several lines share is a region's. One line with more letters than fit a line of its box's shape is
-    a paragraph that was written without line breaks. HTML and TeX are no line of text.
+    a paragraph that was written without line breaks; where no region has lines with boxes of their own, so is one
+    with many more than others on the page. HTML and TeX are no line of text.
     """
     shared = Counter(line.box for line in label.lines)
-    return frozenset(
-        line.box
+    alone = [
+        line
         for region in label.regions
         for line in region.lines
-        if shared[line.box] == 1 and not _is_notation(region, line.text) and not _is_crowded(line)
+        if shared[line.box] == 1 and not _is_notation(region, line.text)
+    ]
+    most = (
+        CROWDED if any(len({line.box for line in region.lines}) > 1 for region in label.regions) else _most(alone)
     )
+    return frozenset(line.box for line in alone if _crowding(line) <= most)
+
+
+def _most(alone: Sequence[Line]) -> float:
+    """The most crowding of a line, among boxes of which any may be a paragraph's."""
+    found = sorted(_crowding(line) for line in alone if line.text.strip())
+    return min(PARAGRAPH, HIGHER * found[len(found) // 4]) if found else PARAGRAPH
 
 
 def _lacks_places(label: Label) -> bool:
@@ -76,8 +92,9 @@ def _is_notation(region: Region, text: str) -> bool:
     return region.category == "table" and is_sound_table(text)
 
 
-def _is_crowded(line: Line) -> bool:
+def _crowding(line: Line) -> float:
+    """Letters of a line for the shape of its box."""
     short, long = sorted((line.box.width, line.box.height))
     written = [char for char in line.text if unicodedata.category(char)[0] not in "MZC"]
     letters = len(written) + sum(unicodedata.east_asian_width(char) in "WF" for char in written)
-    return letters * short > CROWDED * max(long, 1e-6)
+    return letters * short / max(long, 1e-6)

@@ -108,7 +108,6 @@ def test_html_and_tex_are_no_line_of_text() -> None:
     assert own_boxes(cells) == frozenset({row})
 
 
-@pytest.mark.xfail(strict=True, reason="letters by the shape of the box do not tell a short last line: open")
 @pytest.mark.parametrize("last", [0.1, 0.2, 0.3])
 def test_a_paragraph_of_two_lines_is_no_line_however_short_its_last_one_is(last: float) -> None:
     """Helvetica of 11 points, 14 points from line to line: a letter is half as wide as the type is large."""
