@@ -113,7 +113,7 @@ def tally_of(said: str, read: Transcription, alphabet: AbstractSet[str], scripts
     if read.confidence < SURE:
         return Tally(pieces=1, unsure=1)
     letters = _letters(said, alphabet, scripts)
-    claimed, seen = "".join(bare for _, bare in letters), folded(read.text, alphabet, scripts)
+    claimed, seen = "".join(bare for _, bare in letters), folded(read.text, alphabet | set(read.text), scripts)
     known = sum(letter != UNKNOWN for letter in claimed)
     if not known:
         return Tally(pieces=1)

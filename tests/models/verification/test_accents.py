@@ -53,6 +53,10 @@ def test_letters_that_the_reader_only_writes_are_unknown() -> None:
     assert legible(frozenset("aéřþɖж漢1")) == frozenset("aéřж漢1")
 
 
+def test_a_letter_under_an_accent_that_the_reader_is_not_held_to_is_still_that_letter() -> None:
+    assert tally_of("pŭpŭ", Transcription("pǔpǔ", 0.99, ()), legible(ALPHABET | {"ŭ", "ǔ"}), {"Latn"}).wrong == 0
+
+
 def examined(directory: Path, text: str, table: dict[str, str]) -> FontFinding:
     rng = random.Random(text)
 
