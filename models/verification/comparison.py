@@ -94,6 +94,16 @@ class Tally:
         pairs = ((letter, times) for (letter, _), times in self.read_as.items() if not letter.isascii())
         return sum(times for letter, times in pairs if times == self.said[letter])
 
+    @property
+    def only_exchanged(self) -> bool:
+        """True when letters are nearly always read as the same other ones, and all else is read as it is said."""
+        constant = sum(
+            times
+            for (letter, _), times in self.read_as.items()
+            if times >= OFTEN and times >= NEARLY_ALWAYS * self.said[letter]
+        )
+        return constant > 0 and self.wrong - constant <= LIMIT / 2 * self.letters
+
     def finding(self, *, final: bool = False) -> Finding:
         """The finding of the tally; unless `final`, unsure also of a share that more letters might put right."""
         if self.letters < ENOUGH or self.unsure > self.pieces / 2:
