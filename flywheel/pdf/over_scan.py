@@ -36,6 +36,10 @@ def over_scan(bare: NDArray[np.uint8], boxes: Floats, lines: Indices, seen: Mask
     if not seen.any() or not ink.any():
         return none
     whole = _integral(ink)
+    reach = max(OFF) * (boxes[:, 3] - boxes[:, 1])
+    around = _bounds(boxes + np.outer(reach, (0, -1, 0, 1)), whole)[seen]
+    if (_count(whole, *around.T) > 0).mean() < SHARE:
+        return none
     over, bounds = _best_placed(whole, boxes, lines, seen)
     if over.sum() < SHARE * seen.sum() or not _lies_in_lines(whole, bounds[seen]):
         return none
@@ -52,14 +56,19 @@ def _best_placed(whole: NDArray[np.int32], boxes: Floats, lines: Indices, seen: 
     over, bounds = np.zeros_like(seen), np.zeros((len(seen), 4), dtype=np.int64)
     for off in OFF:
         moved = boxes + np.outer((off * heights)[lines], (0, 1, 0, 1))
-        there = np.column_stack((np.floor(moved[:, :2]), np.ceil(moved[:, 2:]))).astype(np.int64)
-        there = there.clip(0, [whole.shape[1] - 1, whole.shape[0] - 1] * 2)
+        there = _bounds(moved, whole)
         shown = seen & _shows_letters(whole, there)
         counts = np.bincount(lines[shown], minlength=number)
         better = (counts > best)[lines]
         over, bounds = np.where(better, shown, over), np.where(better[:, None], there, bounds)
         best = np.maximum(best, counts)
     return over, bounds
+
+
+def _bounds(boxes: Floats, whole: NDArray[np.int32]) -> Indices:
+    """Boxes as rows and columns of the page: x0, y0, x1, y1."""
+    bounds = np.column_stack((np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:]))).astype(np.int64)
+    return np.asarray(bounds.clip(0, [whole.shape[1] - 1, whole.shape[0] - 1] * 2))
 
 
 def _integral(ink: Mask) -> NDArray[np.int32]:

@@ -30,7 +30,10 @@ OFTEN = 4  # times a letter must have been read as the same other one,
 NEARLY_ALWAYS = 0.7  # of the times that the layer says it
 SURE = 0.6  # of a piece's reading: below, the reader does not know what it sees
 UNKNOWN = "\ufffc"  # a letter that the reader cannot write
-_ALIKE = str.maketrans("I1iı0OđĐðÐłŁøØħĦþÞ", "llllooddddlloohhpp")  # a stroke is soon overlooked
+_ALIKE = str.maketrans("I1iı0OđĐðÐłŁøØħĦ", "llllooddddlloohh")  # a stroke is soon overlooked
+# Latin letters beyond ASCII that are read as themselves, or at least as the letter under their accent: those of
+# European languages but ŋ, þ and ŧ. All others a reader may well write, and yet reads ɔ as o, ŋ as n, ɖ as d.
+_LEGIBLE = frozenset(map(chr, range(0xC0, 0x180))) - frozenset("ŊŋÞþŦŧ")
 
 
 class Finding(StrEnum):
@@ -45,7 +48,8 @@ class Finding(StrEnum):
 class Tally:
     """Letters of a layer that were looked at: how many a reader is held to, and how it read them.
 
-    `said` counts the layer's letters, `read_as` pairs of what the layer says and what was read instead.
+    `said` counts the layer's letters with their accents, `read_as` pairs of what the layer says and what was read
+    instead, without.
     `unsure` pieces were read without confidence, out of `pieces`. `example` is the worst piece: said, read.
     """
 
@@ -84,6 +88,22 @@ class Tally:
                 return letter, other
         return None
 
+    @property
+    def accented_otherwise(self) -> int:
+        """Times that letters beyond ASCII were read as another letter, each always as the same one."""
+        pairs = ((letter, times) for (letter, _), times in self.read_as.items() if not letter.isascii())
+        return sum(times for letter, times in pairs if times == self.said[letter])
+
+    @property
+    def only_exchanged(self) -> bool:
+        """True when letters are nearly always read as the same other ones, and all else is read as it is said."""
+        constant = sum(
+            times
+            for (letter, _), times in self.read_as.items()
+            if times >= OFTEN and times >= NEARLY_ALWAYS * self.said[letter]
+        )
+        return constant > 0 and self.wrong - constant <= LIMIT / 2 * self.letters
+
     def finding(self, *, final: bool = False) -> Finding:
         """The finding of the tally; unless `final`, unsure also of a share that more letters might put right."""
         if self.letters < ENOUGH or self.unsure > self.pieces / 2:
@@ -93,6 +113,8 @@ class Tally:
         low, high = wilson(self.wrong, self.letters)
         if low > LIMIT or (final and self.share > LIMIT):
             return Finding.DISAGREES
+        if self.accented_otherwise and not final:
+            return Finding.UNSURE
         return Finding.AGREES if final or high < LIMIT or self.share < LIMIT / 4 else Finding.UNSURE
 
 
@@ -100,7 +122,8 @@ def tally_of(said: str, read: Transcription, alphabet: AbstractSet[str], scripts
     """One piece. `alphabet`: the characters that the reader can write; `scripts`: those it reads (ISO 15924)."""
     if read.confidence < SURE:
         return Tally(pieces=1, unsure=1)
-    claimed, seen = folded(said, alphabet, scripts), folded(read.text, alphabet, scripts)
+    letters = _letters(said, alphabet, scripts)
+    claimed, seen = "".join(bare for _, bare in letters), folded(read.text, alphabet | set(read.text), scripts)
     known = sum(letter != UNKNOWN for letter in claimed)
     if not known:
         return Tally(pieces=1)
@@ -112,26 +135,36 @@ def tally_of(said: str, read: Transcription, alphabet: AbstractSet[str], scripts
             continue
         wrong += 1
         if edit.tag == "replace":
-            pairs[letter, seen[edit.dest_pos]] += 1
+            pairs[letters[edit.src_pos][0], seen[edit.dest_pos]] += 1
     wrong = min(wrong, known)
-    said_letters = Counter(letter for letter in claimed if letter != UNKNOWN)
+    said_letters = Counter(letter for letter, bare in letters if bare != UNKNOWN)
     return Tally(known, wrong, 1, 0, said_letters, pairs, (said, read.text), wrong * wrong / known)
 
 
 def folded(text: str, alphabet: AbstractSet[str], scripts: AbstractSet[str]) -> str:
     """The letters of a text by which it is compared; UNKNOWN for each that the reader cannot write."""
-    out: list[str] = []
+    return "".join(bare for _, bare in _letters(text, alphabet, scripts))
+
+
+def _letters(text: str, alphabet: AbstractSet[str], scripts: AbstractSet[str]) -> list[tuple[str, str]]:
+    """Each of these letters as it is written, without case, and as it is compared."""
+    out: list[tuple[str, str]] = []
     for character in unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text)):
         if unicodedata.category(character)[0] not in "LNM":
             continue
         if script_of(character) == INHERITED:  # an accent that no letter has in itself
             if out:
-                out[-1] = UNKNOWN
+                out[-1] = (UNKNOWN, UNKNOWN)
         elif character not in alphabet or not _is_of(character, scripts):
-            out.append(UNKNOWN)
+            out.append((UNKNOWN, UNKNOWN))
         else:
-            out += _bare(character)
-    return "".join(out)
+            out += [(character.casefold(), bare) for bare in _bare(character)]
+    return out
+
+
+def legible(alphabet: AbstractSet[str]) -> frozenset[str]:
+    """The characters of the built-in reader's alphabet that it can be held to."""
+    return frozenset(c for c in alphabet if c.isascii() or c in _LEGIBLE or script_of(c) != "Latn")
 
 
 def wilson(wrong: int, letters: int) -> tuple[float, float]:

@@ -10,6 +10,7 @@ built-in reader has seen all that Latin and Chinese are set in. Where neither ca
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ CONTRADICTED, NEARER = (
     0.3,
 )  # of the letter groups, and of the drawings: sound ones have up to 0.54 and 0.25 in
 # the boldest titling faces, texts of other pages at least 0.75 and 0.32 (468 samples, 2026-11-24)
+UNLEARNED = 0.02  # of a layer's letters: a champion that lacks more of them mistakes their neighbours, too
 LEFT_OUT = 0.05  # of the letter groups look like themselves with the same sign more; a sound bold face had 0.026
 FEW_LEFT_OUT = 4
 
@@ -106,9 +108,17 @@ def _read(sample: FontSample, reader: LineReader) -> FontFinding:
         finding = tally.finding(final=size == sizes[-1] or start == len(sample.pieces))
         if finding is not Finding.UNSURE:
             break
-    return FontFinding(
-        sample.font, finding, _reading_detail(sample, tally) if finding is Finding.DISAGREES else ""
-    )
+    if finding is not Finding.DISAGREES:
+        return FontFinding(sample.font, finding)
+    if not reader.trusted and not tally.only_exchanged and _unlearned(sample, reader) > UNLEARNED:
+        return FontFinding(sample.font, Finding.UNSURE)
+    return FontFinding(sample.font, finding, _reading_detail(sample, tally))
+
+
+def _unlearned(sample: FontSample, reader: LineReader) -> float:
+    """Share of the layer's letters and marks that the reader cannot write."""
+    letters = [c for piece in sample.pieces for c in piece.text if unicodedata.category(c)[0] in "LM"]
+    return sum(c not in reader.alphabet for c in letters) / max(1, len(letters))
 
 
 def _reading_detail(sample: FontSample, tally: Tally) -> str:

@@ -194,7 +194,8 @@ def _champion(directory: Path) -> LineReader:
 def builtin_reader() -> LineReader:
     """The reader that comes with the service."""
     from models.recognition.ppocr import PpocrRecogniser
+    from models.verification.comparison import legible
     from models.verification.findings import LineReader
 
     network = PpocrRecogniser()
-    return LineReader(network, frozenset("".join(network.charset)), trusted=True)
+    return LineReader(network, legible(frozenset("".join(network.charset))), trusted=True)

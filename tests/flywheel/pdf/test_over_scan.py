@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pymupdf
 import pytest
+from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFilter
 
 from flywheel.document import TextOrigin
@@ -19,7 +20,7 @@ from flywheel.pdf.coarse import label as coarse_label
 from flywheel.reasons import Reason
 from tests.flywheel import draw
 
-Draw = Callable[[draw.FPDF], None]
+Draw = Callable[[FPDF], None]
 LINES = [draw.latin_line(random.Random(k), 60) for k in range(24)]
 SIZE = (1240, 1754)  # pixels of a page's image, 150 dpi
 
@@ -37,7 +38,7 @@ def judged(sandbox: Sandbox, path: Path) -> tuple[TextOrigin, Reason]:
     return label.origin, Gate().judge_coarse(label, page.facts, counts, "en").reason
 
 
-def write(book: draw.FPDF, font: str = "Helvetica", size: float = 11, shift: float = 0.0, gray: int = 0) -> None:
+def write(book: FPDF, font: str = "Helvetica", size: float = 11, shift: float = 0.0, gray: int = 0) -> None:
     book.set_font(font, size=size)
     book.set_text_color(gray)
     draw.write_lines(book, LINES, x=60 + shift, y=60 + shift, pitch=28)
@@ -52,13 +53,13 @@ def scanned(font: str = "Helvetica", noise: int = 12) -> Image.Image:
     pixels = pymupdf.open(stream=bytes(book.output())).load_page(0).get_pixmap(dpi=150, colorspace="gray")
     page = np.frombuffer(pixels.samples, np.uint8).reshape(pixels.height, pixels.width).astype(np.float32)
     rng = np.random.default_rng(1)
-    page = 30 + page * 0.8 + rng.normal(0, noise, page.shape)
-    image = Image.fromarray(page.clip(0, 255).astype(np.uint8)).rotate(0.15, fillcolor=230)
+    grainy = 30 + page * 0.8 + rng.normal(0, noise, page.shape)
+    image = Image.fromarray(grainy.clip(0, 255).astype(np.uint8)).rotate(0.15, fillcolor=230)
     return image.filter(ImageFilter.GaussianBlur(0.7))
 
 
 def on(picture: Image.Image, text: Draw, path: Path) -> Path:
-    def both(book: draw.FPDF) -> None:
+    def both(book: FPDF) -> None:
         book.image(picture, 0, 0, *draw.A4)
         text(book)
 
@@ -81,7 +82,7 @@ def test_visible_text_over_a_scan_of_itself_is_an_ocr_layer(sandbox: Sandbox, tm
 
 
 def test_a_stamp_beside_visible_ocr_does_not_hide_it(sandbox: Sandbox, tmp_path: Path) -> None:
-    def text(book: draw.FPDF) -> None:
+    def text(book: FPDF) -> None:
         write(book)
         book.text(300, 20, "Downloaded from a library on Monday")
 
