@@ -20,9 +20,9 @@ from flywheel.markup.tables import is_sound_table
 from flywheel.markup.writing import fine
 
 WHOLE = 0.99  # of a page's area: text over so much of it stands nowhere in particular
-# Letters of a line (a Han character counts as two) times the box's shorter side over its longer: how much higher
-# the box is than a letter wide. Measured on drawn pages, 2026-11-24: up to 5.3 for 99.9 % of 7,533 detected lines of
-# Latin and Han print, 5.8 for lines of Tibetan, less for nine other scripts; over 6.8 for 95 % of paragraphs of two.
+# Letters of a line (a Han character counts as two) times the shorter side over the longer: how much higher
+# the box is than a letter wide. Measured on drawn pages, 2026-11-24: up to 5.3 for 99.9 % of 7,533 lines of
+# Latin and Han, 5.8 for lines of Tibetan, less for nine other scripts; over 6.8 for 95 % of paragraphs of two.
 CROWDED = 6.0
 # Where a reader gives a box to each paragraph, boxes of one line are 1.5 to 2.9, of two lines at least 2.3 times
 # those of one in the same letters (drawn in four faces, 2026-11-30).
