@@ -193,7 +193,7 @@ def small(book: draw.FPDF) -> None:
 
 
 def said_once_more(book: draw.FPDF) -> None:
-    """As browsers print letters that are outlined, filled with a pattern or have a shadow: said twice, drawn once."""
+    """As browsers print letters that are outlined, patterned or have a shadow: said twice, drawn once."""
     draw.write_lines(book, LINES)
     with draw.invisible(book):
         draw.write_lines(book, LINES, x=61.5, y=61.5)
