@@ -51,7 +51,7 @@ class Gate:
             lambda: self._garbled(raw_counts),
             lambda: self._vertical(page),
             lambda: self._sloping(page),
-            lambda: self._text_without_ink(page, raw_counts),
+            lambda: self._read_from_nothing(page),
             lambda: self._too_much_text(page),
             lambda: self._uncovered_image(ink),
             lambda: self._wrong_script(page, language),
@@ -154,15 +154,6 @@ class Gate:
         if down < self._t.down_count or down < self._t.down_share * letters:
             return None
         return _reject(Reason.VERTICAL_TEXT, f"{down} of {letters} characters stand on lines down the page")
-
-    def _text_without_ink(self, page: JudgedPage, counts: RawCounts) -> Verdict | None:
-        if (from_nothing := self._read_from_nothing(page)) is not None:
-            return from_nothing
-        bare = counts.ink.bare_characters if counts.ink else 0
-        if bare >= self._t.bare_count and bare > self._t.bare_share * counts.characters:
-            detail = f"{bare} of {counts.characters} characters stand where there is no ink"
-            return _reject(Reason.TEXT_WITHOUT_INK, detail)
-        return None
 
     def _too_much_text(self, page: JudgedPage) -> Verdict | None:
         characters, area = page.characters, page.ink_area

@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ Mask = NDArray[np.bool_]
 
 LONGEST = 6  # characters that are said again
 LONGEST_GROUP = 16
+FORMS = 64  # of a page, that are looked through: what is transparent is drawn in one
 WIDTHLESS = 0.01  # of the font size
 GROUP = 3.0  # font sizes: no glyphs of a letter group that are passed over are wider
 _AGAIN = re.compile(rf"([^\x00-\x7f\s]{{1,{LONGEST}}}?) ?\1")
@@ -45,7 +47,10 @@ def given_texts(page: Any, texts: Sequence[str]) -> frozenset[str]:
     signs = any(map(_AGAIN.search, texts)) or any(
         unicodedata.category(word[0])[0] == "M" for text in texts for word in text.split()
     )
-    return frozenset(_given(page.read_contents())) if signs and page.parent.is_pdf else frozenset()
+    if not (signs and page.parent.is_pdf):
+        return frozenset()
+    forms = (page.parent.xref_stream(form[0]) or b"" for form in page.get_xobjects()[:FORMS])
+    return frozenset(text for content in chain((page.read_contents(),), forms) for text in _given(content))
 
 
 def _given(content: bytes) -> Iterator[str]:

@@ -234,6 +234,18 @@ def difference(whole: bytes, bare: bytes, rows: int) -> NDArray[np.uint8]:
     return np.maximum(first, second) - np.minimum(first, second)
 
 
+def _told_by_seen(glyphs: Glyphs, out_of_sight: Mask) -> Mask:
+    """Hidden characters that are seen in the same place: letters filled with a pattern, outlined, or with a shadow
+    that is an image are said once more without being drawn."""
+    told = np.zeros(len(glyphs.symbols), dtype=bool)
+    if out_of_sight.any() and not out_of_sight.all():
+        first, second = _pairs(glyphs, ~glyphs.blank)
+        same = _shared(glyphs.boxes[first], glyphs.boxes[second]) > 0
+        told[first[same & ~out_of_sight[second]]] = True
+        told[second[same & ~out_of_sight[first]]] = True
+    return _as_before(glyphs, told) & out_of_sight
+
+
 def drawn_again(glyphs: Glyphs, considered: Mask) -> Mask:
     """Those of the considered characters that are drawn once more, later, in nearly the same place."""
     again = np.zeros(len(glyphs.symbols), dtype=bool)
@@ -354,7 +366,7 @@ class Kept:
 def kept(glyphs: Glyphs, display_list: Any, rect: Any, given: frozenset[str] = frozenset()) -> Kept:
     """The characters that are seen, each once; of a layer that is mainly hidden, all of them, each once."""
     out_of_sight = hidden(glyphs, display_list, rect)
-    inked = ~glyphs.blank
+    inked = ~glyphs.blank & ~_told_by_seen(glyphs, out_of_sight)
     count = int((out_of_sight & inked).sum())
     total = count + int((inked & ~out_of_sight).sum())
     considered = np.ones_like(inked) if count >= MAINLY_HIDDEN * max(total, 1) else ~out_of_sight

@@ -83,11 +83,11 @@ def page_text(number: int, message: Message) -> PageText:
     images = tuple(_box(image) for image in head["images"])
     whole = "".join(line.text for line in lines)
     count = len(whole) - sum(map(whole.count, BLANKS))
-    gray = np.frombuffer(message.body[text_bytes : text_bytes + ink_bytes], dtype=np.uint8)
+    gray = np.frombuffer(message.body, np.uint8, ink_bytes, text_bytes)
     gray = gray.reshape(int(head["rows"]), int(head["columns"]))
     ink_map = _ink_map(gray)
     dpi = float(head["ink_dpi"])
-    evidence = _evidence(ink_map, dpi, lines, images, count)
+    evidence = _evidence(ink_map, ink_map & _edges(gray), dpi, lines, images, count)
     hidden_share = float(head["hidden_share"])
     can_be_plain = not images and len(layer.fonts) == 1 and not layer.vertical
     plain = plain_regions(layer.rows, evidence, width, height) if can_be_plain else ()
@@ -267,11 +267,27 @@ def _is_ink(paper: int) -> bytes:
     return bytes(abs(level - paper) > INK_CONTRAST for level in range(256))
 
 
+def _edges(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """H x W; True beside a pixel of another level: the ink of strokes, but not of what is filled or tinted."""
+    found = np.zeros(pixels.shape, dtype=bool)
+    for axis in (0, 1):
+        steps = np.abs(np.diff(pixels.astype(np.int16), axis=axis)) > INK_CONTRAST
+        one, other = (found[1:], found[:-1]) if axis == 0 else (found[:, 1:], found[:, :-1])
+        one |= steps
+        other |= steps
+    return found
+
+
 def _evidence(
-    ink_map: NDArray[np.bool_], dpi: float, lines: list[Line], images: Iterable[Box], characters: int
+    ink_map: NDArray[np.bool_],
+    edges: NDArray[np.bool_],
+    dpi: float,
+    lines: list[Line],
+    images: Iterable[Box],
+    characters: int,
 ) -> InkEvidence:
-    """Measure text against ink. A line's area is its box and one pixel around it."""
-    total = int(np.count_nonzero(ink_map))
+    """Measure text against ink. A line's area is its box and one pixel around it. Only edges count outside it:
+    a coloured ground or a light picture behind the text hides no letters."""
     covered = np.zeros_like(ink_map)
     bare = 0
     for line, (x0, y0, x1, y1) in zip(lines, _windows([line.box for line in lines], dpi, 1), strict=True):
@@ -279,26 +295,27 @@ def _evidence(
         if not ink_map[y0:y1, x0:x1].any():
             bare += len(line.text.replace(" ", ""))
     in_text = int(np.count_nonzero(ink_map & covered))
+    total = in_text + int(np.count_nonzero(edges & ~covered))
     in_images, cover = 0, 0.0
     if images:
         pictured = np.zeros_like(ink_map)
         for x0, y0, x1, y1 in _windows(images, dpi, 0):
             pictured[y0:y1, x0:x1] = True
         cover = float(pictured.mean())
-        in_images = int(np.count_nonzero(ink_map & pictured & ~covered))
+        in_images = int(np.count_nonzero(edges & pictured & ~covered))
     return InkEvidence(
         in_text=in_text / total if total else 0.0,
         in_images=in_images / total if total else 0.0,
         image_cover=cover,
         bare_characters=bare,
-        per_character=total * (72 / dpi) ** 2 / characters if characters else 0.0,
+        per_character=int(np.count_nonzero(ink_map)) * (72 / dpi) ** 2 / characters if characters else 0.0,
     )
 
 
 def _drawn(
     gray: NDArray[np.uint8], ink_map: NDArray[np.bool_], evidence: InkEvidence, windows: list[list[int]]
 ) -> float:
-    """Share of the ink that is neither text nor image, with ink on coloured boxes told from the boxes.
+    """Share of the ink that is neither text nor image, the outlines of coloured boxes left out as well.
 
     `windows` are those of lines and images.
     """

@@ -74,3 +74,11 @@ def test_a_gap_behind_a_letter_group_is_no_blank(sandbox: Sandbox, tmp_path: Pat
 def test_a_text_is_given_in_brackets_too(sandbox: Sandbox, tmp_path: Path) -> None:
     content = "(one ) Tj /Span <</ActualText (\\376\\377\\000a\\000\\351)>> BDC (x\xe9) Tj EMC ( two) Tj"
     assert said(sandbox, drawn(tmp_path, content))[0] == "one aé two"
+
+
+def test_what_is_transparent_is_drawn_in_a_form_of_its_own(sandbox: Sandbox, tmp_path: Path) -> None:
+    form = pymupdf.open(drawn(tmp_path, f"(one ) Tj {given('aé', 'xé')} ( two) Tj"))
+    document = pymupdf.open()
+    page = document.new_page(width=400, height=200)
+    page.show_pdf_page(page.rect, form, 0)
+    assert said(sandbox, saved(tmp_path, document.tobytes(), "b.pdf"))[0] == "one aé two"

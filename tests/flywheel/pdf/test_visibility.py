@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from flywheel.document import Label, TextOrigin
+from flywheel.gate import Gate
 from flywheel.pdf import PageText, Sandbox
 from flywheel.pdf.coarse import label as coarse_label
+from flywheel.reasons import Reason
 from flywheel.sample.faces import cut_face
 from tests.flywheel import draw
 from tests.flywheel.pdf_pages import saved
@@ -190,7 +192,15 @@ def small(book: draw.FPDF) -> None:
     draw.write_lines(book, LINES, pitch=7)
 
 
+def said_once_more(book: draw.FPDF) -> None:
+    """As browsers print letters that are outlined, patterned or have a shadow: said twice, drawn once."""
+    draw.write_lines(book, LINES)
+    with draw.invisible(book):
+        draw.write_lines(book, LINES, x=61.5, y=61.5)
+
+
 VISIBLE: list[Draw] = [
+    said_once_more,
     plain,
     on_a_dark_box,
     on_a_picture,
@@ -212,6 +222,50 @@ def test_text_that_is_seen_is_a_text_layer_to_the_last_character(
     assert (label.origin, page.facts.hidden_share) == (TextOrigin.TEXT_LAYER, 0.0)
     assert [line.text for line in label.lines] == LINES
     assert characters == inked(WORDS)
+
+
+def few_on_a_dark_ground(book: draw.FPDF) -> None:
+    book.rect(40, 40, 500, 420, style="F")
+    book.set_text_color(255, 255, 255)
+    draw.write_lines(book, LINES[:3])
+
+
+def few_on_a_light_picture(book: draw.FPDF) -> None:
+    book.image(Image.linear_gradient("L").resize((620, 877)).point(lambda v: 130 + v // 3), 30, 30, 535, 782)
+    draw.write_lines(book, LINES[:3])
+
+
+def small_and_light(book: draw.FPDF) -> None:
+    book.set_font("Helvetica", size=5)
+    book.set_text_color(215, 215, 215)
+    draw.write_lines(book, LINES, pitch=9)
+    book.set_font("Helvetica", size=12)
+    book.set_text_color(0, 0, 0)
+    book.text(60, 300, LINES[0])
+
+
+@pytest.mark.parametrize("show", [few_on_a_dark_ground, few_on_a_light_picture, small_and_light])
+def test_what_stands_behind_a_text_and_how_faint_it_is_refuses_no_page(
+    sandbox: Sandbox, tmp_path: Path, show: Draw
+) -> None:
+    (page,) = sandbox.text(draw.book_of(tmp_path / "a.pdf", show), [0], layout=False)
+    assert isinstance(page, PageText), page
+    label, counts = coarse_label(page, "en")
+    assert Gate().judge_coarse(label, page.facts, counts, "en").accepted
+
+
+@pytest.mark.parametrize("paper", [255, 205])
+def test_a_scan_with_a_stamp_on_it_is_refused_however_gray_its_paper(
+    sandbox: Sandbox, tmp_path: Path, paper: int
+) -> None:
+    def show(book: draw.FPDF) -> None:
+        book.image(draw.scan(40).convert("L").point(lambda v: v * paper // 255), 30, 30, 535, 782)
+        stamp(book)
+
+    (page,) = sandbox.text(draw.book_of(tmp_path / "a.pdf", show), [0], layout=False)
+    assert isinstance(page, PageText), page
+    label, counts = coarse_label(page, "en")
+    assert Gate().judge_coarse(label, page.facts, counts, "en").reason is Reason.INK_WITHOUT_TEXT
 
 
 HIDING = {
