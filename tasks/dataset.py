@@ -60,7 +60,7 @@ def freeze(row: RoundRow, checkpoints: tuple[str | None, ...]) -> Frozen:
         replayed = datasets.replay(session, row.language, count, unit=unit)
         past = sides.history(session, row.language, checkpoints)
         documents = {source.document for source in (*found, *replayed)}
-        pages = datasets.like_pages(session, documents | past.learned)
+        pages = datasets.like_pages(session, documents | past.learned | past.examined)
     return datasets.freeze(row.language, found, unit=unit, replayed=replayed, past=past, pages=pages)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -26,7 +27,7 @@ from flywheel.database.tables import (
     ReviewRow,
     RoundRow,
 )
-from flywheel.document import Kind, Outcome
+from flywheel.document import TRUE_ORIGINS, Kind, Outcome
 from flywheel.errors import BlobCorrupt, BlobMissing, Rejected
 from flywheel.export import ExportedPage, ExportFormat, Lineage
 from flywheel.figures import ExportProgress
@@ -121,18 +122,24 @@ def people_of(session: Session, entries: Sequence[Entry]) -> dict[int, str]:
 
 
 def splits_of(attempt: Attempt, entries: Sequence[Entry]) -> dict[str, Split]:
-    """Document hash -> its side. Those that no dataset holds are compared by page with all that examines."""
-    documents = {document.sha256 for _, _, document in entries}
+    """Document hash -> its side. Those that no dataset holds are compared by page with all that examines, and lie
+    where a round in their language would put them."""
+    languages: dict[str | None, dict[str, bool]] = defaultdict(dict)
+    for label, _, document in entries:
+        own = languages[document.language]
+        own[document.sha256] = own.get(document.sha256, False) or label.origin in TRUE_ORIGINS
+    documents = {document for own in languages.values() for document in own}
     with transaction() as session:
-        known = splits.frozen_sides(session, documents)
-        others = documents - known.keys()
+        frozen = splits.frozen_sides(session, documents)
+        others = documents - frozen.keys()
         examining, pages = splits.examining_pages(session) if others else ({}, [])
     for label, page, document in attempt.each(e for e in entries if e[2].sha256 in others):
         try:
             pages.append(SignedPage(document.sha256, page.id, signature(load_label(store(), label).text)))
         except (BlobMissing, BlobCorrupt):
             continue  # neither is it exported
-    return known | splits.sides_of_others(others, pages, examining)
+    known = examining | frozen
+    return {d: side for own in languages.values() for d, side in splits.sides_of(own, pages, known).items()}
 
 
 def lineage_of(session: Session, entries: Sequence[Entry]) -> dict[int, Lineage]:

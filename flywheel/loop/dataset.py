@@ -206,7 +206,7 @@ def freeze(
     learn from.
     """
     past = past or History()
-    groups, units = pages.groups(), Counter[str]()
+    groups, units = named_after(pages.groups(), past.examined), Counter[str]()
     for source in found:
         if source.units:
             units[source.document] += source.true_units
@@ -231,6 +231,15 @@ def freeze(
         groups={document: groups.get(document, document) for document in sorted(every)},
     )
     return Frozen(manifest, _counts(found, manifest, past, foreign))
+
+
+def named_after(groups: Mapping[str, str], documents: Collection[str]) -> dict[str, str]:
+    """The groups (document -> name) with those that hold one of these documents named after it, so that whoever
+    counts by names counts what examined before as the same, copied or not."""
+    names: dict[str, str] = {}
+    for document in sorted(documents & groups.keys()):
+        names.setdefault(groups[document], document)
+    return {document: names.get(name, name) for document, name in groups.items()}
 
 
 def _file(key: str) -> DatasetFile:

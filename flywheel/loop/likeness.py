@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 VERSION = 1  # of the signatures; those of other versions say nothing
 LETTERS = 8  # in a run
-LEAST_RUNS = 40  # different ones that a text must have to be compared: a title or a page number says nothing
+LEAST_RUNS = 40  # different ones that a text must have to be found in another
+FEW_RUNS = 8  # and to be found equal as a whole: a page number or a word of a title says nothing
 LEAST_RUNS_SEEN = 24  # and the text of a picture: of few words one picture looks like another
 MINIMA, BAND = 128, 3  # of a text's signature; so many together make a text a candidate
 BITS = 1024
@@ -34,6 +35,7 @@ TABLES, KEY_BITS = 192, 16  # bits of a picture that make it a candidate, so oft
 # Measured on 395 pages of one Tibetan book (2026-11-24): of different pages 99.9 % share less than 0.09 of their
 # runs, the most 0.35 (a commentary that quotes its root text); at 5 % CER a page keeps 0.65, at 10 % 0.4.
 SAME_TEXT = 0.4
+SAME_SHORT_TEXT = 0.9  # of the runs of two texts, of which one has few: cards, subtitles, lines of verse
 # On 156 pages of 25 drawn and real books: of different pages 99.9 % share less than 0.61 of their bits, the most
 # 0.63 (columns set alike). A page made JPEG, half as large, black on white or put into a black border shares 0.85
 # and more with itself; turned by 1 degree 0.82, scanned badly 0.77, cut by 2 to 5 % 0.84 to 0.92 (medians).
@@ -84,12 +86,13 @@ class SignedPage(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class LikePages:
     """Signatures of pages. `document` and `page` are those of each: places in `documents`, and ids.
-    `group` is one number for all near-equal pages."""
+    `group` is one number for all near-equal pages, `short` is true of those with few words and no picture."""
 
     documents: tuple[str, ...]
     document: NDArray[np.int64]
     page: NDArray[np.int64]
     group: NDArray[np.int64]
+    short: NDArray[np.bool_]
 
     @classmethod
     def of(cls, signed_pages: Collection[SignedPage]) -> Self:
@@ -102,20 +105,22 @@ class LikePages:
         places = {name: place for place, name in enumerate(names)}
         document = np.array([places[documents[n]] for n in told], np.int64)
         page = np.array([pages[n] for n in told], np.int64)
-        speaks = (words["runs"] >= LEAST_RUNS) | _seen(words)
+        speaks = (words["runs"] >= FEW_RUNS) | _seen(words)
         words, document, page = words[speaks], document[speaks], page[speaks]
-        return cls(names, document, page, _components(len(words), list(_same(words, document))))
+        short = (words["runs"] < LEAST_RUNS) & ~_seen(words)
+        return cls(names, document, page, _components(len(words), list(_same(words, document))), short)
 
     def groups(self) -> dict[str, str]:
         """Document -> the first of the documents that it is near-equal to, itself among them.
 
-        Two belong together when most pages of the smaller one are in the other, or some, if these are not in
-        many others besides: forms and licences make no copies.
+        Two belong together when most pages of the smaller one are in the other, or some, if these have more than
+        a few words and are not in many others besides: forms, licences and empty pages make no copies.
         """
         counts = self._counts()
+        is_short = np.isin(counts[:, 0], self.group[self.short])
         copies = self._linked(counts, MOST)
         spread = _spread(counts[:, 0], copies[counts[:, 1]])
-        parts = self._linked(counts[spread <= COMMON], SOME)
+        parts = self._linked(counts[(spread <= COMMON) & ~is_short], SOME)
         pairs = np.stack([np.concatenate([np.arange(len(copies))] * 2), np.concatenate([copies, parts])], axis=1)
         first = _components(len(self.documents), [pairs])
         return {name: self.documents[first[place]] for place, name in enumerate(self.documents)}
@@ -159,11 +164,11 @@ def _seen(words: NDArray[np.void]) -> NDArray[np.bool_]:
 
 def _same(words: NDArray[np.void], document: NDArray[np.int64]) -> Iterator[Pairs]:
     """Pairs of near-equal pages of different documents."""
-    told = np.flatnonzero(words["runs"] >= LEAST_RUNS)
+    told = np.flatnonzero(words["runs"] >= FEW_RUNS)
     for keys in _text_keys(words["minima"][told]):
         pairs = told[_candidates(keys)]
         pairs = pairs[document[pairs[:, 0]] != document[pairs[:, 1]]]
-        yield pairs[_shared_text(words, pairs) >= SAME_TEXT]
+        yield pairs[_is_same_text(words, pairs)]
     seen = np.flatnonzero(_seen(words))
     for keys in _picture_keys(words["bits"][seen]):
         pairs = seen[_candidates(keys)]
@@ -207,6 +212,14 @@ def _neighbours(
         yield here, here + step
         if not len(here):
             return
+
+
+def _is_same_text(words: NDArray[np.void], pairs: Pairs) -> NDArray[np.bool_]:
+    """True where a text is in another, or where texts of few words are equal but for a slip."""
+    one, other = words[pairs[:, 0]], words[pairs[:, 1]]
+    short = np.minimum(one["runs"], other["runs"]) < LEAST_RUNS
+    alike = (one["minima"] == other["minima"]).mean(axis=1)
+    return np.where(short, alike >= SAME_SHORT_TEXT, _shared_text(words, pairs) >= SAME_TEXT)
 
 
 def _shared_text(words: NDArray[np.void], pairs: Pairs) -> NDArray[np.float64]:

@@ -87,8 +87,8 @@ def split(
     documents: Mapping[str, int], groups: Mapping[str, str] | None = None, past: History | None = None
 ) -> dict[str, Split]:
     """Document -> its side. `documents` come with the number of their true units: those without any are trained
-    on, but for what is near-equal to a document that is not. `groups` (document -> the one that its group is named
-    after) may hold other documents besides.
+    on, but for what is near-equal to a document that is not, here or in the past. `groups` (document -> the one
+    that its group is named after) may hold other documents besides.
     """
     groups, past = groups or {}, past or History()
     members: dict[str, list[str]] = {}
@@ -96,8 +96,17 @@ def split(
         members.setdefault(groups.get(document, document), []).append(document)
     present = {group: found for group, found in members.items() if any(d in documents for d in found)}
     true = {group for group, found in present.items() if any(documents.get(d) for d in found)}
-    side = _sides(present, true, past)
+    side = {group: _former(members[group], past) for group in present.keys() - true} | _sides(present, true, past)
     return {d: side.get(group, Split.TRAIN) for group, found in present.items() for d in found if d in documents}
+
+
+def _former(documents: Collection[str], past: History) -> Split:
+    """Side of a group that has no true units now: a scanned copy of what examines is not learned from either."""
+    if not past.trained.isdisjoint(documents):
+        return Split.TRAIN
+    if not past.watched.isdisjoint(documents):
+        return Split.VALIDATION
+    return Split.TRAIN if past.examined.isdisjoint(documents) else Split.HELDOUT
 
 
 def _sides(members: Mapping[str, Sequence[str]], true: Collection[str], past: History) -> dict[str, Split]:

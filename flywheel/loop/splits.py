@@ -2,7 +2,7 @@
 
 frozen_sides(session, documents) -> hash -> side        of those that some dataset holds
 examining_pages(session) -> signatures                  of all that examines in any of them
-sides_of_others(pages) -> hash -> side                  of documents of no dataset, with those signatures
+sides_of(documents, pages, frozen) -> hash -> side      of all documents of an export, with those signatures
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from flywheel.database.tables import DatasetDocumentRow
 from flywheel.loop.dataset import signed_pages
 from flywheel.loop.likeness import LikePages, SignedPage
-from flywheel.loop.sides import HELD_OUT, VALIDATION, place_of
+from flywheel.loop.sides import History, split
 from flywheel.states import Split
 
 ORDER = (Split.TRAIN, Split.HELDOUT, Split.VALIDATION)  # of the sides a document was on, the first is its own
@@ -32,9 +32,9 @@ def frozen_sides(session: Session, documents: Collection[str] | None = None) -> 
         wanted = bindparam("documents", sorted(documents), ARRAY(Text))
         query = query.where(DatasetDocumentRow.sha256 == func.any(wanted))
     seen: dict[str, set[Split]] = {}
-    for sha256, split in session.execute(query):
-        seen.setdefault(sha256, set()).add(Split(split))
-    return {document: next(split for split in ORDER if split in sides) for document, sides in seen.items()}
+    for sha256, side in session.execute(query):
+        seen.setdefault(sha256, set()).add(Split(side))
+    return {document: next(side for side in ORDER if side in sides) for document, sides in seen.items()}
 
 
 def examining_pages(session: Session) -> tuple[dict[str, Split], list[SignedPage]]:
@@ -43,25 +43,15 @@ def examining_pages(session: Session) -> tuple[dict[str, Split], list[SignedPage
     return sides, signed_pages(session, sides)
 
 
-def sides_of_others(
-    documents: Collection[str], pages: Collection[SignedPage], examining: Mapping[str, Split]
+def sides_of(
+    documents: Mapping[str, bool], pages: Collection[SignedPage], frozen: Mapping[str, Split]
 ) -> dict[str, Split]:
-    """Document hash -> its side, of documents that no dataset holds.
+    """Document hash -> its side. `documents` tells of each whether its words are true ones, that may examine.
 
-    One that is near-equal to a document that examines goes with it; near-equal ones go together, and lie where the
-    hash of the first would put them. `pages` are theirs and of those that are `examining`.
+    Those of no dataset lie where a round over these documents would put them, so that a later one agrees: with the
+    near-equals of what examines, else the lowest hashes are held out. `pages` are theirs and of what examines,
+    `frozen` the sides of these and of those that a dataset holds.
     """
-    groups = LikePages.of(pages).groups()
-    exams: dict[str, Split] = {}
-    for document, side in examining.items():
-        group = groups.get(document, document)
-        exams[group] = min(side, exams.get(group, side), key=ORDER.index)
-    named = {document: groups.get(document, document) for document in documents}
-    return {document: exams.get(group) or _by_hash(group) for document, group in named.items()}
-
-
-def _by_hash(document: str) -> Split:
-    place = place_of(document)
-    if place < HELD_OUT:
-        return Split.HELDOUT
-    return Split.VALIDATION if place < HELD_OUT + VALIDATION else Split.TRAIN
+    on = {side: frozenset(d for d, known in frozen.items() if known is side) for side in Split}
+    past = History(trained=on[Split.TRAIN], watched=on[Split.VALIDATION], examined=on[Split.HELDOUT])
+    return split(documents, LikePages.of(pages).groups(), past) | {d: frozen[d] for d in documents if d in frozen}

@@ -31,7 +31,7 @@ from flywheel.labels.storage import load_label, store_labels
 from flywheel.local.processes import spawn
 from flywheel.local.programs import PROGRAMS, argv_values
 from flywheel.loop import submission
-from flywheel.loop.splits import sides_of_others
+from flywheel.loop.sides import split
 from flywheel.pdf import Sandbox
 from flywheel.states import ReviewVerdict
 from flywheel.work import broker, ledger
@@ -407,7 +407,7 @@ def test_an_export_says_of_each_page_its_split_its_rights_and_who_wrote_and_conf
         session.flush()
         ledger.enqueue(session, [Work("export", export_id=export.id)])
         hashes = [row.sha256 for row in rows]
-    sides = sides_of_others(hashes, (), {})
+    sides = split(dict.fromkeys(hashes, 1))
     drain()
     with transaction() as session:
         store().fetch_tree(str(session.get_one(ExportRow, export.id).tree_key), tmp_path / "out")

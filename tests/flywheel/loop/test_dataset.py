@@ -96,6 +96,19 @@ def test_what_is_near_equal_to_a_document_learned_from_in_another_corpus_does_no
     assert set(manifest.splits) == {s.document for s in found}
 
 
+def test_a_copy_of_what_examined_in_another_corpus_examines_under_its_name() -> None:
+    """So that a look at the original is a look at the copy."""
+    found, elsewhere = books(24), [source(n, page=page) for n in range(50, 52) for page in range(3)]
+    same = {s.page_id: str(s.page_id - 5000) for s in elsewhere}
+    past = History(examined=frozenset(s.document for s in elsewhere))
+    manifest = dataset.freeze(
+        "bo", found, unit=Unit.PAGE, past=past, pages=pages_of([*found, *elsewhere], same)
+    ).manifest
+    for n in range(2):
+        assert manifest.splits[f"{n:064x}"] == "heldout"
+        assert manifest.groups[f"{n:064x}"] == f"{n + 50:064x}"
+
+
 def test_a_round_says_what_earlier_checkpoints_left_of_its_exam_and_what_would_make_it_larger() -> None:
     found = books(12)
     past = History(trained=frozenset(f"{n:064x}" for n in range(10)))

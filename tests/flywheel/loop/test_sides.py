@@ -105,6 +105,14 @@ def test_documents_without_true_text_are_trained_on_but_for_copies_of_what_exami
     assert {sides[d] for d in read[1:]} == {"train"}
 
 
+def test_a_reading_of_what_examined_elsewhere_is_not_learned_from() -> None:
+    true, [exam, read] = dict.fromkeys(documents(6), 5), documents(2, salt=1)
+    sides = split(true | {read: 0}, {read: exam}, History(examined=frozenset([exam])))
+    assert sides[read] == "heldout"
+    assert split(true | {read: 0}, {read: exam}, History(watched=frozenset([exam])))[read] == "validation"
+    assert split(true | {read: 0}, {read: exam}, History(trained=frozenset([exam])))[read] == "train"
+
+
 def test_all_that_is_left_may_examine_only_where_something_else_is_trained_on() -> None:
     names = documents(3)
     nothing_else = split(dict.fromkeys(names, 5), {}, History(watched=frozenset(names[:2])))

@@ -8,8 +8,8 @@ from flywheel.database import transaction
 from flywheel.database.tables import DatasetDocumentRow, DatasetRow
 from flywheel.figures import DatasetCounts, SplitCounts, Unit
 from flywheel.loop.likeness import SignedPage, signature
-from flywheel.loop.sides import HELD_OUT, VALIDATION, place_of
-from flywheel.loop.splits import frozen_sides, sides_of_others
+from flywheel.loop.sides import HELD_OUT, VALIDATION, place_of, split
+from flywheel.loop.splits import frozen_sides, sides_of
 from flywheel.states import Split
 from tests.flywheel.loop.prose import prose
 
@@ -42,11 +42,18 @@ def page(document: str, said: str) -> SignedPage:
     return SignedPage(document, int(document, 16), signature(prose(said)))
 
 
-def test_a_document_of_no_dataset_lies_where_its_hash_would_put_it() -> None:
-    found = sides_of_others(DOCUMENTS, [page(document, document) for document in DOCUMENTS], {})
-    order = [found[document] for document in sorted(DOCUMENTS, key=place_of)]
-    assert order == sorted(order, key=[Split.HELDOUT, Split.VALIDATION, Split.TRAIN].index)
-    assert set(order) == set(Split)
+def told(*documents: str) -> dict[str, bool]:
+    """Documents of true words."""
+    return dict.fromkeys(documents, True)
+
+
+@pytest.mark.parametrize("count", [8, 24, 200])
+def test_before_a_round_documents_lie_where_a_round_would_put_them(count: int) -> None:
+    documents = DOCUMENTS[:count]
+    pages = [page(document, document) for document in documents]
+    assert sides_of(told(*documents), pages, {}) == split(told(*documents))
+    read = sides_of(dict.fromkeys(documents, False), pages, {})
+    assert set(read.values()) == {Split.TRAIN}
 
 
 def test_what_was_ever_trained_on_is_for_training_and_what_ever_examined_examines() -> None:
@@ -65,19 +72,23 @@ def test_a_hundred_thousand_documents_are_asked_for_at_once() -> None:
         assert frozen_sides(session, many) == {}
 
 
-def test_a_copy_of_what_examines_goes_with_it_and_copies_of_one_another_go_together() -> None:
-    exam, last, first, copy, other = sorted(DOCUMENTS[:50], key=place_of)[-5:]
-    examining = {exam: Split.HELDOUT, last: Split.VALIDATION}
-    pages = [page(exam, "exam"), page(last, "last"), page(first, "exam"), page(copy, "last"), page(other, "other")]
-    found = sides_of_others([first, copy, other], pages, examining)
-    assert found == {first: Split.HELDOUT, copy: Split.VALIDATION, other: Split.TRAIN}
-    twins = sorted(DOCUMENTS, key=place_of)
-    low, high = twins[0], twins[-1]
-    both = sides_of_others([low, high], [page(low, "twin"), page(high, "twin")], {})
-    assert both[low] == both[high]
+def test_a_copy_of_what_examines_goes_with_it_be_its_words_true_or_read() -> None:
+    exam, last, first, copy, *others = DOCUMENTS[:30]
+    frozen = {exam: Split.HELDOUT, last: Split.VALIDATION}
+    pages = [page(exam, "exam"), page(last, "last"), page(first, "exam"), page(copy, "last")]
+    pages += [page(document, document) for document in others]
+    for true in (True, False):
+        found = sides_of(told(*others) | {first: true, copy: true}, pages, frozen)
+        assert (found[first], found[copy]) == (Split.HELDOUT, Split.VALIDATION)
 
 
-def test_a_copy_of_two_sides_goes_with_what_examines() -> None:
-    exam, last, copy = DOCUMENTS[:3]
-    pages = [page(document, "same") for document in (exam, last, copy)]
-    assert sides_of_others([copy], pages, {last: Split.VALIDATION, exam: Split.HELDOUT}) == {copy: Split.HELDOUT}
+def test_copies_of_one_another_go_together() -> None:
+    pairs = [page(document, str(n // 2)) for n, document in enumerate(DOCUMENTS)]
+    found = sides_of(told(*DOCUMENTS), pairs, {})
+    assert all(found[one] == found[other] for one, other in zip(DOCUMENTS[::2], DOCUMENTS[1::2], strict=True))
+
+
+def test_what_a_dataset_holds_keeps_its_side() -> None:
+    frozen = {DOCUMENTS[n]: side for n, side in enumerate(Split)}
+    found = sides_of(told(*DOCUMENTS), [], frozen)
+    assert {document: found[document] for document in frozen} == frozen
