@@ -25,6 +25,7 @@ INNER = 0.12  # of a glyph's width on either side, where its neighbours' ink may
 CONTRAST = 64  # gray levels between ink and what it stands on
 FULL = 0.95  # of the columns: an underline or a filled box, no letter
 FEWEST, SHARE = 3, 0.01  # silent glyphs of a font that lies, and their share of its letters
+OF_ALL = 0.003  # and of all letters: a diagram is drawn in a few glyphs of a font of lines and arrows
 
 
 def silent_fonts(pages: Sequence[LayerPage]) -> dict[str, tuple[int, int]]:
@@ -36,7 +37,7 @@ def silent_fonts(pages: Sequence[LayerPage]) -> dict[str, tuple[int, int]]:
     return {
         font: (times, letters[font])
         for font, times in silent.items()
-        if times >= FEWEST and times > SHARE * (letters[font] + times)
+        if times >= FEWEST and times > SHARE * (letters[font] + times) and times > OF_ALL * letters.total()
     }
 
 

@@ -6,10 +6,12 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fpdf import FPDF
 
 from benchmarks.lies import remap
+from flywheel.document import Box, Character
 from flywheel.pdf import PageImage, Sandbox
 from models.verification.sampling import LayerPage
 from models.verification.silence import silent_fonts
@@ -86,3 +88,17 @@ def test_blanks_told_as_other_blanks_are_no_lie(sandbox: Sandbox, tmp_path: Path
         drawn(tmp_path / "sound.pdf", "Latn"), tmp_path / "blank.pdf", lambda text: text.replace(" ", joiner)
     )
     assert silent_fonts(pages(sandbox, blank)) == {}
+
+
+@pytest.mark.parametrize(("arrows", "lying"), [(4, []), (12, ["Lines"])])
+def test_a_diagram_in_glyphs_that_say_nothing_condemns_no_page_of_text(arrows: int, lying: list[str]) -> None:
+    """TeX draws lines, arrows and circles in fonts whose glyphs have no text."""
+    image = np.full((1000, 1000), 255, np.uint8)
+    characters = []
+    for index in range(1600 + arrows):
+        row, column = divmod(index, 40)
+        x, y = 20 + 20 * column, 20 + 20 * row
+        font, text = ("Body", "abcd"[index % 4]) if index < 1600 else ("Lines", "\x10")
+        image[y : y + 10, x + 2 : x + 8] = 0
+        characters.append(Character(text, x, y + 10, Box(x, y, x + 12, y + 10), row, True, font))
+    assert list(silent_fonts([LayerPage(0, characters, image, 72)])) == lying
