@@ -26,6 +26,7 @@ from models.recognition.protocol import Transcription
 LIMIT = 0.08  # of the letters read otherwise
 CERTAIN = 2.33  # standard deviations of a one-sided 99 %
 ENOUGH = 12  # letters that say something of a font
+SLIPS = 4  # read otherwise: fewer are a logo's, or a reader's own, in however few letters
 OFTEN = 4  # times a letter must have been read as the same other one,
 NEARLY_ALWAYS = 0.7  # of the times that the layer says it
 SURE = 0.6  # of a piece's reading: below, the reader does not know what it sees
@@ -84,7 +85,7 @@ class Tally:
     def exchanged(self) -> tuple[str, str] | None:
         """A letter that is nearly always read as another one, and that other; None when there is none."""
         for (letter, other), times in self.read_as.most_common():
-            if times >= OFTEN and times >= NEARLY_ALWAYS * self.said[letter]:
+            if other != UNKNOWN and times >= OFTEN and times >= NEARLY_ALWAYS * self.said[letter]:
                 return letter, other
         return None
 
@@ -111,7 +112,7 @@ class Tally:
         if self.exchanged:
             return Finding.DISAGREES
         low, high = wilson(self.wrong, self.letters)
-        if low > LIMIT or (final and self.share > LIMIT):
+        if low > LIMIT or (final and self.share > LIMIT and self.wrong >= SLIPS):
             return Finding.DISAGREES
         if self.accented_otherwise and not final:
             return Finding.UNSURE

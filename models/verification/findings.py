@@ -21,11 +21,8 @@ from models.verification.drawn import Typeface
 from models.verification.sampling import LayerPiece
 from models.verification.shapes import ShapeEvidence, evidence
 
-FIRST, FEWEST, MORE = (
-    12,
-    4,
-    30,
-)  # pieces of a shard read at first, of a font; and more where that did not settle it
+FIRST, FEWEST = 6, 4  # pieces of a shard read at first and then again, of a font,
+MORE = 30  # and more where that did not settle it
 CONTRADICTED, NEARER = (
     0.65,
     0.3,
@@ -97,16 +94,18 @@ def _final(reader: LineReader | None) -> bool:
 
 
 def _read(sample: FontSample, reader: LineReader) -> FontFinding:
+    """By the first look a layer agrees only when all is read as it says; a slip has it looked at again."""
     tally, start = Tally(), 0
-    sizes = max(FEWEST, round(FIRST * sample.share)), MORE
-    for size in sizes:
+    first = max(FEWEST, round(FIRST * sample.share))
+    for size in (first, first, MORE):
         part = sample.pieces[start : start + size]
         start += len(part)
         readings = reader.recogniser.read([piece.image for piece in part])
         for piece, reading in zip(part, readings, strict=True):
             tally += tally_of(piece.text, reading, reader.alphabet, reader.recogniser.scripts)
-        finding = tally.finding(final=size == sizes[-1] or start == len(sample.pieces))
-        if finding is not Finding.UNSURE:
+        finding = tally.finding(final=size == MORE or start == len(sample.pieces))
+        slipped = finding is Finding.AGREES and start == first < len(sample.pieces) and tally.wrong > 0
+        if finding is not Finding.UNSURE and not slipped:
             break
     if finding is not Finding.DISAGREES:
         return FontFinding(sample.font, finding)

@@ -74,6 +74,17 @@ def test_too_few_letters_say_nothing() -> None:
     assert tally_of("17", read("71"), ALPHABET, SCRIPTS).finding(final=True) is Finding.UNSURE
 
 
+def test_a_logo_of_which_two_letters_are_misread_condemns_nothing() -> None:
+    found = tally_of("LATEX Studio beamer", read("ETEX Studio beamer"), ALPHABET, SCRIPTS)
+    assert found.share > 0.08
+    assert found.finding(final=True) is Finding.AGREES
+
+
+def test_a_letter_that_is_read_as_one_of_a_script_the_reader_is_not_made_for_is_not_exchanged() -> None:
+    """Square capitals draw A as a Greek lambda."""
+    assert tally(PAGE, PAGE.replace("a", "Λ")).exchanged is None
+
+
 def test_letters_of_another_script_are_unknown_even_when_the_reader_could_write_them() -> None:
     assert folded("aбc", ALPHABET | {"б"}, SCRIPTS) == f"a{UNKNOWN}c"
 
