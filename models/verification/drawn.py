@@ -43,6 +43,7 @@ class DrawnGroup:
 class DrawnWord:
     """A word's ink (H x W float32, 0 paper to 1 ink) on a baseline, and its letter groups in the text's order."""
 
+    text: str
     ink: NDArray[np.float32]
     baseline: float
     groups: tuple[DrawnGroup, ...]
@@ -72,7 +73,7 @@ class Typeface:
         groups, width = self._groups(text, infos, places)
         image = Image.new("L", (math.ceil(width) + 2 * EM, round((ABOVE + BELOW) * EM)), 0)
         ImageDraw.Draw(image).text((EM, ABOVE * EM), text, font=self._pen, fill=255, anchor="ls")
-        return DrawnWord(np.asarray(image, dtype=np.float32) / np.float32(255), ABOVE * EM, groups)
+        return DrawnWord(text, np.asarray(image, dtype=np.float32) / np.float32(255), ABOVE * EM, groups)
 
     def _groups(
         self, text: str, infos: Sequence[hb.GlyphInfo], places: Sequence[hb.GlyphPosition]

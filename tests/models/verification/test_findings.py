@@ -31,7 +31,8 @@ CYRILLIC = (
     "старый переплётчик считает листы которые принесла река и складывает каждый из них в длинной комнате зимой"
 )
 HEBREW = "הכורך הזקן סופר את הדפים שהביא הנהר ומניח כל אחד מהם בחדר הארוך לאור המנורה בכל חורף לפני שמישהו שואל"
-SCRIPTS = {"Grek": (2, GREEK), "Cyrl": (3, CYRILLIC), "Hebr": (5, HEBREW), "Latn": (1, LATIN)}
+ARABIC = "يعد المجلد القديم كل ورقة مطوية تحت ضوء المصباح بينما يأخذ النهر ما يريد ولا يسأل أحد في الغرفة"
+SCRIPTS = {"Grek": (2, GREEK), "Cyrl": (3, CYRILLIC), "Hebr": (5, HEBREW), "Latn": (1, LATIN), "Arab": (6, ARABIC)}
 PAIRS = {"Grek": "αε", "Cyrl": "ак", "Hebr": "הר", "Tibt": "དང"}
 
 
@@ -90,6 +91,16 @@ def test_two_exchanged_letters_are_seen_without_a_reader(sandbox: Sandbox, tmp_p
     found = finding(sandbox, path, script, None)
     assert found.finding is Finding.DISAGREES
     assert any(letter in found.detail for letter in PAIRS[script])
+
+
+@pytest.mark.parametrize(("script", "pair"), [("Arab", "بن"), ("Arab", "حج"), ("Tibt", "\u0f72\u0f7c")])
+def test_exchanged_dots_and_vowel_signs_are_seen(sandbox: Sandbox, tmp_path: Path, script: str, pair: str) -> None:
+    """Letters that differ by a dot, in all their forms, and signs that are a small part of what they stand on."""
+    sound = drawn(tmp_path / "sound.pdf", script)
+    assert finding(sandbox, sound, script, None).finding is Finding.AGREES
+    found = finding(sandbox, exchanged(sound, tmp_path / "lie.pdf", pair), script, None)
+    assert found.finding is Finding.DISAGREES
+    assert any(letter in found.detail for letter in pair)
 
 
 @pytest.mark.parametrize("pair", ["et", "ns", "ao"])
