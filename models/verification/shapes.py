@@ -118,9 +118,10 @@ def _occurrences(pieces: Iterable[LayerPiece], typeface: Typeface) -> list[_Occu
         if id(piece.page) not in rooms:
             rooms[id(piece.page)] = _Rooms(piece.page)
         for word in _drawable(piece):
-            text = "".join(c.text for c in word)
-            drawn = typeface.draw(text)
-            for group in drawn.groups if drawn else ():
+            drawn = typeface.draw("".join(c.text for c in word))
+            if drawn is None:
+                continue
+            for group in drawn.groups:
                 placed = _placed(rooms[id(piece.page)], word, group, drawn)
                 if placed and times[group.key] < OF_ONE_GROUP:
                     times[group.key] += 1
@@ -145,15 +146,16 @@ def _drawable(piece: LayerPiece) -> Iterable[Sequence[Character]]:
             yield part
 
 
-def _placed(
-    rooms: _Rooms, word: Sequence[Character], group: DrawnGroup, drawn: DrawnWord | None
-) -> _Occurrence | None:
-    characters, page = word[group.start : group.end], rooms.page
+def _placed(rooms: _Rooms, word: Sequence[Character], group: DrawnGroup, drawn: DrawnWord) -> _Occurrence | None:
+    of_each = [k for k, character in enumerate(word) for _ in character.text]  # a ligature may be one of several
+    if any(0 < at < len(of_each) and of_each[at - 1] == of_each[at] for at in (group.start, group.end)):
+        return None
+    characters = [word[k] for k in dict.fromkeys(of_each[group.start : group.end])]
+    page, text = rooms.page, drawn.text[group.start : group.end]
     scale = page.dpi / POINTS
     x0 = min(c.box.x0 for c in characters) * scale
     x1 = max(c.box.x1 for c in characters) * scale
-    text = "".join(c.text for c in characters)
-    if drawn is None or not any(c.isalpha() for c in text) or min(x1 - x0, group.x1 - group.x0) < NARROWEST:
+    if not any(c.isalpha() for c in text) or min(x1 - x0, group.x1 - group.x0) < NARROWEST:
         return None
     y0, y1 = rooms.rows(characters)
     top, bottom = int(y0 * scale) - 1, int(y1 * scale) + 2

@@ -13,6 +13,7 @@ from fpdf import FPDF
 from numpy.typing import NDArray
 
 from benchmarks.lies import remap
+from flywheel.document import Box, Character
 from flywheel.pdf import PageImage, Sandbox
 from flywheel.sample.faces import cut_face
 from models.recognition.ppocr import PpocrRecogniser
@@ -101,6 +102,26 @@ def test_exchanged_dots_and_vowel_signs_are_seen(sandbox: Sandbox, tmp_path: Pat
     found = finding(sandbox, exchanged(sound, tmp_path / "lie.pdf", pair), script, None)
     assert found.finding is Finding.DISAGREES
     assert any(letter in found.detail for letter in pair)
+
+
+def test_a_ligature_that_is_one_character_of_two_letters_is_no_fault(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = drawn(tmp_path / "sound.pdf", "Arab")
+    [image] = sandbox.render(path, [0], 150)
+    assert isinstance(image, PageImage)
+    characters: list[Character] = []
+    for one in sandbox.characters(path, 0):
+        if characters and (characters[-1].text, one.text) in (
+            ("ل", "ا"),
+            ("ي", "و"),
+        ):  # joined by any face; by none
+            before = characters.pop()
+            characters.append(replace(before, text=before.text + one.text, box=Box.around([before.box, one.box])))
+        else:
+            characters.append(one)
+    assert any(len(c.text) == 2 for c in characters)
+    [(font, found)] = pieces([LayerPage(0, characters, image.image, image.dpi)]).items()
+    finding = examine(FontSample(font, "Arab", found), None, Typeface(draw.font_bytes(SCRIPTS["Arab"][0])))
+    assert finding.finding is Finding.AGREES
 
 
 @pytest.mark.parametrize("pair", ["et", "ns", "ao"])
