@@ -15,6 +15,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import combinations, islice, pairwise
 
@@ -39,6 +40,10 @@ SUSPECT = -0.2  # lead of either of two groups over the other from which their l
 LETTERS = 12  # of each kind, the least like themselves, that are held against each other
 SCREENED = 2  # groups of either letter that are drawn anew at first
 CANDIDATES = 6  # pairs of letters of which all groups are drawn anew
+# Lead and distance with which a group looks like another than it is said to be, and their share among groups
+# without suspected letters, above which a page's typeface is too strange for drawings to tell two letters apart:
+# sound brush and cursive faces have 0.3 and 0.55 (2026-11-30).
+LEAD, CLEARLY, STRANGE = 0.25, 0.04, 0.28
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,26 @@ class LetterComparison:
         """Of the drawings to each other, N x N."""
         return np.asarray(1 - self.drawings @ self.drawings.T, dtype=np.float32)
 
+    @property
+    def gains(self) -> Vectors:
+        """How much nearer each of the page's groups is to each drawing than to its own, M x N."""
+        distances = self.distances
+        return np.asarray(distances[np.arange(len(self.own)), self.own][:, None] - distances, dtype=np.float32)
+
+    @property
+    def doubtful(self) -> NDArray[np.bool_]:
+        """True where a group of the page looks like another drawing than its own, M x N."""
+        gains = self.gains
+        return np.asarray((gains > CLEARLY) & (gains > LEAD * np.maximum(self.apart[self.own], 1e-3)))
+
+    @property
+    def best_leads(self) -> Vectors:
+        """Of each of the page's groups the highest lead of another claimed drawing, M."""
+        count = self.claimed
+        leads = self.gains[:, :count] / np.maximum(self.apart[self.own, :count], ALIKE_RANKED)
+        leads[np.arange(len(self.own)), self.own] = -np.inf
+        return np.asarray(leads.max(axis=1), dtype=np.float32)
+
 
 # The vector of a claimed group, by its index, with its text changed within its word; None where that is no group.
 Draw = Callable[[int, str], Vectors | None]
@@ -75,12 +100,20 @@ def exchanged(comparison: LetterComparison, draw: Draw) -> tuple[str, str] | Non
     lead, redrawn = _leads(comparison), _Redrawn(comparison, draw)
     pairs = dict.fromkeys([*islice(_differences(comparison, lead), CANDIDATES), *_doubted(comparison)])
     screened = {pair: sum(redrawn.leads_of(pair, SCREENED)) for pair in pairs}
-    best, found = TOGETHER, None
+    found: dict[tuple[str, str], float] = {}
     for pair in sorted(pairs, key=lambda pair: -screened[pair])[:CANDIDATES]:
         one, other = redrawn.leads_of(pair)
-        if min(one, other) > EACH and one + other > best:
-            best, found = one + other, pair
-    return found or _groups(comparison, lead)
+        if min(one, other) > EACH and one + other > TOGETHER:
+            found[pair] = one + other
+    if found and _strangeness(comparison, set("".join(map("".join, found)))) > STRANGE:
+        return None
+    return max(found, key=lambda pair: found[pair]) if found else _groups(comparison, lead)
+
+
+def _strangeness(comparison: LetterComparison, letters: AbstractSet[str]) -> float:
+    """Share of the groups without these letters that look like others than they are said to be."""
+    without = np.array([not letters & set(text) for text in comparison.texts])[comparison.own]
+    return float(comparison.doubtful[without].any(axis=1).mean()) if without.any() else 0.0
 
 
 def _leads(comparison: LetterComparison) -> Vectors:
@@ -125,12 +158,8 @@ def _base(letter: str) -> str:
 
 def _doubted(comparison: LetterComparison) -> Iterator[tuple[str, str]]:
     """Pairs of those letters, and of those signs, whose groups are least like what they are said to be."""
-    count, own = comparison.claimed, comparison.own
-    gain = comparison.distances[np.arange(len(own)), own][:, None] - comparison.distances[:, :count]
-    lead = gain / np.maximum(comparison.apart[own, :count], ALIKE_RANKED)
-    lead[np.arange(len(own)), own] = -np.inf
     of_letter: dict[str, list[float]] = defaultdict(list)
-    for k, doubt in zip(own, lead.max(axis=1), strict=True):
+    for k, doubt in zip(comparison.own, comparison.best_leads, strict=True):
         for letter in set(comparison.texts[k]):
             of_letter[letter].append(float(doubt))
     often = [letter for letter, doubts in of_letter.items() if len(doubts) >= OFTEN]

@@ -42,8 +42,7 @@ SEPARATORS = (
     "\u0f0b\u0f0c\u0f0d\u0f0e\u104a\u104b\u17d4"  # between syllables: words are short, and so are drawings
 )
 NARROWEST = 1.0  # pixels of a group, on the page and in the drawing
-LEAD = 0.25  # with so much is a group nearer to another drawing than to its own
-CLEARLY = 0.04  # and by this distance
+REPLACED = 0.5  # lead with which a group is another
 EXTENDED = 30  # groups, the most frequent, that are drawn with one sign more
 # Vowel signs and subjoined letters that a lying layer leaves out: drawn beside what it says.
 LEFT_OUT = {
@@ -57,14 +56,16 @@ class ShapeEvidence:
     """Letter groups looked at, and how many look more like another than like what the layer says of them.
 
     `nearer`: share of the other drawings that are nearer to a group than its own, 0 to 1, mean; of a text that has
-    nothing to do with the page 0.5. `exchanged`: two letters or groups each of which looks like the other.
-    `overstated`: two signs said where only the second is shown. `left_out`: groups that look like themselves with
-    one and the same sign more, which `sign` is. `example`: what the layer says, what the page shows.
+    nothing to do with the page 0.5. `replaced`: groups that look by far more like another than like themselves.
+    `exchanged`: two letters or groups each of which looks like the other. `overstated`: two signs said where only
+    the second is shown. `left_out`: groups that look like themselves with one and the same sign more, which `sign`
+    is. `example`: what the layer says, what the page shows.
     """
 
     groups: int
     contradicted: int
     nearer: float
+    replaced: int = 0
     exchanged: tuple[str, str] | None = None
     overstated: tuple[str, str] | None = None
     left_out: int = 0
@@ -270,10 +271,7 @@ def _fitted(
 def _weigh(comparison: LetterComparison, draw: Draw) -> ShapeEvidence:
     """Sum up what the comparison shows."""
     own, texts, claimed = comparison.own, comparison.texts, comparison.claimed
-    distances, rows = comparison.distances, np.arange(len(own))
-    gain = distances[rows, own][:, None] - distances
-    lead = gain / np.maximum(comparison.apart[own], 1e-3)
-    doubtful = (gain > CLEARLY) & (lead > LEAD)
+    gain, doubtful, rows = comparison.gains, comparison.doubtful, np.arange(len(own))
     nearest = np.where(doubtful, gain, -1).argmax(axis=1)
     contradicted = doubtful.any(axis=1)
     signs = Counter(
@@ -292,6 +290,7 @@ def _weigh(comparison: LetterComparison, draw: Draw) -> ShapeEvidence:
         groups=len(own),
         contradicted=int(contradicted.sum()),
         nearer=float((gain[:, :claimed] > 0).sum(axis=1).mean() / max(1, claimed - 1)),
+        replaced=int((comparison.best_leads > REPLACED).sum()),
         exchanged=exchange,
         overstated=overstatement,
         left_out=left_out,

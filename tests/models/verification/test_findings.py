@@ -104,6 +104,17 @@ def test_exchanged_dots_and_vowel_signs_are_seen(sandbox: Sandbox, tmp_path: Pat
     assert any(letter in found.detail for letter in pair)
 
 
+@pytest.mark.parametrize("script", ["Arab", "Hebr", "Tibt"])
+def test_a_permuted_alphabet_is_seen_without_a_reader(sandbox: Sandbox, tmp_path: Path, script: str) -> None:
+    sound = drawn(tmp_path / "sound.pdf", script)
+    letters = sorted(
+        {c for line in SCRIPTS.get(script, (0, "ཀཁགངཅཇཉཏཐདནཔཕབམཙཚཛཞཟའཡརལཤསཧ"))[1] for c in line if c != " "}
+    )
+    table = str.maketrans(dict(zip(letters, letters[5:] + letters[:5], strict=True)))
+    found = finding(sandbox, remap(sound, tmp_path / "lie.pdf", lambda text: text.translate(table)), script, None)
+    assert found.finding is Finding.DISAGREES
+
+
 def test_a_ligature_that_is_one_character_of_two_letters_is_no_fault(sandbox: Sandbox, tmp_path: Path) -> None:
     path = drawn(tmp_path / "sound.pdf", "Arab")
     [image] = sandbox.render(path, [0], 150)
