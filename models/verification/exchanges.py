@@ -29,10 +29,13 @@ Vectors = NDArray[np.float32]
 ALIKE, ALIKE_GROUPS, ALIKE_RANKED = 0.01, 0.12, 0.08
 OFTEN = 4  # occurrences of each of the two,
 OFTEN_BOTH = 12  # and of two signs together
-# Leads, see models/verification/shapes.py: of both letters together, and of either. Of 6,700 doubted pairs of
+# Leads, see models/verification/shapes.py: of both letters together; of either, where its drawings are TOLD_APART in
+# all its groups, and where they are not; and the share of its occurrences that have one. Of 6,700 doubted pairs of
 # letters in 70 sound faces of 24 scripts none has more than 0.27 where both have more than 0.05; of 229 exchanged
-# pairs 214 are above (2026-11-30).
-TOGETHER, EACH = 0.6, 0.15
+# pairs 210 are above all. Sound pages of other faces had 0.2 and 0.5 of letters 0.03 apart, and 0.9 together where a
+# share of 0.6 had a lead (2026-11-30).
+TOGETHER, EACH, EACH_ALIKE = 0.7, 0.2, 0.7
+TOLD_APART, MOSTLY = 0.1, 0.7
 EXCHANGED = 0.3  # median lead of two signs of which one is not shown,
 NEARLY_ALL = 0.75  # where of so many it is above 0
 EXCHANGED_GROUPS = 0.5
@@ -91,7 +94,7 @@ class LetterComparison:
         return np.asarray(leads.max(axis=1), dtype=np.float32)
 
 
-# The vector of a claimed group, by its index, with its text changed within its word; None where that is no group.
+# The vector of a claimed group, by its index, with its text changed where it stands; None where that is no group.
 Draw = Callable[[int, str], Vectors | None]
 
 
@@ -99,12 +102,12 @@ def exchanged(comparison: LetterComparison, draw: Draw) -> tuple[str, str] | Non
     """Two letters, or two whole groups, that are most surely exchanged; None when no two are."""
     lead, redrawn = _leads(comparison), _Redrawn(comparison, draw)
     pairs = dict.fromkeys([*islice(_differences(comparison, lead), CANDIDATES), *_doubted(comparison)])
-    screened = {pair: sum(redrawn.leads_of(pair, SCREENED)) for pair in pairs}
+    screened = {pair: sum(lead.mean for lead in redrawn.leads_of(pair, SCREENED)) for pair in pairs}
     found: dict[tuple[str, str], float] = {}
     for pair in sorted(pairs, key=lambda pair: -screened[pair])[:CANDIDATES]:
-        one, other = redrawn.leads_of(pair)
-        if min(one, other) > EACH and one + other > TOGETHER:
-            found[pair] = one + other
+        leads = redrawn.leads_of(pair)
+        if all(lead.is_sure for lead in leads) and sum(lead.mean for lead in leads) > TOGETHER:
+            found[pair] = sum(lead.mean for lead in leads)
     if found and _strangeness(comparison, set("".join(map("".join, found)))) > STRANGE:
         return None
     return max(found, key=lambda pair: found[pair]) if found else _groups(comparison, lead)
@@ -171,6 +174,24 @@ def _doubted(comparison: LetterComparison) -> Iterator[tuple[str, str]]:
                 yield one, other
 
 
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """Lead of a letter's groups with the letter changed.
+
+    `mean`: over groups; `share` of the occurrences that have one; `apart`: the groups' two drawings, in all.
+    """
+
+    mean: float
+    share: float
+    occurrences: int
+    apart: float
+
+    @property
+    def is_sure(self) -> bool:
+        least = EACH if self.apart >= TOLD_APART else EACH_ALIKE
+        return self.occurrences >= OFTEN and self.mean > least and self.share >= MOSTLY
+
+
 class _Redrawn:
     """The groups of a comparison beside drawings of their texts with letters changed, each drawn once."""
 
@@ -183,23 +204,25 @@ class _Redrawn:
             for letter in set(comparison.texts[k]):
                 self._groups[letter].append(k)
 
-    def leads_of(self, pair: tuple[str, str], most: int | None = None) -> tuple[float, float]:
+    def leads_of(self, pair: tuple[str, str], most: int | None = None) -> tuple[_Lead, _Lead]:
         """Leads of either letter, over its `most` frequent groups, with the two changed round."""
         table = str.maketrans("".join(pair), "".join(reversed(pair)))
-        least = OFTEN if most is None else 1
-        one, other = (
-            self._lead(self._groups[letter][:most], lambda t: t.translate(table), least) for letter in pair
-        )
+        one, other = (self._lead(self._groups[letter][:most], lambda t: t.translate(table)) for letter in pair)
         return one, other
 
-    def _lead(self, groups: Sequence[int], change: Callable[[str], str], least: int) -> float:
-        """Mean of the groups' median leads. A group counts by how far apart its two drawings are and, as its
-        occurrences share a glyph, by the root of their number; -inf for fewer than `least`."""
+    def _lead(self, groups: Sequence[int], change: Callable[[str], str]) -> _Lead:
+        """Lead over groups: each counts by how far apart its two drawings are, and by the root of its occurrences'
+        number, for they share a glyph."""
         seen = [(apart, leads) for k in groups for apart, leads in [self._apart_and_leads(k, change)] if leads]
-        if sum(len(leads) for _, leads in seen) < least:
-            return -np.inf
+        if not seen:
+            return _Lead(-np.inf, 0.0, 0, 0.0)
         weights = [apart * len(leads) ** 0.5 for apart, leads in seen]
-        return float(np.average([np.median(leads) for _, leads in seen], weights=weights))
+        return _Lead(
+            float(np.average([np.median(leads) for _, leads in seen], weights=weights)),
+            float(np.average([np.mean(np.array(leads) > 0) for _, leads in seen], weights=weights)),
+            sum(len(leads) for _, leads in seen),
+            sum(apart for apart, _ in seen),
+        )
 
     def leads(self, groups: Sequence[int], change: Callable[[str], str]) -> list[float]:
         """Leads of the changed texts' drawings in all occurrences of the groups."""

@@ -123,8 +123,9 @@ def _occurrences(pieces: Iterable[LayerPiece], typeface: Typeface) -> list[_Occu
             if drawn is None:
                 continue
             for group in drawn.groups:
-                placed = _placed(rooms[id(piece.page)], word, group, drawn)
-                if placed and times[group.key] < OF_ONE_GROUP:
+                if times[group.key] < OF_ONE_GROUP and (
+                    placed := _placed(rooms[id(piece.page)], word, group, drawn)
+                ):
                     times[group.key] += 1
                     found.append(placed)
         if len(found) >= GROUPS:
@@ -215,7 +216,7 @@ def _drawings(
 
 
 class _Redraw:
-    """Drawings of claimed groups with their texts changed, each in a word that the layer says it stands in."""
+    """Drawings of claimed groups with their texts changed, between the groups it stands between."""
 
     def __init__(
         self,
@@ -226,22 +227,28 @@ class _Redraw:
         frame: tuple[float, float],
     ) -> None:
         self._typeface, self._frame = typeface, frame
-        self._example = {claimed[o.group.key]: (o.word.text, o.group) for o in reversed(found)}
+        self._contexts = {claimed[o.group.key]: _context(o) for o in reversed(found)}
         self._known: dict[tuple[int, ...], Image] = {key: drawings[k] for key, k in claimed.items()}
 
     def __call__(self, index: int, text: str) -> Image | None:
-        word, group = self._example[index]
-        end = group.start + len(text)
-        drawn = self._typeface.draw(word[: group.start] + text + word[group.end :])
-        changed = (
-            next((g for g in drawn.groups if (g.start, g.end) == (group.start, end)), None) if drawn else None
-        )
+        before, after = self._contexts[index]
+        place = len(before), len(before) + len(text)
+        drawn = self._typeface.draw(before + text + after)
+        changed = next((g for g in drawn.groups if (g.start, g.end) == place), None) if drawn else None
         if drawn is None or changed is None or changed.x1 - changed.x0 < NARROWEST:
             return None
         if changed.key not in self._known:
             cut = _cut(drawn.ink, changed.x0, changed.x1, drawn.baseline, *self._frame, 0.0)
             self._known[changed.key] = np.asarray(_vectors([cut])[0])
         return self._known[changed.key]
+
+
+def _context(o: _Occurrence) -> tuple[str, str]:
+    """The letter groups before and after an occurrence in its word: letters that join have forms by them."""
+    text, groups = o.word.text, o.word.groups
+    before = next((g.start for g in groups if g.end == o.group.start), o.group.start)
+    after = next((g.end for g in groups if g.start == o.group.end), o.group.end)
+    return text[before : o.group.start], text[o.group.end : after]
 
 
 def _fitted(
