@@ -86,7 +86,7 @@ def said_again(glyphs: Glyphs, given: AbstractSet[str]) -> Mask:
             again[k] = _ends(glyphs.symbols, k - 1, given)
     rest = np.flatnonzero(~again)
     symbols = [glyphs.symbols[k] for k in rest]
-    widthless = (glyphs.boxes[:, 2] - glyphs.boxes[:, 0] <= WIDTHLESS * glyphs.sizes)[rest]
+    widthless = (glyphs.advances <= WIDTHLESS * glyphs.sizes)[rest]
     leftwards = frozenset(filter(runs_right_to_left, given))  # MuPDF turns such lines round, groups and all
     twice = _repeated(symbols, widthless, glyphs.lines[rest], given - leftwards)
     twice |= _repeated(symbols[::-1], widthless[::-1], glyphs.lines[rest][::-1], leftwards)[::-1]

@@ -11,6 +11,7 @@ Most pages need none of this, and taking a page apart by character costs more th
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Glyphs:
     lines: Indices  # index into rows
     origins: Floats  # N x 2, on the baseline
     boxes: Floats  # N x 4: advance by outline
+    advances: Floats  # along the baseline, points
     sizes: Floats  # of the font, points
     fonts: list[str]
     painted: Mask  # by their own drawing mode and opacity
@@ -112,11 +114,15 @@ def read(text_page: Any, given: frozenset[str] = frozenset()) -> Glyphs:
                     place = (*character["origin"], *character["bbox"])
                     table.append((*place, span["size"], painted, len(rows) - 1, character["synthetic"]))
     values = np.array(table, dtype=np.float64).reshape(len(symbols), 10)
+    advances = values[:, 4] - values[:, 2]
+    if given and len(exact := _advances(text_page)) == len(symbols):  # PyMuPDF leaves out lines without a width
+        advances = np.array(exact)
     glyphs = Glyphs(
         symbols=symbols,
         lines=values[:, 8].astype(np.int64),
         origins=values[:, 0:2],
         boxes=values[:, 2:6],
+        advances=advances,
         sizes=np.maximum(values[:, 6], 0.1),
         fonts=fonts,
         painted=values[:, 7] > 0,
@@ -136,6 +142,18 @@ def _turned_lines(text_page: Any) -> list[bool]:
         for line in block:
             found.append(line.m_internal.dir.x <= -UPRIGHT or _is_mirrored(line))
     return found
+
+
+def _advances(text_page: Any) -> list[float]:
+    """Lengths of the characters' lower edges: of a turned or slanted one the box is wider than its advance."""
+    quads = (
+        character.m_internal.quad
+        for block in text_page
+        if block.m_internal.type == mupdf.FZ_STEXT_BLOCK_TEXT
+        for line in block
+        for character in line
+    )
+    return [math.hypot(quad.lr.x - quad.ll.x, quad.lr.y - quad.ll.y) for quad in quads]
 
 
 def _is_mirrored(line: Any) -> bool:

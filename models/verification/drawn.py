@@ -25,7 +25,7 @@ EM = 64  # pixels
 ABOVE, BELOW = 1.8, 1.2  # em of the drawing above and below the baseline
 LONGEST = 30  # code points of a word
 MISSING = 0  # the glyph of what a typeface does not have
-CACHED = 4096  # words
+CACHED = 1024  # words, of some 50 kB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,17 @@ class DrawnGroup:
 
 @dataclass(frozen=True, slots=True)
 class DrawnWord:
-    """A word's ink (H x W float32, 0 paper to 1 ink) on a baseline, and its letter groups in the text's order."""
+    """A word's image (H x W, 0 paper to 255 ink) on a baseline, and its letter groups in the text's order."""
 
-    ink: NDArray[np.float32]
+    text: str
+    image: NDArray[np.uint8]
     baseline: float
     groups: tuple[DrawnGroup, ...]
+
+    @property
+    def ink(self) -> NDArray[np.float32]:
+        """The image from 0, paper, to 1, ink."""
+        return self.image.astype(np.float32) / np.float32(255)
 
 
 class Typeface:
@@ -72,7 +78,7 @@ class Typeface:
         groups, width = self._groups(text, infos, places)
         image = Image.new("L", (math.ceil(width) + 2 * EM, round((ABOVE + BELOW) * EM)), 0)
         ImageDraw.Draw(image).text((EM, ABOVE * EM), text, font=self._pen, fill=255, anchor="ls")
-        return DrawnWord(np.asarray(image, dtype=np.float32) / np.float32(255), ABOVE * EM, groups)
+        return DrawnWord(text, np.asarray(image, dtype=np.uint8), ABOVE * EM, groups)
 
     def _groups(
         self, text: str, infos: Sequence[hb.GlyphInfo], places: Sequence[hb.GlyphPosition]

@@ -82,3 +82,8 @@ def test_what_is_transparent_is_drawn_in_a_form_of_its_own(sandbox: Sandbox, tmp
     page = document.new_page(width=400, height=200)
     page.show_pdf_page(page.rect, form, 0)
     assert said(sandbox, saved(tmp_path, document.tobytes(), "b.pdf"))[0] == "one aé two"
+
+
+def test_a_slanted_letter_group_is_said_once_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    content = f"1 0 0.3 1 20 100 Tm (one ) Tj {given('aé', 'xé')} ( two) Tj"
+    assert said(sandbox, drawn(tmp_path, content))[0] == "one aé two"

@@ -13,6 +13,7 @@ from fpdf import FPDF
 from numpy.typing import NDArray
 
 from benchmarks.lies import remap
+from flywheel.document import Box, Character
 from flywheel.pdf import PageImage, Sandbox
 from flywheel.sample.faces import cut_face
 from models.recognition.ppocr import PpocrRecogniser
@@ -31,7 +32,8 @@ CYRILLIC = (
     "старый переплётчик считает листы которые принесла река и складывает каждый из них в длинной комнате зимой"
 )
 HEBREW = "הכורך הזקן סופר את הדפים שהביא הנהר ומניח כל אחד מהם בחדר הארוך לאור המנורה בכל חורף לפני שמישהו שואל"
-SCRIPTS = {"Grek": (2, GREEK), "Cyrl": (3, CYRILLIC), "Hebr": (5, HEBREW), "Latn": (1, LATIN)}
+ARABIC = "يعد المجلد القديم كل ورقة مطوية تحت ضوء المصباح بينما يأخذ النهر ما يريد ولا يسأل أحد في الغرفة"
+SCRIPTS = {"Grek": (2, GREEK), "Cyrl": (3, CYRILLIC), "Hebr": (5, HEBREW), "Latn": (1, LATIN), "Arab": (6, ARABIC)}
 PAIRS = {"Grek": "αε", "Cyrl": "ак", "Hebr": "הר", "Tibt": "དང"}
 
 
@@ -90,6 +92,47 @@ def test_two_exchanged_letters_are_seen_without_a_reader(sandbox: Sandbox, tmp_p
     found = finding(sandbox, path, script, None)
     assert found.finding is Finding.DISAGREES
     assert any(letter in found.detail for letter in PAIRS[script])
+
+
+@pytest.mark.parametrize(("script", "pair"), [("Arab", "بن"), ("Arab", "حج"), ("Tibt", "\u0f72\u0f7c")])
+def test_exchanged_dots_and_vowel_signs_are_seen(sandbox: Sandbox, tmp_path: Path, script: str, pair: str) -> None:
+    """Letters that differ by a dot, in all their forms, and signs that are a small part of what they stand on."""
+    sound = drawn(tmp_path / "sound.pdf", script)
+    assert finding(sandbox, sound, script, None).finding is Finding.AGREES
+    found = finding(sandbox, exchanged(sound, tmp_path / "lie.pdf", pair), script, None)
+    assert found.finding is Finding.DISAGREES
+    assert any(letter in found.detail for letter in pair)
+
+
+@pytest.mark.parametrize("script", ["Arab", "Hebr", "Tibt"])
+def test_a_permuted_alphabet_is_seen_without_a_reader(sandbox: Sandbox, tmp_path: Path, script: str) -> None:
+    sound = drawn(tmp_path / "sound.pdf", script)
+    letters = sorted(
+        {c for line in SCRIPTS.get(script, (0, "ཀཁགངཅཇཉཏཐདནཔཕབམཙཚཛཞཟའཡརལཤསཧ"))[1] for c in line if c != " "}
+    )
+    table = str.maketrans(dict(zip(letters, letters[5:] + letters[:5], strict=True)))
+    found = finding(sandbox, remap(sound, tmp_path / "lie.pdf", lambda text: text.translate(table)), script, None)
+    assert found.finding is Finding.DISAGREES
+
+
+def test_a_ligature_that_is_one_character_of_two_letters_is_no_fault(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = drawn(tmp_path / "sound.pdf", "Arab")
+    [image] = sandbox.render(path, [0], 150)
+    assert isinstance(image, PageImage)
+    characters: list[Character] = []
+    for one in sandbox.characters(path, 0):
+        if characters and (characters[-1].text, one.text) in (
+            ("ل", "ا"),
+            ("ي", "و"),
+        ):  # joined by any face; by none
+            before = characters.pop()
+            characters.append(replace(before, text=before.text + one.text, box=Box.around([before.box, one.box])))
+        else:
+            characters.append(one)
+    assert any(len(c.text) == 2 for c in characters)
+    [(font, found)] = pieces([LayerPage(0, characters, image.image, image.dpi)]).items()
+    finding = examine(FontSample(font, "Arab", found), None, Typeface(draw.font_bytes(SCRIPTS["Arab"][0])))
+    assert finding.finding is Finding.AGREES
 
 
 @pytest.mark.parametrize("pair", ["et", "ns", "ao"])
