@@ -12,6 +12,7 @@ Most pages need none of this, and taking a page apart by character costs more th
 from __future__ import annotations
 
 import math
+import sys
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ SAME_PLACE = 0.25  # likewise by two drawings of a line, or of a run of characte
 SAME_OFFSET = 0.12  # of the font size, by which the distances of a shadow's characters may differ
 GAP = 0.2  # of the font size; a wider one is a blank
 UPRIGHT = 0.7  # cosine of the angle to the horizontal: slanted lines are upright
+UNKNOWN = "\ufffd"
 NEIGHBOURS = 200  # most characters of one code point that are compared with one of them
 
 Floats = NDArray[np.float64]
@@ -100,7 +102,7 @@ def read(text_page: Any, given: frozenset[str] = frozenset()) -> Glyphs:
     table: list[tuple[float, ...]] = []
     rows: list[TextRow] = []
     turned = _turned_lines(text_page)
-    for number, block in enumerate(pymupdf.TextPage(text_page).extractRAWDICT()["blocks"]):
+    for number, block in enumerate(_taken_apart(text_page)):
         for line in block.get("lines", ()):
             upright = line["dir"][0] >= UPRIGHT and not turned[len(rows)]
             rows.append(TextRow(number, bool(line["wmode"]), upright, turned[len(rows)]))
@@ -130,6 +132,20 @@ def read(text_page: Any, given: frozenset[str] = frozenset()) -> Glyphs:
         rows=rows,
     )
     return joined(glyphs, given)
+
+
+def _taken_apart(text_page: Any) -> list[Any]:
+    """The blocks of a text page, to the character. Where one is no code point, which PyMuPDF fails on, it
+    is taken for unknown."""
+    try:
+        return list(pymupdf.TextPage(text_page).extractRAWDICT()["blocks"])
+    except SystemError:
+        for block in text_page:
+            for line in block if block.m_internal.type == mupdf.FZ_STEXT_BLOCK_TEXT else ():
+                for character in line:
+                    if character.m_internal.c > sys.maxunicode:
+                        character.m_internal.c = ord(UNKNOWN)
+        return list(pymupdf.TextPage(text_page).extractRAWDICT()["blocks"])
 
 
 def _turned_lines(text_page: Any) -> list[bool]:

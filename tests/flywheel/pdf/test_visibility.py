@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import pymupdf
 import pytest
 from PIL import Image
 
 from flywheel.document import Label, TextOrigin
 from flywheel.gate import Gate
-from flywheel.pdf import PageText, Sandbox
+from flywheel.pdf import PageText, Sandbox, glyphs
 from flywheel.pdf.coarse import label as coarse_label
 from flywheel.reasons import Reason
 from flywheel.sample.faces import cut_face
@@ -487,3 +488,11 @@ def test_glyphs_that_are_programs_and_mirror_themselves_are_upright(sandbox: San
     assert page.facts.characters == 4
     assert page.facts.turned == 0
     assert all(character.upright for character in sandbox.characters(path, 0))
+
+
+def test_a_character_that_is_no_code_point_is_unknown(tmp_path: Path) -> None:
+    """MuPDF leaves such in the text of some Arabic pages."""
+    with pymupdf.open(stream=draw.small_pdf(b"BT /F 10 Tf 10 100 Td (words) Tj ET")) as document:
+        text_page = document[0].get_displaylist().get_textpage(0)
+        next(iter(next(iter(next(iter(text_page)))))).m_internal.c = 0x411F66CF
+        assert "".join(glyphs.read(text_page).symbols) == "\ufffdords"
