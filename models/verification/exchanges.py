@@ -31,9 +31,9 @@ OFTEN = 4  # occurrences of each of the two,
 OFTEN_BOTH = 12  # and of two signs together
 # Leads, see models/verification/shapes.py: of both letters together; of either, where its drawings are TOLD_APART
 # in all its groups, and where they are not; and the share of its occurrences that have one. Of 6,700 doubted pairs
-# of letters in 70 sound faces of 24 scripts none has more than 0.27 where both have more than 0.05; of 229 exchanged
-# pairs 210 are above all. Sound pages of other faces had 0.2 and 0.5 of letters 0.03 apart, and 0.9 together where
-# a share of 0.6 had a lead (2026-11-30).
+# of letters in 70 sound faces of 24 scripts none has more than 0.27 where both have more than 0.05; of 229
+# exchanged pairs 210 are above all. Sound pages of other faces had 0.2 and 0.5 of letters 0.03 apart, and
+# 0.9 together where a share of 0.6 had a lead (2026-11-30).
 TOGETHER, EACH, EACH_ALIKE = 0.7, 0.2, 0.7
 TOLD_APART, MOSTLY = 0.1, 0.7
 EXCHANGED = 0.3  # median lead of two signs of which one is not shown,
