@@ -173,7 +173,10 @@ def _advances(text_page: Any) -> list[float]:
 
 
 def _is_mirrored(line: Any) -> bool:
-    """Of a Type 3 font, whose glyphs are programs that may mirror what they draw, the matrix says nothing."""
+    """Of a Type 3 font, whose glyphs are programs that may mirror what they draw, the matrix says nothing, nor do
+    the corners of characters that run down the page."""
+    if line.m_internal.wmode:
+        return False
     for character in line:
         if character.m_internal.font.t3procs:
             return False

@@ -284,12 +284,21 @@ def _sure(leads: Sequence[float]) -> float:
     return float(np.median(leads))
 
 
+def _said(text: str) -> str:
+    """Letters and marks of a group, without joiners."""
+    return "".join(
+        symbol for symbol in unicodedata.normalize("NFKC", text) if unicodedata.category(symbol) != "Cf"
+    )
+
+
 def _groups(comparison: LetterComparison, lead: Vectors) -> tuple[str, str] | None:
-    """Two whole groups each of which looks like the other: glyphs of stacks whose texts are exchanged."""
+    """Two whole groups each of which looks like the other: glyphs of stacks whose texts are exchanged. Two forms
+    of one letter say the same."""
     times = np.bincount(comparison.own, minlength=comparison.claimed)
     often = (times[:, None] >= OFTEN) & (times[None, :] >= OFTEN)
     often &= comparison.apart[: comparison.claimed, : comparison.claimed] >= ALIKE_GROUPS
+    said = np.array([_said(text) for text in comparison.texts[: comparison.claimed]])
+    often &= said[:, None] != said[None, :]
     both = np.where(often, np.minimum(lead, lead.T), -9)
-    np.fill_diagonal(both, -9)
     one, other = np.unravel_index(int(both.argmax()), both.shape)
     return (comparison.texts[one], comparison.texts[other]) if both[one, other] > EXCHANGED_GROUPS else None
