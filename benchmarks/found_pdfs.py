@@ -1,4 +1,4 @@
-"""What becomes of the pages of PDFs that are at hand: verdicts by reason, one line a page.
+"""Verdicts on the pages of PDFs that are at hand, one line a page.
 
     python benchmarks/found_pdfs.py FILE_OR_FOLDER ... [--pages 5] [--every 1] [--language bo] [--out rows.jsonl]
     python benchmarks/found_pdfs.py FILE_OR_FOLDER ... --read

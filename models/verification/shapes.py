@@ -42,7 +42,8 @@ SEPARATORS = (
     "\u0f0b\u0f0c\u0f0d\u0f0e\u104a\u104b\u17d4"  # between syllables: words are short, and so are drawings
 )
 NARROWEST = 1.0  # pixels of a group, on the page and in the drawing
-REPLACED = 0.5  # lead with which a group is another
+LEAD = 0.25  # with so much is a group nearer to another drawing than to its own
+CLEARLY = 0.04  # and by this distance
 EXTENDED = 30  # groups, the most frequent, that are drawn with one sign more
 # Vowel signs and subjoined letters that a lying layer leaves out: drawn beside what it says.
 LEFT_OUT = {
@@ -56,16 +57,14 @@ class ShapeEvidence:
     """Letter groups looked at, and how many look more like another than like what the layer says of them.
 
     `nearer`: share of the other drawings that are nearer to a group than its own, 0 to 1, mean; of a text that has
-    nothing to do with the page 0.5. `replaced`: groups that look by far more like another than like themselves.
-    `exchanged`: two letters or groups each of which looks like the other. `overstated`: two signs said where only
-    the second is shown. `left_out`: groups that look like themselves with one and the same sign more, which `sign`
-    is. `example`: what the layer says, what the page shows.
+    nothing to do with the page 0.5. `exchanged`: two letters or groups each of which looks like the other.
+    `overstated`: two signs said where only the second is shown. `left_out`: groups that look like themselves with
+    one and the same sign more, which `sign` is. `example`: what the layer says, what the page shows.
     """
 
     groups: int
     contradicted: int
     nearer: float
-    replaced: int = 0
     exchanged: tuple[str, str] | None = None
     overstated: tuple[str, str] | None = None
     left_out: int = 0
@@ -81,8 +80,8 @@ class ShapeEvidence:
 class _Occurrence:
     """A letter group on a page and in the drawing of its word.
 
-    Pixels of the page's image; y is the baseline, and its ink lies between top and bottom: what is above and below
-    is other lines'.
+    Pixels of the page's image; y is the baseline, and the outlines of its letters lie between top and bottom: what
+    is above and below is other lines' ink.
     """
 
     text: str
@@ -103,29 +102,23 @@ def evidence(pieces: Iterable[LayerPiece], typeface: Typeface, script: str) -> S
         return None
     inks = {key: _ink(page.image) for key, page in {id(o.page): o.page for o in found}.items()}
     texts, drawings, claimed, frame = _drawings(found, typeface, LEFT_OUT.get(script, ""))
-    redraw = _Redraw(found, typeface, drawings, claimed, frame)
     own = np.array([claimed[o.group.key] for o in found])
     vectors = _fitted(found, inks, drawings[: len(claimed)], own)
     comparison = LetterComparison(texts, drawings, len(claimed), vectors, own)
-    return _weigh(comparison, redraw)
+    return _weigh(comparison, lambda text: _drawing(text, typeface, frame))
 
 
 def _occurrences(pieces: Iterable[LayerPiece], typeface: Typeface) -> list[_Occurrence]:
     """Occurrences of letter groups in the pieces' words, not too many of one group."""
     found: list[_Occurrence] = []
     times: Counter[tuple[int, ...]] = Counter()
-    rooms: dict[int, _Rooms] = {}
     for piece in pieces:
-        if id(piece.page) not in rooms:
-            rooms[id(piece.page)] = _Rooms(piece.page)
         for word in _drawable(piece):
-            drawn = typeface.draw("".join(c.text for c in word))
-            if drawn is None:
-                continue
-            for group in drawn.groups:
-                if times[group.key] < OF_ONE_GROUP and (
-                    placed := _placed(rooms[id(piece.page)], word, group, drawn)
-                ):
+            text = "".join(c.text for c in word)
+            drawn = typeface.draw(text)
+            for group in drawn.groups if drawn else ():
+                placed = _placed(piece.page, word, group, drawn)
+                if placed and times[group.key] < OF_ONE_GROUP:
                     times[group.key] += 1
                     found.append(placed)
         if len(found) >= GROUPS:
@@ -148,45 +141,23 @@ def _drawable(piece: LayerPiece) -> Iterable[Sequence[Character]]:
             yield part
 
 
-def _placed(rooms: _Rooms, word: Sequence[Character], group: DrawnGroup, drawn: DrawnWord) -> _Occurrence | None:
+def _placed(
+    page: LayerPage, word: Sequence[Character], group: DrawnGroup, drawn: DrawnWord | None
+) -> _Occurrence | None:
     of_each = [k for k, character in enumerate(word) for _ in character.text]  # a ligature may be one of several
-    if any(0 < at < len(of_each) and of_each[at - 1] == of_each[at] for at in (group.start, group.end)):
+    within = (0 < at < len(of_each) and of_each[at - 1] == of_each[at] for at in (group.start, group.end))
+    if drawn is None or any(within):
         return None
     characters = [word[k] for k in dict.fromkeys(of_each[group.start : group.end])]
-    page, text = rooms.page, drawn.text[group.start : group.end]
     scale = page.dpi / POINTS
     x0 = min(c.box.x0 for c in characters) * scale
     x1 = max(c.box.x1 for c in characters) * scale
+    text = "".join(c.text for c in characters)
     if not any(c.isalpha() for c in text) or min(x1 - x0, group.x1 - group.x0) < NARROWEST:
         return None
-    y0, y1 = rooms.rows(characters)
-    top, bottom = int(y0 * scale) - 1, int(y1 * scale) + 2
+    top = int(min(c.box.y0 for c in characters) * scale) - 1
+    bottom = int(max(c.box.y1 for c in characters) * scale) + 2
     return _Occurrence(text, group, drawn, page, x0, x1, characters[0].y * scale, max(0, top), max(1, bottom))
-
-
-class _Rooms:
-    """The heights of a page's lines, and what of them is free of other lines' letters.
-
-    A letter's own box does not tell its height: dots and vowels may be glyphs of their own that say nothing.
-    """
-
-    def __init__(self, page: LayerPage) -> None:
-        self.page = page
-        boxes = [(c.box.x0, c.box.y0, c.box.x1, c.box.y1) for c in page.characters]
-        self._boxes = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-        self._lines = np.array([c.line for c in page.characters])
-
-    def rows(self, characters: Sequence[Character]) -> tuple[float, float]:
-        """From where to where down the page the ink of neighbouring characters is their own; points."""
-        x0, x1 = min(c.box.x0 for c in characters), max(c.box.x1 for c in characters)
-        y0, y1 = min(c.box.y0 for c in characters), max(c.box.y1 for c in characters)
-        own = self._lines == characters[0].line
-        top, bottom = self._boxes[own, 1].min(), self._boxes[own, 3].max()
-        others = self._boxes[~own & (self._boxes[:, 2] >= x0) & (self._boxes[:, 0] <= x1)]
-        middle = (y0 + y1) / 2
-        above, below = others[others[:, 3] < middle, 3], others[others[:, 1] > middle, 1]
-        top, bottom = max(top, *above, -np.inf), min(bottom, *below, np.inf)
-        return float(min(top, y0)), float(max(bottom, y1))
 
 
 def _drawings(
@@ -215,40 +186,13 @@ def _drawings(
     return [text for text, _, _ in (*one_each, *more)], _vectors(cuts), claimed, frame
 
 
-class _Redraw:
-    """Drawings of claimed groups with their texts changed, between the groups it stands between."""
-
-    def __init__(
-        self,
-        found: Sequence[_Occurrence],
-        typeface: Typeface,
-        drawings: Image,
-        claimed: dict[tuple[int, ...], int],
-        frame: tuple[float, float],
-    ) -> None:
-        self._typeface, self._frame = typeface, frame
-        self._contexts = {claimed[o.group.key]: _context(o) for o in reversed(found)}
-        self._known: dict[tuple[int, ...], Image] = {key: drawings[k] for key, k in claimed.items()}
-
-    def __call__(self, index: int, text: str) -> Image | None:
-        before, after = self._contexts[index]
-        place = len(before), len(before) + len(text)
-        drawn = self._typeface.draw(before + text + after)
-        changed = next((g for g in drawn.groups if (g.start, g.end) == place), None) if drawn else None
-        if drawn is None or changed is None or changed.x1 - changed.x0 < NARROWEST:
-            return None
-        if changed.key not in self._known:
-            cut = _cut(drawn.ink, changed.x0, changed.x1, drawn.baseline, *self._frame, 0.0)
-            self._known[changed.key] = np.asarray(_vectors([cut])[0])
-        return self._known[changed.key]
-
-
-def _context(o: _Occurrence) -> tuple[str, str]:
-    """The letter groups before and after an occurrence in its word: letters that join have forms by them."""
-    text, groups = o.word.text, o.word.groups
-    before = next((g.start for g in groups if g.end == o.group.start), o.group.start)
-    after = next((g.end for g in groups if g.start == o.group.end), o.group.end)
-    return text[before : o.group.start], text[o.group.end : after]
+def _drawing(text: str, typeface: Typeface, frame: tuple[float, float]) -> Image | None:
+    """Vector of one letter group drawn alone; None when the typeface does not draw the text as one group."""
+    word = typeface.draw(text)
+    if word is None or len(word.groups) != 1 or word.groups[0].x1 - word.groups[0].x0 < NARROWEST:
+        return None
+    group = word.groups[0]
+    return np.asarray(_vectors([_cut(word.ink, group.x0, group.x1, word.baseline, *frame, 0.0)])[0])
 
 
 def _fitted(
@@ -278,7 +222,10 @@ def _fitted(
 def _weigh(comparison: LetterComparison, draw: Draw) -> ShapeEvidence:
     """Sum up what the comparison shows."""
     own, texts, claimed = comparison.own, comparison.texts, comparison.claimed
-    gain, doubtful, rows = comparison.gains, comparison.doubtful, np.arange(len(own))
+    distances, rows = comparison.distances, np.arange(len(own))
+    gain = distances[rows, own][:, None] - distances
+    lead = gain / np.maximum(comparison.apart[own], 1e-3)
+    doubtful = (gain > CLEARLY) & (lead > LEAD)
     nearest = np.where(doubtful, gain, -1).argmax(axis=1)
     contradicted = doubtful.any(axis=1)
     signs = Counter(
@@ -297,7 +244,6 @@ def _weigh(comparison: LetterComparison, draw: Draw) -> ShapeEvidence:
         groups=len(own),
         contradicted=int(contradicted.sum()),
         nearer=float((gain[:, :claimed] > 0).sum(axis=1).mean() / max(1, claimed - 1)),
-        replaced=int((comparison.best_leads > REPLACED).sum()),
         exchanged=exchange,
         overstated=overstatement,
         left_out=left_out,
@@ -363,13 +309,14 @@ def _vectors(images: Sequence[Image]) -> Image:
     for orientation in range(4):
         off = np.abs(angle - orientation)
         planes.append(cv2.GaussianBlur(strength * np.clip(1 - np.minimum(off, 4 - off), 0, 1), (0, 0), 2.0))
-    grids = [_grid(np.asarray(plane, np.float32), len(images)) for plane in planes]
+    grids = [
+        _grid(np.asarray(plane, np.float32).reshape(tall.shape)[:, BETWEEN : BETWEEN + TALL]) for plane in planes
+    ]
     vectors = np.concatenate(grids, axis=1)
     return np.asarray(vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-6), dtype=np.float32)
 
 
-def _grid(sheet: Image, count: int) -> Image:
-    """Means over cells of CELL x CELL pixels, a row for each group of a sheet of `count` groups."""
-    cells = cv2.resize(sheet, (WIDE // CELL, len(sheet) // CELL), interpolation=cv2.INTER_AREA)
-    of_group = cells.reshape(count, -1, WIDE // CELL)[:, BETWEEN // CELL : (BETWEEN + TALL) // CELL]
-    return np.asarray(of_group.reshape(count, -1), dtype=np.float32)
+def _grid(plane: Image) -> Image:
+    """Means over cells of CELL x CELL pixels, a row for each group."""
+    cells = plane.reshape(len(plane), TALL // CELL, CELL, WIDE // CELL, CELL).mean(axis=(2, 4))
+    return np.asarray(cells.reshape(len(plane), -1), dtype=np.float32)
