@@ -154,7 +154,7 @@ LIES = {"two letters exchanged": exchanged, "another text": another_text, "vowel
 
 @pytest.fixture(params=["with a typeface of the script", "without"])
 def faces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether there are drawn letters to bear a champion out."""
+    """True where there are drawn letters to bear a champion out."""
     has: bool = request.param != "without"
     if not has:
         monkeypatch.setattr(verification, "typeface", lambda _script: None)
