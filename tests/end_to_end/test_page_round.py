@@ -7,6 +7,7 @@ reading the same texts on other paper, and reads the scans that waited; a second
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,9 +72,18 @@ class Corpus:
     born: list[Path]
 
 
-def texts() -> list[str]:
-    """Pages of three syllables: so few letters say nothing of copies, and the same texts may examine."""
-    return ["\n".join(syllables(2 - line, 100 * page + line) for line in range(2)) for page in range(PAGES)]
+def texts(seed: int = 5) -> list[str]:
+    rng = random.Random(seed)
+    return [
+        "\n".join(syllables(rng.randint(2, 3), 100 * page + line) for line in range(rng.randint(2, 3)))
+        for page in range(PAGES)
+    ]
+
+
+def slipped(text: str) -> str:
+    """The text with a letter in its middle changed: what learned the one reads it so, and yet it is no copy."""
+    middle = min((n for n, letter in enumerate(text) if letter.isalpha()), key=lambda n: abs(n - len(text) // 2))
+    return text[:middle] + ("ཁ" if text[middle] == "ཧ" else "ཧ") + text[middle + 1 :]
 
 
 def draw(path: Path, pages: list[str], paper: Paper, side: str | None = None) -> Path:
@@ -111,14 +121,16 @@ def scan(path: Path, source: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Four books to learn from, one to be watched on, and two to be judged by: the same texts on other paper."""
+    """Four books to learn from, one to be watched on, and two to be judged by: the same texts, but for a letter of
+    each page, on other paper."""
     directory, said = tmp_path_factory.mktemp("drawn"), texts()
+    others = [slipped(text) for text in said]
     plain, other = Paper(), Paper(tint=248, ink=15)
     born = [
         draw(directory / f"train-{part}.pdf", said[4 * part : 4 * part + 4], plain, "train") for part in range(4)
     ]
-    born.append(draw(directory / "validation.pdf", said[::4], other, "validation"))
-    born += [draw(directory / f"heldout-{part}.pdf", said[part::4], other, "heldout") for part in range(2)]
+    born.append(draw(directory / "validation.pdf", others[::4], other, "validation"))
+    born += [draw(directory / f"heldout-{part}.pdf", others[part::4], other, "heldout") for part in range(2)]
     learnt = draw(directory / "all.pdf", said, plain)
     return Corpus(
         said, learnt, scan(directory / "scans.pdf", draw(directory / "o.pdf", said, Paper(tint=250))), born
