@@ -156,8 +156,9 @@ def examined(document: DocumentRow, sample: FontSample, reader_of: ReaderOf) -> 
     from models.verification.comparison import Finding
     from models.verification.findings import FontFinding, examine
 
+    reader = reader_of(document.language, sample.script)  # a database that is away has the shard tried again
     try:
-        finding = examine(sample, reader_of(document.language, sample.script), typeface(sample.script))
+        finding = examine(sample, reader, typeface(sample.script))
     except Exception:  # a fault of ours costs the look, never the label
         log.exception("a text layer could not be verified", document=document.id, font=sample.font)
         return FontFinding(sample.font, Finding.UNSURE, "not verified: an error of the service", looked=False)

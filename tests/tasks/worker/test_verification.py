@@ -15,7 +15,7 @@ from flywheel.pdf import PageImage, Sandbox
 from flywheel.reasons import Reason
 from models.verification.comparison import Finding
 from models.verification.drawn import Typeface
-from models.verification.findings import FontFinding, LineReader, examine
+from models.verification.findings import FontFinding, examine
 from models.verification.sampling import LayerPage
 from tasks.worker.verification import examined, font_samples, judged, layer_pages
 from tests.flywheel import draw
@@ -84,12 +84,15 @@ def test_a_document_that_cannot_be_opened_again_is_believed_rather_than_lost(tmp
 
 
 @pytest.mark.usefixtures("environment")
-def test_an_error_of_ours_costs_the_look_and_not_the_label(tmp_path: Path) -> None:
-    def no_reader(_language: str | None, _script: str) -> LineReader | None:
+def test_an_error_of_ours_costs_the_look_and_not_the_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> FontFinding:
         raise ValueError("min() of an empty sequence")
 
+    monkeypatch.setattr("models.verification.findings.examine", fails)
     [page] = layer_pages(two_fonts(tmp_path / "a.pdf"), [0])
     document = DocumentRow(id=1, language="en")
-    found = [examined(document, sample, no_reader) for sample in font_samples([page])]
+    found = [examined(document, sample, lambda *_: None) for sample in font_samples([page])]
     assert [(one.finding, one.looked) for one in found] == [(Finding.UNSURE, False)] * 2
     assert judged(ACCEPTED, [found[0].font], {found[0].font: found[0]}).accepted
